@@ -1,0 +1,1 @@
+"""Dragonfly on Google Kubernetes Engine as Pulumi component resources."""

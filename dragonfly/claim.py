@@ -1,0 +1,56 @@
+"""A database's volume claim: a resource of the program, so that destroying the stack releases the disk.
+
+A StatefulSet's own volumeClaimTemplates leave their claims behind, and with them disks that are billed for ever.
+"""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+
+from dragonfly.instance import Instance
+from dragonfly.labels import Component
+from dragonfly.object_name import object_name
+
+DATA_VOLUME = "data"
+
+
+def volume_claim(
+    resource_name: str,
+    instance: Instance,
+    *,
+    name: str,
+    component: Component,
+    size: str,
+    storage_class: str,
+    parent: pulumi.Resource,
+) -> core.PersistentVolumeClaim:
+    """Declares the claim of one database.
+
+    Args:
+        resource_name: Pulumi's name of the resource.
+        instance: the instance that the database belongs to.
+        name: the claim's name.
+        component: MySQL or Redis.
+        size: a Kubernetes quantity; may grow later, and the API server refuses a smaller one.
+        storage_class: name of a StorageClass of the cluster.
+        parent: the database's component resource.
+    """
+    return core.PersistentVolumeClaim(
+        resource_name,
+        metadata=instance.metadata(name, component),
+        spec=core.PersistentVolumeClaimSpecArgs(
+            access_modes=["ReadWriteOnce"],
+            storage_class_name=storage_class,
+            resources=core.VolumeResourceRequirementsArgs(requests={"storage": size}),
+        ),
+        opts=instance.workload_options(parent),
+    )
+
+
+def data_volume(claim: core.PersistentVolumeClaim) -> core.VolumeArgs:
+    """The pod's volume on that claim. Named by the claim's output: the pod goes before the claim at destroy."""
+    return core.VolumeArgs(
+        name=DATA_VOLUME,
+        persistent_volume_claim=core.PersistentVolumeClaimVolumeSourceArgs(claim_name=object_name(claim)),
+    )

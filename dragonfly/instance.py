@@ -1,0 +1,95 @@
+"""What all objects of one Dragonfly instance share: namespace, names, labels and how long they are awaited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+
+from dragonfly.config_document import HASH_ANNOTATION
+from dragonfly.labels import Component, component_labels, instance_labels, selector
+from dragonfly.names import Names
+
+# A Service with a selector is awaited until it has endpoints, and the engine runs four operations per CPU at once: the
+# pods that would become those endpoints could be left waiting behind their own Services.
+_SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One Dragonfly instance in one namespace.
+
+    Args:
+        names: the names of its objects.
+        namespace: the namespace's name, known once the namespace exists.
+        ready_timeout_seconds: how long a workload may take to become Ready.
+    """
+
+    names: Names
+    namespace: pulumi.Input[str]
+    ready_timeout_seconds: int
+
+    def metadata(self, name: str, component: Component | None = None) -> meta.ObjectMetaArgs:
+        """Metadata of an object of a component, or of the whole instance."""
+        labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
+        return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels)
+
+    def pod_metadata(self, component: Component, config_hash: pulumi.Input[str]) -> meta.ObjectMetaArgs:
+        """Metadata of a component's pod template; a changed config hash rolls the pods."""
+        return meta.ObjectMetaArgs(
+            labels=component_labels(self.names.app, component), annotations={HASH_ANNOTATION: config_hash}
+        )
+
+    def selector(self, component: Component) -> meta.LabelSelectorArgs:
+        """The selector of a component's workload."""
+        return meta.LabelSelectorArgs(match_labels=selector(self.names.app, component))
+
+    def service(
+        self,
+        resource_name: str,
+        *,
+        name: str,
+        component: Component,
+        ports: dict[str, int],
+        headless: bool = False,
+        publish_not_ready_addresses: bool = False,
+        parent: pulumi.Resource,
+    ) -> core.Service:
+        """A Service inside the cluster for a component's pods.
+
+        Args:
+            resource_name: Pulumi's name of the resource.
+            name: the Service's name.
+            component: whose pods it leads to.
+            ports: port numbers by name; the pods listen on the same numbers.
+            headless: without an address of its own; gives the pods of a StatefulSet their DNS names.
+            publish_not_ready_addresses: lead to pods that are not Ready too.
+            parent: the component resource that the Service belongs to.
+        """
+        metadata = self.metadata(name, component)
+        metadata.annotations = _SKIP_AWAIT
+        return core.Service(
+            resource_name,
+            metadata=metadata,
+            spec=core.ServiceSpecArgs(
+                # Nothing here speaks TLS: an address outside the cluster would send passwords over the network.
+                type="ClusterIP",
+                cluster_ip="None" if headless else None,
+                selector=selector(self.names.app, component),
+                ports=[
+                    core.ServicePortArgs(name=port, port=number, target_port=number) for port, number in ports.items()
+                ],
+                publish_not_ready_addresses=publish_not_ready_addresses or None,
+            ),
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+
+    def workload_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Options of a workload, which is awaited until its pods are Ready."""
+        timeout = f"{self.ready_timeout_seconds}s"
+        return pulumi.ResourceOptions(
+            parent=parent,
+            custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout, delete=timeout),
+        )

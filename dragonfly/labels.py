@@ -1,0 +1,43 @@
+"""Labels of every object: the chart's two, which select, and the other recommended ones, which do not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+PART_OF = "dragonfly"
+
+
+class Component(StrEnum):
+    """Values of the label app.kubernetes.io/component."""
+
+    MANAGER = "dragonfly-manager"
+    SCHEDULER = "dragonfly-scheduler"
+    SEED_PEER = "dragonfly-seed-peer"
+    PEER = "dragonfly-dfget"
+    MYSQL = "dragonfly-mysql"
+    REDIS = "dragonfly-redis"
+
+
+def instance_selector(app: str) -> dict[str, str]:
+    """The label that selects every object of one instance."""
+    return {"app.kubernetes.io/name": app}
+
+
+def selector(app: str, component: Component) -> dict[str, str]:
+    """The labels that select the pods of one component. Selectors are immutable: never add one."""
+    return {**instance_selector(app), "app.kubernetes.io/component": component.value}
+
+
+def instance_labels(app: str) -> dict[str, str]:
+    """Labels of an object that belongs to the whole instance."""
+    return {
+        **instance_selector(app),
+        "app.kubernetes.io/instance": app,
+        "app.kubernetes.io/part-of": PART_OF,
+        "app.kubernetes.io/managed-by": "pulumi",
+    }
+
+
+def component_labels(app: str, component: Component) -> dict[str, str]:
+    """Labels of an object or pod of one component."""
+    return {**instance_labels(app), **selector(app, component)}

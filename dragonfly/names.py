@@ -1,0 +1,160 @@
+"""Names of the Kubernetes objects of one Dragonfly instance.
+
+The names are those of the click-to-deploy chart, so that dashboards, scripts and `kubectl port-forward` commands that
+were made for it go on working.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+APPLICATION_CRD = "applications.app.k8s.io"
+
+# Kubernetes validates a Service's name as a DNS-1035 label.
+SERVICE_NAME_LIMIT = 63
+# A StatefulSet's or DaemonSet's name plus "-" and a ten character revision hash must fit the 63 characters of the
+# label controller-revision-hash.
+WORKLOAD_NAME_LIMIT = 52
+
+
+@dataclass(frozen=True)
+class Names:
+    """Derives every object's name from the instance's name.
+
+    Args:
+        app: `appInstanceName` of the stack, a DNS-1035 label.
+    """
+
+    app: str
+
+    @property
+    def manager(self) -> str:
+        return f"{self.app}-manager"
+
+    @property
+    def manager_service(self) -> str:
+        return f"{self.app}-manager-service"
+
+    @property
+    def manager_config(self) -> str:
+        return f"{self.app}-manager-config"
+
+    @property
+    def scheduler(self) -> str:
+        return f"{self.app}-scheduler"
+
+    @property
+    def scheduler_service(self) -> str:
+        return f"{self.app}-scheduler-service"
+
+    @property
+    def scheduler_headless(self) -> str:
+        return f"{self.app}-scheduler-headless"
+
+    @property
+    def scheduler_config(self) -> str:
+        return f"{self.app}-scheduler-config"
+
+    @property
+    def seed_peer(self) -> str:
+        return f"{self.app}-seed-peer"
+
+    @property
+    def seed_peer_headless(self) -> str:
+        return f"{self.app}-seed-peer-headless"
+
+    @property
+    def seed_peer_config(self) -> str:
+        return f"{self.app}-seed-peer-config"
+
+    @property
+    def peer(self) -> str:
+        return f"{self.app}-dfget"
+
+    @property
+    def peer_config(self) -> str:
+        return f"{self.app}-dfget-config"
+
+    @property
+    def mysql(self) -> str:
+        return f"{self.app}-mysql"
+
+    @property
+    def mysql_service(self) -> str:
+        return f"{self.app}-mysql-svc"
+
+    @property
+    def mysql_headless(self) -> str:
+        return f"{self.app}-mysql-headless"
+
+    @property
+    def mysql_secret(self) -> str:
+        return f"{self.app}-mysql-secret"
+
+    @property
+    def mysql_claim(self) -> str:
+        return f"{self.app}-mysql-pvc-{self.mysql}-0"
+
+    @property
+    def mysqld_exporter_service(self) -> str:
+        return f"{self.app}-mysqld-exporter-svc"
+
+    @property
+    def mysqld_exporter_secret(self) -> str:
+        return f"{self.app}-mysqld-exporter-secret"
+
+    @property
+    def redis(self) -> str:
+        return f"{self.app}-redis"
+
+    @property
+    def redis_service(self) -> str:
+        return f"{self.app}-redis-svc"
+
+    @property
+    def redis_headless(self) -> str:
+        return f"{self.app}-redis-headless"
+
+    @property
+    def redis_secret(self) -> str:
+        return f"{self.app}-redis-secret"
+
+    @property
+    def redis_config(self) -> str:
+        return f"{self.app}-redis-config"
+
+    @property
+    def redis_claim(self) -> str:
+        return f"{self.app}-redis-data-pvc-{self.redis}-0"
+
+    @property
+    def redis_exporter_service(self) -> str:
+        return f"{self.app}-redis-exporter-svc"
+
+    def services(self) -> tuple[str, ...]:
+        """Names of all Services, each limited to SERVICE_NAME_LIMIT characters."""
+        return (
+            self.manager_service,
+            self.scheduler_service,
+            self.scheduler_headless,
+            self.seed_peer_headless,
+            self.mysql_service,
+            self.mysql_headless,
+            self.mysqld_exporter_service,
+            self.redis_service,
+            self.redis_headless,
+            self.redis_exporter_service,
+        )
+
+    def workloads(self) -> tuple[str, ...]:
+        """Names of Deployment, StatefulSets and DaemonSet, each limited to WORKLOAD_NAME_LIMIT characters."""
+        return (self.manager, self.scheduler, self.seed_peer, self.peer, self.mysql, self.redis)
+
+
+def longest_app_name() -> int:
+    """The number of characters that `appInstanceName` may have so that every derived name fits its limit."""
+    suffixes = Names("")
+    return min(
+        SERVICE_NAME_LIMIT - max(len(name) for name in suffixes.services()),
+        WORKLOAD_NAME_LIMIT - max(len(name) for name in suffixes.workloads()),
+    )

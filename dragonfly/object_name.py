@@ -1,0 +1,17 @@
+"""An object's name as an output, so that whatever is told the name waits until the object exists."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+
+
+def object_name(
+    resource: core.Namespace | core.Secret | core.PersistentVolumeClaim,
+) -> pulumi.Output[str]:
+    """The name in the resource's metadata.
+
+    A plain string would name the object too, but a pod could then start before its Secret exists, and kubelet's next
+    try at the mount comes up to two minutes later.
+    """
+    return resource.metadata.apply(lambda metadata: str(metadata.name))

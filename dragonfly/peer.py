@@ -1,0 +1,75 @@
+"""The peers: a `dfget daemon` on every node, which the node's containerd asks for images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.apps import v1 as apps
+
+from dragonfly import ports
+from dragonfly.daemon_config import DaemonPorts, daemon_config, peer_discovery
+from dragonfly.images import Image
+from dragonfly.instance import Instance
+from dragonfly.labels import Component
+from dragonfly.program import Program, program_pod
+
+
+@dataclass(frozen=True)
+class PeerArgs:
+    """What the peers need to know.
+
+    Args:
+        instance: the instance that they belong to.
+        image: full image reference.
+        ports: of each node that the peer listens on.
+        config_hash_key: key of the hash by which pods roll, secret.
+    """
+
+    instance: Instance
+    image: str
+    ports: DaemonPorts
+    config_hash_key: pulumi.Input[str]
+
+
+class Peer(pulumi.ComponentResource):
+    """The DaemonSet of the peers, on the nodes' own network: containerd reaches the proxy at the loopback address."""
+
+    def __init__(self, name: str, args: PeerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:peer:Peer", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        scheduler = f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"
+        program = Program(
+            component=Component.PEER,
+            name="dfget",
+            image_key=Image.PEER,
+            image=args.image,
+            command=("/opt/dragonfly/bin/dfget", "daemon"),
+            config_secret=names.peer_config,
+            config_file="dfget.yaml",
+            config=daemon_config(args.ports, peer_discovery(scheduler)),
+            config_hash_key=args.config_hash_key,
+            waits_for=(scheduler,),
+            ports={
+                "grpc": args.ports.grpc,
+                "proxy": args.ports.proxy,
+                "upload": args.ports.upload,
+                "health": args.ports.health,
+                "metrics": args.ports.metrics,
+            },
+        )
+        apps.DaemonSet(
+            name,
+            metadata=instance.metadata(names.peer, Component.PEER),
+            spec=apps.DaemonSetSpecArgs(
+                selector=instance.selector(Component.PEER),
+                # One node after another would take hours on a cluster of a thousand; containerd falls back to the
+                # registry while its node's peer restarts.
+                update_strategy=apps.DaemonSetUpdateStrategyArgs(
+                    type="RollingUpdate", rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="10%")
+                ),
+                template=program_pod(name, instance, program, host_network=True, parent=self),
+            ),
+            opts=instance.workload_options(self),
+        )
+        self.register_outputs({})

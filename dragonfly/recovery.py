@@ -1,0 +1,98 @@
+"""Brings a stack back whose update was killed: `python -m dragonfly.recovery --stack NAME`.
+
+A killed engine leaves its lock behind, and creations of which the state does not know whether they happened. Such an
+object must be neither forgotten, since making it again fails with "already exists", nor believed in. So every pending
+creation is taken up under the ID that the object has if it exists, and the refresh drops those that do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+_CREATING = "creating"
+_KUBERNETES = "kubernetes:"
+
+
+class RecoveryError(RuntimeError):
+    """A command of the CLI failed; what it printed says why."""
+
+
+def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Path) -> None:
+    """Releases the lock, takes up or drops pending creations, and compares the state with the cluster.
+
+    Args:
+        stack: the stack's name.
+        pulumi: the CLI's path, or `pulumi`.
+        environment: variables for the CLI besides this process' own.
+        project: the program's folder.
+
+    Raises:
+        RecoveryError: a step failed.
+    """
+
+    def run(*arguments: str, capture: bool = False) -> str:
+        done = subprocess.run(
+            [pulumi, *arguments, "--stack", stack],
+            cwd=project,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE if capture else None,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RecoveryError(f"pulumi {arguments[0]} failed; see above")
+        return done.stdout or ""
+
+    run("cancel", "--yes")
+    deployment = cast("dict[str, Any]", json.loads(run("stack", "export", capture=True))["deployment"])
+    imports: list[str] = []
+    for operation in cast("list[dict[str, Any]]", deployment.get("pending_operations") or []):
+        resource = cast("dict[str, Any]", operation["resource"])
+        identifier = object_id(resource)
+        if operation["type"] == _CREATING and identifier is not None:
+            imports += ["--import-pending-creates", resource["urn"], "--import-pending-creates", identifier]
+    # The first refresh turns creations into existing resources, the second drops what could not be named by an ID:
+    # random values, on which nothing can depend yet.
+    if imports:
+        run("refresh", "--yes", "--skip-preview", *imports)
+    run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+
+def object_id(resource: Mapping[str, Any]) -> str | None:
+    """The provider's ID of a Kubernetes object in a state, or None for any other resource.
+
+    Args:
+        resource: a resource of an exported deployment.
+    """
+    if not str(resource["type"]).startswith(_KUBERNETES):
+        return None
+    metadata = cast("Mapping[str, str]", resource.get("inputs", {}).get("metadata", {}))
+    if "name" not in metadata:
+        return None
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the process' exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dragonfly.recovery", description=__doc__)
+    parser.add_argument("--stack", required=True, help="name of the stack")
+    options = parser.parse_args(arguments)
+    try:
+        recover(options.stack, "pulumi", {}, Path(__file__).resolve().parent.parent)
+    except RecoveryError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write("The state agrees with the cluster again; `pulumi up` goes on.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""Redis with redis_exporter: the cache of the manager and the job queue of manager and scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import pulumi
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+
+from dragonfly import ports, probes
+from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
+from dragonfly.config_document import document_hash
+from dragonfly.config_mount import config_mount, config_volume
+from dragonfly.container_resources import RESOURCES
+from dragonfly.images import Image, Images
+from dragonfly.instance import Instance
+from dragonfly.labels import Component
+from dragonfly.metrics_export import prometheus_to_sd
+from dragonfly.object_name import object_name
+from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, pod_security_context
+
+_DATA_DIRECTORY = "/data"
+_CONFIG_DIRECTORY = "/etc/redis"
+_CONFIG_FILE = "redis.conf"
+_PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
+
+
+class RedisDatabase(IntEnum):
+    """Numbers of the logical databases that Dragonfly uses."""
+
+    CACHE = 0
+    BROKER = 1
+    BACKEND = 2
+    NETWORK_TOPOLOGY = 3
+
+
+@dataclass(frozen=True)
+class RedisArgs:
+    """What Redis needs to know.
+
+    Args:
+        instance: the instance that it belongs to.
+        images: the installation's images.
+        password: of the default user, secret.
+        config_hash_key: key of the hash by which pods roll, secret.
+        disk_size: a Kubernetes quantity.
+        storage_class: of the disk.
+        metrics_exporter_enabled: export metrics to Cloud Monitoring too.
+    """
+
+    instance: Instance
+    images: Images
+    password: pulumi.Input[str]
+    config_hash_key: pulumi.Input[str]
+    disk_size: str
+    storage_class: str
+    metrics_exporter_enabled: bool
+
+
+class Redis(pulumi.ComponentResource):
+    """A Redis server with one replica, its volume claim and its exporter.
+
+    Attributes:
+        claim: the claim of the data.
+        exporter_address: `host:port` of the exporter's Service within the cluster.
+    """
+
+    claim: core.PersistentVolumeClaim
+    exporter_address: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:redis:Redis", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        child = pulumi.ResourceOptions(parent=self)
+        config = pulumi.Output.from_input(args.password).apply(_redis_conf)
+
+        secret = core.Secret(
+            f"{name}-secret",
+            metadata=instance.metadata(names.redis_secret, Component.REDIS),
+            string_data={_PASSWORD_KEY: args.password},
+            opts=child,
+        )
+        config_secret = core.Secret(
+            f"{name}-config",
+            metadata=instance.metadata(names.redis_config, Component.REDIS),
+            string_data={_CONFIG_FILE: config},
+            opts=child,
+        )
+        self.claim = volume_claim(
+            f"{name}-claim",
+            instance,
+            name=names.redis_claim,
+            component=Component.REDIS,
+            size=args.disk_size,
+            storage_class=args.storage_class,
+            parent=self,
+        )
+        instance.service(
+            f"{name}-headless",
+            name=names.redis_headless,
+            component=Component.REDIS,
+            ports={"redis": ports.REDIS},
+            headless=True,
+            parent=self,
+        )
+        instance.service(
+            f"{name}-svc",
+            name=names.redis_service,
+            component=Component.REDIS,
+            ports={"redis": ports.REDIS},
+            # As for MySQL: one server, and its exporter must not take it away from its clients.
+            publish_not_ready_addresses=True,
+            parent=self,
+        )
+        instance.service(
+            "redis-exporter-svc",
+            name=names.redis_exporter_service,
+            component=Component.REDIS,
+            ports={"redis-exporter": ports.REDIS_EXPORTER},
+            publish_not_ready_addresses=True,
+            parent=self,
+        )
+        secret_name = object_name(secret)
+        containers = [_server(args, secret_name), _exporter(args, secret_name)]
+        if args.metrics_exporter_enabled:
+            containers.append(prometheus_to_sd("redis", ports.REDIS_EXPORTER, args.images))
+        apps.StatefulSet(
+            name,
+            metadata=instance.metadata(names.redis, Component.REDIS),
+            spec=apps.StatefulSetSpecArgs(
+                replicas=1,
+                service_name=names.redis_headless,
+                selector=instance.selector(Component.REDIS),
+                template=core.PodTemplateSpecArgs(
+                    metadata=instance.pod_metadata(Component.REDIS, document_hash(args.config_hash_key, config)),
+                    spec=core.PodSpecArgs(
+                        automount_service_account_token=False,
+                        enable_service_links=False,
+                        security_context=pod_security_context(DATABASE_UID),
+                        containers=containers,
+                        volumes=[
+                            data_volume(self.claim),
+                            config_volume(object_name(config_secret), _CONFIG_FILE),
+                        ],
+                    ),
+                ),
+            ),
+            opts=instance.workload_options(self),
+        )
+        self.exporter_address = pulumi.Output.from_input(instance.namespace).apply(
+            lambda namespace: f"{names.redis_exporter_service}.{namespace}.svc:{ports.REDIS_EXPORTER}"
+        )
+        self.register_outputs({"exporterAddress": self.exporter_address})
+
+
+def _server(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerArgs:
+    # The port is open while the append-only file is still being read; only a PONG says that commands are served.
+    serves = probes.Command(("sh", "-c", f'test "$(redis-cli -p {ports.REDIS} ping)" = PONG'))
+    return core.ContainerArgs(
+        name="redis",
+        image=args.images.reference(Image.REDIS),
+        args=["redis-server", f"{_CONFIG_DIRECTORY}/{_CONFIG_FILE}"],
+        env=[_password_variable("REDISCLI_AUTH", secret_name)],
+        ports=[core.ContainerPortArgs(name="redis", container_port=ports.REDIS)],
+        resources=RESOURCES[Image.REDIS].requirements(),
+        security_context=container_security_context(),
+        startup_probe=probes.startup(serves),
+        readiness_probe=probes.readiness(serves),
+        liveness_probe=probes.liveness(probes.Tcp(ports.REDIS)),
+        volume_mounts=[
+            core.VolumeMountArgs(name=DATA_VOLUME, mount_path=_DATA_DIRECTORY),
+            config_mount(_CONFIG_DIRECTORY),
+        ],
+    )
+
+
+def _exporter(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerArgs:
+    return core.ContainerArgs(
+        name="redis-exporter",
+        image=args.images.reference(Image.REDIS_EXPORTER),
+        env=[
+            core.EnvVarArgs(name="REDIS_ADDR", value=f"redis://localhost:{ports.REDIS}"),
+            _password_variable("REDIS_PASSWORD", secret_name),
+        ],
+        ports=[core.ContainerPortArgs(name="redis-exporter", container_port=ports.REDIS_EXPORTER)],
+        resources=RESOURCES[Image.REDIS_EXPORTER].requirements(),
+        security_context=container_security_context(EXPORTER_UID),
+        # No readiness probe: the database must not wait for its exporter.
+        liveness_probe=probes.liveness(probes.Http("/", ports.REDIS_EXPORTER)),
+    )
+
+
+def _password_variable(name: str, secret_name: pulumi.Input[str]) -> core.EnvVarArgs:
+    return core.EnvVarArgs(
+        name=name,
+        value_from=core.EnvVarSourceArgs(
+            secret_key_ref=core.SecretKeySelectorArgs(name=secret_name, key=_PASSWORD_KEY)
+        ),
+    )
+
+
+def _redis_conf(password: str) -> str:
+    return (
+        f'requirepass "{password}"\n'
+        f"port {ports.REDIS}\n"
+        f"dir {_DATA_DIRECTORY}\n"
+        # Every write is on the disk within a second; without it a restart loses what came after the last snapshot.
+        "appendonly yes\n"
+        "appendfsync everysec\n"
+    )

@@ -1,0 +1,177 @@
+"""One Dragonfly installation: every component, composed into one namespace."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+
+from dragonfly import ports
+from dragonfly.application import Application, ApplicationArgs
+from dragonfly.credentials import Credentials, CredentialsArgs
+from dragonfly.daemon_config import DaemonPorts
+from dragonfly.images import Image
+from dragonfly.instance import Instance
+from dragonfly.labels import instance_labels
+from dragonfly.manager import Manager, ManagerArgs
+from dragonfly.mysql import Mysql, MysqlArgs
+from dragonfly.object_name import object_name
+from dragonfly.peer import Peer, PeerArgs
+from dragonfly.redis import Redis, RedisArgs
+from dragonfly.scheduler import Scheduler, SchedulerArgs
+from dragonfly.seed_peer import SeedPeer, SeedPeerArgs
+from dragonfly.settings import Settings
+
+CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
+
+
+class Dragonfly(pulumi.ComponentResource):
+    """Everything that runs in the cluster. All of it is applied at once; what needs another waits inside its pod.
+
+    Attributes:
+        namespace: name of the namespace.
+        credentials: the installation's passwords.
+        console_url: where the console answers while the port forwarding runs.
+        port_forward_command: makes the console reachable from a workstation.
+        mysqld_exporter_address, redis_exporter_address: `host:port` within the cluster, for Prometheus.
+        images: image reference of each container, by its config key.
+    """
+
+    namespace: pulumi.Output[str]
+    credentials: Credentials
+    console_url: str
+    port_forward_command: pulumi.Output[str]
+    mysqld_exporter_address: pulumi.Output[str]
+    redis_exporter_address: pulumi.Output[str]
+    images: dict[str, str]
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:release:Dragonfly", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        names, images = settings.names, settings.images
+
+        self.namespace = self._namespace(settings)
+        instance = Instance(names, self.namespace, settings.ready_timeout_seconds)
+        self.console_url = CONSOLE_URL
+        self.port_forward_command = self.namespace.apply(
+            lambda namespace: (
+                f"kubectl port-forward --namespace {namespace} svc/{names.manager_service} "
+                f"{ports.MANAGER_REST}:{ports.MANAGER_REST}"
+            )
+        )
+        self.credentials = Credentials(
+            "credentials",
+            CredentialsArgs(
+                db_root_password=settings.db_root_password,
+                db_user_password=settings.db_user_password,
+                db_exporter_password=settings.db_exporter_password,
+                redis_password=settings.redis_password,
+            ),
+            child,
+        )
+        config_hash_key = self.credentials.config_hash_key
+        mysql = Mysql(
+            "mysql",
+            MysqlArgs(
+                instance=instance,
+                images=images,
+                root_password=self.credentials.db_root_password,
+                user_password=self.credentials.db_user_password,
+                exporter_password=self.credentials.db_exporter_password,
+                config_hash_key=config_hash_key,
+                disk_size=settings.db_persistent_disk_size,
+                storage_class=settings.default_storage_class,
+                metrics_exporter_enabled=settings.metrics_exporter_enabled,
+            ),
+            child,
+        )
+        redis = Redis(
+            "redis",
+            RedisArgs(
+                instance=instance,
+                images=images,
+                password=self.credentials.redis_password,
+                config_hash_key=config_hash_key,
+                disk_size=settings.redis_persistent_disk_size,
+                storage_class=settings.default_storage_class,
+                metrics_exporter_enabled=settings.metrics_exporter_enabled,
+            ),
+            child,
+        )
+        Manager(
+            "manager",
+            ManagerArgs(
+                instance=instance,
+                image=images.reference(Image.MANAGER),
+                mysql_password=self.credentials.db_user_password,
+                redis_password=self.credentials.redis_password,
+                token_key=self.credentials.token_key,
+                config_hash_key=config_hash_key,
+            ),
+            child,
+        )
+        Scheduler(
+            "scheduler",
+            SchedulerArgs(
+                instance=instance,
+                image=images.reference(Image.SCHEDULER),
+                redis_password=self.credentials.redis_password,
+                config_hash_key=config_hash_key,
+            ),
+            child,
+        )
+        SeedPeer(
+            "seed-peer",
+            SeedPeerArgs(
+                instance=instance,
+                image=images.reference(Image.SEED_PEER),
+                config_hash_key=config_hash_key,
+            ),
+            child,
+        )
+        Peer(
+            "dfget",
+            PeerArgs(
+                instance=instance,
+                image=images.reference(Image.PEER),
+                ports=DaemonPorts(
+                    grpc=settings.peer_port,
+                    proxy=settings.proxy_port,
+                    upload=settings.upload_port,
+                    health=settings.peer_health_port,
+                    metrics=settings.peer_metrics_port,
+                ),
+                config_hash_key=config_hash_key,
+            ),
+            child,
+        )
+        Application(
+            "application",
+            ApplicationArgs(
+                instance=instance,
+                version=settings.tag,
+                install_crd=settings.install_application_crd,
+                port_forward_command=self.port_forward_command,
+                console_url=self.console_url,
+            ),
+            child,
+        )
+        self.mysqld_exporter_address = mysql.exporter_address
+        self.redis_exporter_address = redis.exporter_address
+        self.images = {
+            image.value: images.reference(image)
+            for image in Image
+            if image is not Image.METRICS_EXPORTER or settings.metrics_exporter_enabled
+        }
+        self.register_outputs({"namespace": self.namespace, "images": self.images})
+
+    def _namespace(self, settings: Settings) -> pulumi.Output[str]:
+        if not settings.namespace_is_created:
+            return pulumi.Output.from_input(settings.namespace)
+        namespace = core.Namespace(
+            "namespace",
+            metadata=meta.ObjectMetaArgs(name=settings.namespace, labels=instance_labels(settings.app_instance_name)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # The name known only once the namespace exists: everything in it waits for it, and goes before it.
+        return object_name(namespace)

@@ -1,0 +1,35 @@
+"""Directories that the Dragonfly programs write to, on a volume that goes with the pod."""
+
+from __future__ import annotations
+
+from pulumi_kubernetes.core import v1 as core
+
+DATA = "/var/lib/dragonfly"
+WORK_HOME = "/usr/local/dragonfly"
+CACHE = "/var/cache/dragonfly"
+LOGS = "/var/log/dragonfly"
+RUN = "/var/run/dragonfly"
+TEMPORARY = "/tmp"  # noqa: S108 - the mount point in the container
+
+_VOLUME = "work"
+_DIRECTORIES = {
+    "data": DATA,
+    "home": WORK_HOME,
+    "cache": CACHE,
+    "logs": LOGS,
+    "run": RUN,
+    "tmp": TEMPORARY,
+}
+
+
+def work_volume() -> core.VolumeArgs:
+    """One scratch volume for all of them: what is in it can be fetched or computed again."""
+    return core.VolumeArgs(name=_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs())
+
+
+def work_mounts() -> list[core.VolumeMountArgs]:
+    """A mount for each directory, since the image's own file system is read-only."""
+    return [
+        core.VolumeMountArgs(name=_VOLUME, mount_path=path, sub_path=directory)
+        for directory, path in _DIRECTORIES.items()
+    ]
