@@ -1,0 +1,66 @@
+# `make help` lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Size of the local nodes: any type in dragonfly/machine_types.py.
+MACHINE_TYPE ?= e2-standard-4
+NODES ?= 3
+# The engine tests run on one cluster each; two at a time keep two processors busy.
+TEST_WORKERS ?= 2
+
+PYTHON_RUN = .venv/bin/python
+LOCAL = $(PYTHON_RUN) -m local --machine-type $(MACHINE_TYPE) --nodes $(NODES)
+UP_STAMP = .venv/.packages-up
+TEST_STAMP = .venv/.packages-test
+
+.PHONY: help up preview down recover env bench test test-unit test-engine lint format diagram clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+up: $(UP_STAMP) ## Start a local Kubernetes and install Dragonfly into it.
+	@$(LOCAL) up
+
+preview: $(UP_STAMP) ## Show what `make up` would change.
+	@$(LOCAL) preview
+
+down: $(UP_STAMP) ## Destroy the stack and stop the cluster.
+	@$(LOCAL) down
+
+recover: $(UP_STAMP) ## Bring back a stack whose update was killed.
+	@$(LOCAL) recover
+
+env: $(UP_STAMP) ## Print the environment for pulumi and kubectl: eval "$$(make -s env)"
+	@$(LOCAL) env
+
+bench: $(UP_STAMP) ## Measure preview and installation.
+	@$(LOCAL) bench
+
+test: lint test-unit test-engine ## Everything that CI checks.
+
+test-unit: $(TEST_STAMP) ## Tests with mocks.
+	@$(PYTHON_RUN) -m pytest tests/unit
+
+test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
+	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
+
+lint: $(TEST_STAMP) ## Style and types.
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/basedpyright --level error
+
+format: $(TEST_STAMP) ## Bring the code into its format.
+	@.venv/bin/ruff check --fix
+	@.venv/bin/ruff format
+
+clean: ## End what runs here and remove what was made here; built tools stay in the cache.
+	@if [ -x $(PYTHON_RUN) ] && [ -d .local/cluster ]; then $(LOCAL) down; fi
+	rm -rf .local .venv
+
+$(UP_STAMP): requirements.txt constraints.txt local/requirements.txt local/uv.txt local/install-packages
+	@local/install-packages local/requirements.txt
+	@touch $@
+
+$(TEST_STAMP): tests/requirements.txt $(UP_STAMP)
+	@local/install-packages tests/requirements.txt
+	@touch $@

@@ -1,0 +1,228 @@
+"""Serves a stand-in plug-in to the engine: `python -m local.plugins.server kubernetes [flags] [engine address]`.
+
+The engine starts it, reads the port from the first line of standard output, and calls the `ResourceProvider` service
+there. See `sdk/go/common/resource/plugin` of pulumi for the other side.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module, metadata
+from typing import Any, Final, Protocol, cast
+
+import grpc as _grpc  # pyright: ignore[reportMissingTypeStubs]
+from pulumi.runtime.proto import plugin_pb2 as _plugin_pb2
+from pulumi.runtime.proto import provider_pb2 as _wire
+from pulumi.runtime.proto import provider_pb2_grpc as _services
+
+from local.plugins.engine_log import EngineLog, GrpcEngineLog
+from local.plugins.property_values import write_properties
+from local.plugins.provider_errors import InitializationError, ProviderError
+
+grpc: Any = _grpc
+wire: Any = _wire
+plugin_pb2: Any = _plugin_pb2
+_ServicerBase: Any = cast(Any, _services).ResourceProviderServicer
+
+_THREADS: Final = 64
+"""Operations answered at once: an engine's default is four for each processor, and waits block their thread."""
+_ENGINE_LOOK: Final = 0.5
+"""Seconds between looks whether the engine is still there: one that was killed tells nobody."""
+
+
+class Provider(Protocol):
+    """What a plug-in does; requests and answers are those of `provider.proto`."""
+
+    def check_config(self, request: Any) -> Any: ...
+    def diff_config(self, request: Any) -> Any: ...
+    def configure(self, request: Any) -> Any: ...
+    def check(self, request: Any) -> Any: ...
+    def diff(self, request: Any) -> Any: ...
+    def create(self, request: Any) -> Any: ...
+    def read(self, request: Any) -> Any: ...
+    def update(self, request: Any) -> Any: ...
+    def delete(self, request: Any) -> None: ...
+    def cancel(self) -> None: ...
+
+
+class Servicer(_ServicerBase):
+    """The `ResourceProvider` service over a provider; failures become the statuses that the engine understands."""
+
+    def __init__(self, make: Callable[[EngineLog], Provider], package: str, engine_address: str) -> None:
+        """Serve the provider that `make` returns, once it is called for: its modules take a while to load."""
+        self._make = make
+        self._package = package
+        self._log = GrpcEngineLog(engine_address)
+        self._lock = threading.Lock()
+        self._made: Provider | None = None
+
+    def _provider(self) -> Provider:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make(self._log)
+            return self._made
+
+    def _answer(self, context: Any, operation: Callable[[], Any]) -> Any:
+        try:
+            return operation()
+        except InitializationError as failure:
+            detail = wire.ErrorResourceInitFailed(
+                id=failure.resource_id, properties=write_properties(failure.outputs), reasons=failure.reasons
+            )
+            if failure.inputs is not None:
+                detail.inputs.CopyFrom(write_properties(failure.inputs))
+            context.set_trailing_metadata((("grpc-status-details-bin", _status(str(failure), detail)),))
+            context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+        except ProviderError as failure:
+            context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+
+    def Handshake(self, request: Any, context: Any) -> Any:
+        """Take the engine's address and tell which values the plug-in understands."""
+        self._log = GrpcEngineLog(request.engine_address)
+        return wire.ProviderHandshakeResponse(
+            accept_secrets=True, supports_autonaming_configuration=self._package == "kubernetes"
+        )
+
+    def Attach(self, request: Any, context: Any) -> Any:
+        """Take the address of an engine that did not start the plug-in itself."""
+        self._log = GrpcEngineLog(request.address)
+        return _empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        """Return the version of the SDK that is installed: that is what the stand-in stands in for."""
+        return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi_{self._package}"))
+
+    def GetSchema(self, request: Any, context: Any) -> Any:
+        """Return a schema without resources: programs written in Python bring their own."""
+        return wire.GetSchemaResponse(schema=f'{{"name": "{self._package}"}}')
+
+    def GetMapping(self, request: Any, context: Any) -> Any:
+        """Return no mapping."""
+        return wire.GetMappingResponse()
+
+    def GetMappings(self, request: Any, context: Any) -> Any:
+        """Return no mappings."""
+        return wire.GetMappingsResponse()
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().check_config(request))
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().diff_config(request))
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().configure(request))
+
+    def Check(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().check(request))
+
+    def Diff(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().diff(request))
+
+    def Create(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().create(request))
+
+    def Read(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().read(request))
+
+    def Update(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().update(request))
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        return self._answer(context, lambda: self._provider().delete(request) or _empty())
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        """See the provider."""
+        self._provider().cancel()
+        return _empty()
+
+
+def _empty() -> Any:
+    from google.protobuf import empty_pb2  # pyright: ignore[reportMissingTypeStubs]
+
+    return cast(Any, empty_pb2).Empty()
+
+
+def _status(message: str, detail: Any) -> bytes:
+    from pulumi.runtime.proto import status_pb2
+
+    status: Any = cast(Any, status_pb2).Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
+    status.details.add().Pack(detail)
+    return cast(bytes, status.SerializeToString())
+
+
+def _kubernetes(log: EngineLog) -> Provider:
+    from local.plugins.kubernetes_provider import KubernetesProvider
+
+    return KubernetesProvider(log)
+
+
+def _random(log: EngineLog) -> Provider:
+    from local.plugins.random_provider import RandomProvider
+
+    return RandomProvider(log)
+
+
+_PACKAGES: Final[dict[str, Callable[[EngineLog], Provider]]] = {"kubernetes": _kubernetes, "random": _random}
+
+
+def _load_client() -> None:
+    # The engine is busy starting the rest meanwhile, so this costs the run nothing.
+    for name in ("kubernetes.client", "kubernetes.config"):
+        import_module(name)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until the engine stops the process or is gone itself.
+
+    Args:
+        arguments: the package, the engine's flags (ignored) and the engine's address, if it gives one.
+
+    Returns:
+        The exit status.
+    """
+    package = arguments[0] if arguments else ""
+    if package not in _PACKAGES:
+        print(f"expected one of {', '.join(_PACKAGES)} as the first argument, found {package!r}", file=sys.stderr)
+        return 2
+    address = arguments[-1] if len(arguments) > 1 and not arguments[-1].startswith("-") else ""
+    # The engine ends a plug-in with an interrupt and waits 5 s for it to go. One at the terminal does not come here: a
+    # plug-in has a process group of its own, and the engine says by RPC when operations are to end.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: os._exit(0))
+    engine = os.getppid()
+    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    server = grpc.server(ThreadPoolExecutor(_THREADS), options=[*unlimited, ("grpc.so_reuseport", 0)])
+    servicer = Servicer(_PACKAGES[package], package, address)
+    cast(Any, _services).add_ResourceProviderServicer_to_server(servicer, server)
+    port = cast(int, server.add_insecure_port("127.0.0.1:0"))
+    if not port:
+        print("cannot listen on 127.0.0.1", file=sys.stderr)
+        return 1
+    server.start()
+    print(port, flush=True)
+    if package == "kubernetes":
+        threading.Thread(target=_load_client, daemon=True).start()
+    while os.getppid() == engine:
+        if not server.wait_for_termination(_ENGINE_LOOK):
+            return 0
+    # Waits in other threads would keep the process, and nobody is left to hear of them.
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

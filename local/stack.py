@@ -1,0 +1,217 @@
+"""A stack of the program on the local cluster: the engine's environment, and a copy of the stack's tracked config."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from rich.console import Console
+
+from local import toolchain
+from local.plugin_choice import stand_in_folder
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+_INTERRUPTED = 130
+
+
+class StackError(RuntimeError):
+    """The engine failed; what it printed says why."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The Pulumi CLI with everything that it needs on this machine.
+
+    Args:
+        tools: binaries by name, from `local.toolchain`.
+        state: folder for the stacks' states, config copies and passphrase.
+        stand_ins: folder of executables that take the place of the real plug-ins, if any.
+        project: folder of the Pulumi program.
+    """
+
+    tools: Mapping[str, Path]
+    state: Path
+    stand_ins: Path | None
+    project: Path = PROJECT_FOLDER
+
+    @classmethod
+    def provide(cls, state: Path, console: Console, project: Path = PROJECT_FOLDER) -> Engine:
+        """Makes the CLI, the language host and the plug-ins available.
+
+        Raises:
+            ToolchainError: a tool is missing and cannot be built.
+        """
+        tools = toolchain.provide(toolchain.ENGINE_TOOLS, console)
+        bare = cls(tools, state, None, project)
+        stand_ins = stand_in_folder(tools["pulumi"], pulumi_home(), bare.environment(), console)
+        return cls(tools, state, stand_ins, project)
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the CLI, besides the user's own."""
+        self._backend.mkdir(parents=True, exist_ok=True)
+        folders = dict.fromkeys(str(path.parent) for path in self.tools.values())
+        if self.stand_ins is not None:
+            folders[str(self.stand_ins)] = None
+        return {
+            "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
+            "PULUMI_HOME": str(pulumi_home()),
+            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
+            # The language host that is built here does not read the virtualenv option of Pulumi.yaml.
+            "PULUMI_PYTHON_CMD": sys.executable,
+            "PULUMI_STANDIN_PYTHON": sys.executable,
+        }
+
+    @property
+    def _backend(self) -> Path:
+        return self.state / "backend"
+
+    def _passphrase(self) -> Path:
+        file = self.state / "passphrase"
+        if not file.exists():
+            self.state.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_suffix(f".{os.getpid()}")
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_urlsafe(32))
+            temporary.replace(file)
+        return file
+
+
+def pulumi_home() -> Path:
+    """The CLI's own folder, apart from the user's: a login there is not ours to change."""
+    return toolchain.cache_folder() / "pulumi-home"
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """One stack on one cluster.
+
+    Args:
+        engine: the CLI.
+        name: the stack's name; `Pulumi.<name>.yaml` is copied when the project has it.
+        kubeconfig: of the cluster.
+        config: keys and plain values that the copy gets besides.
+    """
+
+    engine: Engine
+    name: str
+    kubeconfig: Path
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def config_file(self) -> Path:
+        """The copy of the stack's config. The tracked file never changes, and no secret can get into it."""
+        return self._folder / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def _folder(self) -> Path:
+        return self.engine.state / "stacks" / self.name
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables with which `pulumi` and `kubectl` work on this stack and cluster."""
+        return {
+            **self.engine.environment(),
+            "PULUMI_STACK": self.name,
+            # Every command of the CLI takes its options from the environment too.
+            "PULUMI_OPTION_CONFIG_FILE": str(self.config_file),
+            "KUBECONFIG": str(self.kubeconfig),
+        }
+
+    def prepare(self) -> None:
+        """Makes the stack and its config copy, unless they exist."""
+        tracked = self.engine.project / f"Pulumi.{self.name}.yaml"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # The CLI writes a new stack's salt beside the project file, which therefore stands in the copy's folder too.
+        shutil.copyfile(self.engine.project / "Pulumi.yaml", self._folder / "Pulumi.yaml")
+        if not self.config_file.exists():
+            document = cast("dict[str, Any]", yaml.safe_load(tracked.read_text())) if tracked.exists() else {}
+            document.setdefault("config", {}).update(self.config)
+            self.config_file.write_text(yaml.safe_dump(document, sort_keys=False))
+        if self._exists():
+            return
+        environment = {**os.environ, **self.environment()}
+        del environment["PULUMI_STACK"], environment["PULUMI_OPTION_CONFIG_FILE"]
+        self._checked(["stack", "init", self.name, "--cwd", str(self._folder), "--no-select"], environment)
+
+    def _exists(self) -> bool:
+        listed = self._checked(["stack", "ls", "--json"], {**os.environ, **self.environment()})
+        return any(stack["name"] == self.name for stack in json.loads(listed))
+
+    def run(self, *arguments: str) -> None:
+        """Runs the CLI in the foreground, with its own output.
+
+        Raises:
+            StackError: it failed.
+        """
+        # Ctrl-C reaches the CLI too, which then ends in order; we wait for it instead of dying first.
+        process = subprocess.Popen(
+            self._command(arguments), cwd=self.engine.project, env={**os.environ, **self.environment()}
+        )
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            code = process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if code != 0:
+            interrupted = code in (-signal.SIGINT, _INTERRUPTED)
+            raise StackError(f"pulumi {arguments[0]} {'was interrupted' if interrupted else 'failed'}", abs(code))
+
+    def output(self, *arguments: str) -> str:
+        """Runs the CLI and returns what it prints.
+
+        Raises:
+            StackError: it failed; the message holds its error output.
+        """
+        return self._checked(arguments, {**os.environ, **self.environment()})
+
+    def has_resources(self) -> bool:
+        """Whether the stack's state holds anything that `pulumi destroy` would delete."""
+        if not self._exists():
+            return False
+        deployment = json.loads(self.output("stack", "export"))["deployment"]
+        resources = cast("list[dict[str, Any]]", deployment.get("resources") or [])
+        return any(resource["type"] != "pulumi:pulumi:Stack" for resource in resources)
+
+    def last_changes(self) -> dict[str, int]:
+        """Numbers of resources by what the last update did to them: `same`, `create`, `update`, ..."""
+        history = json.loads(self.output("stack", "history", "--json", "--page-size", "1"))
+        return cast("dict[str, int]", history[0].get("resourceChanges") or {}) if history else {}
+
+    def shell_exports(self) -> str:
+        """The environment as commands for `eval` in a POSIX shell."""
+        return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment().items())
+
+    def _command(self, arguments: Iterable[str]) -> list[str]:
+        return [str(self.engine.tools["pulumi"]), *arguments]
+
+    def _checked(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            self._command([*arguments, "--non-interactive"]),
+            cwd=self.engine.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr or done.stdout}", done.returncode)
+        return done.stdout

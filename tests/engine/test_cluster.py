@@ -1,0 +1,286 @@
+"""The local cluster: what it offers, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import pytest
+from kubernetes.client.api.core_v1_api import CoreV1Api
+
+from dragonfly.machine_types import allocatable, machine_type_named
+from dragonfly.quantity import parse_quantity
+from local import toolchain
+from local.cluster import Cluster, ClusterError
+from local.kubeconfig import connect
+from local.processes import Daemon, ProcessError, Processes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+START_SECONDS = 10
+"""Within which a cluster must be up, tools built (issue: "`up` within 10 s once built")."""
+
+SOON_SECONDS = 10.0
+
+
+@pytest.fixture(scope="session")
+def tools() -> dict[str, Path]:
+    """The cluster's binaries, built before any time is taken."""
+    return toolchain.provide(toolchain.CLUSTER_TOOLS)
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path, tools: dict[str, Path]) -> Iterator[Cluster]:
+    """A small cluster of the test's own, not yet started."""
+    own = Cluster(tmp_path / "own", machine_type="e2-small", node_count=1, tools=tools)
+    yield own
+    own.stop()
+
+
+def soon(true: Callable[[], bool], what: str) -> None:
+    """Wait a little for something to become so."""
+    deadline = time.monotonic() + SOON_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"{what}: not within {SOON_SECONDS:.0f} s"
+        time.sleep(0.05)
+
+
+def core_of(cluster: Cluster) -> Any:
+    """The core API, untyped: manifests here are dictionaries."""
+    return cast(Any, CoreV1Api(connect(cluster.kubeconfig)))
+
+
+def claim(name: str, size: str) -> dict[str, Any]:
+    """A claim of the class `standard`."""
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "standard",
+            "resources": {"requests": {"storage": size}},
+        },
+    }
+
+
+def pod(name: str, memory: str) -> dict[str, Any]:
+    """A pod with an init container that asks for some memory."""
+    container = {"name": "main", "image": "example:1", "resources": {"requests": {"memory": memory}}}
+    return {
+        "metadata": {"name": name},
+        "spec": {"initContainers": [{"name": "before", "image": "example:1"}], "containers": [container]},
+    }
+
+
+def test_nodes_are_as_large_as_those_of_the_machine_type(cluster: Cluster) -> None:
+    nodes = core_of(cluster).list_node().items
+    room = allocatable(machine_type_named("e2-standard-4"))
+    assert [node.metadata.name for node in nodes] == ["node-1", "node-2", "node-3"]
+    for node in nodes:
+        assert parse_quantity(node.status.allocatable["cpu"]) * 1000 == room.cpu_millicores
+        assert parse_quantity(node.status.allocatable["memory"]) == room.memory_bytes
+        assert node.metadata.labels["kubernetes.io/hostname"] == node.metadata.name
+        assert node.metadata.labels["node.kubernetes.io/instance-type"] == "e2-standard-4"
+
+
+def test_starting_a_running_cluster_changes_nothing(cluster: Cluster) -> None:
+    before = cluster.processes()
+    kubeconfig = cluster.kubeconfig.read_bytes()
+    assert cluster.start() is False
+    assert cluster.processes() == before
+    assert cluster.kubeconfig.read_bytes() == kubeconfig
+
+
+def test_a_claim_gets_a_volume_grows_and_loses_it(cluster: Cluster) -> None:
+    core = core_of(cluster)
+
+    def volumes() -> list[Any]:
+        every = core.list_persistent_volume().items
+        return [volume for volume in every if volume.spec.claim_ref.name == "growing"]
+
+    def bound_with(size: str) -> bool:
+        status = core.read_namespaced_persistent_volume_claim("growing", "default").status
+        return status.phase == "Bound" and status.capacity["storage"] == size
+
+    core.create_namespaced_persistent_volume_claim("default", claim("growing", "5Gi"))
+    soon(lambda: bound_with("5Gi"), "the claim is bound")
+    wider = {"spec": {"resources": {"requests": {"storage": "8Gi"}}}}
+    core.patch_namespaced_persistent_volume_claim(
+        "growing", "default", wider, _content_type="application/merge-patch+json"
+    )
+    soon(lambda: bound_with("8Gi"), "the claim has grown")
+    assert [volume.spec.capacity["storage"] for volume in volumes()] == ["8Gi"]
+    core.delete_namespaced_persistent_volume_claim("growing", "default")
+    soon(lambda: not volumes(), "the volume is deleted")
+
+
+def test_pods_run_where_they_fit_and_wait_where_they_do_not(cluster: Cluster) -> None:
+    core = core_of(cluster)
+
+    def conditions(name: str) -> dict[str, Any]:
+        found = cast("list[Any] | None", core.read_namespaced_pod(name, "default").status.conditions)
+        return {condition.type: condition for condition in found or []}
+
+    def is_ready() -> bool:
+        return "Ready" in conditions("fits") and conditions("fits")["Ready"].status == "True"
+
+    def is_refused() -> bool:
+        return "Insufficient memory" in str(conditions("too-large").get("PodScheduled"))
+
+    core.create_namespaced_pod("default", pod("fits", "12Gi"))
+    core.create_namespaced_pod("default", pod("too-large", "14Gi"))
+    try:
+        soon(is_ready, "the pod that fits is Ready")
+        soon(is_refused, "the pod that is too large has the scheduler's reason")
+    finally:
+        for name in ("fits", "too-large"):
+            core.delete_namespaced_pod(name, "default")
+
+
+def test_the_api_server_listens_on_loopback_with_a_verified_certificate_and_knows_no_strangers(
+    cluster: Cluster,
+) -> None:
+    assert cluster.url.startswith("https://127.0.0.1:")
+    assert cluster.kubeconfig.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
+        urllib.request.urlopen(f"{cluster.url}/readyz", timeout=5)
+    stranger = ssl.create_default_context(cafile=next(cluster.state.glob("certificates/kubernetes/*authority.crt")))
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{cluster.url}/readyz", timeout=5, context=stranger)
+    ours = {int(line.split()[0]) for line in cluster.processes()}
+    listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in ours]
+    assert {str(connection.laddr) for connection in listening if "127.0.0.1" not in str(connection.laddr)} == set()
+    assert len(listening) == 5
+
+
+def test_start_stop_and_start_again(own_cluster: Cluster) -> None:
+    started = time.monotonic()
+    assert own_cluster.start() is True
+    assert time.monotonic() - started < START_SECONDS
+    url, kubeconfig = own_cluster.url, own_cluster.kubeconfig.read_bytes()
+    core_of(own_cluster).create_namespaced_config_map("default", {"metadata": {"name": "kept"}})
+
+    own_cluster.stop()
+    assert own_cluster.processes() == []
+    assert not own_cluster.running()
+
+    started = time.monotonic()
+    assert own_cluster.start() is True
+    assert time.monotonic() - started < START_SECONDS
+    assert (own_cluster.url, own_cluster.kubeconfig.read_bytes()) == (url, kubeconfig)
+    assert core_of(own_cluster).read_namespaced_config_map("kept", "default").metadata.name == "kept"
+
+    own_cluster.stop(remove=True)
+    assert own_cluster.processes() == []
+    assert not own_cluster.state.exists()
+
+
+def test_nodes_follow_the_arguments_of_the_next_start(own_cluster: Cluster, tools: dict[str, Path]) -> None:
+    own_cluster.start()
+    larger = Cluster(own_cluster.state, machine_type="e2-standard-2", node_count=2, tools=tools)
+    assert larger.start() is False
+    nodes = core_of(larger).list_node().items
+    assert [node.metadata.labels["node.kubernetes.io/instance-type"] for node in nodes] == ["e2-standard-2"] * 2
+    assert {node.status.allocatable["cpu"] for node in nodes} == {"1930m"}
+
+
+def test_a_killed_process_is_noticed_and_replaced(own_cluster: Cluster) -> None:
+    own_cluster.start()
+    scheduler = next(line for line in own_cluster.processes() if "kube-scheduler" in line.split()[1])
+    os.kill(int(scheduler.split()[0]), signal.SIGKILL)
+    soon(lambda: not own_cluster.running(), "the loss is noticed")
+    assert own_cluster.start() is True
+    assert own_cluster.running()
+    assert len(own_cluster.processes()) == 6
+
+
+def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, tools: dict[str, Path]) -> None:
+    broken = "kube-controller-manager"
+    corrupt = tmp_path / broken
+    corrupt.write_bytes(b"\x7fELF cut short")
+    corrupt.chmod(0o755)
+    own = Cluster(tmp_path / "own", node_count=1, tools={**tools, broken: corrupt})
+    with pytest.raises(ProcessError, match=rf"{broken} cannot be started from .*: Exec format error"):
+        own.start()
+    assert own.processes() == []
+
+
+def test_a_process_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path, tools: dict[str, Path]) -> None:
+    failing = tmp_path / "kube-scheduler"
+    failing.write_text("#!/bin/sh\necho no flag of mine\nexit 3\n")
+    failing.chmod(0o755)
+    own = Cluster(tmp_path / "own", node_count=1, tools={**tools, "kube-scheduler": failing})
+    with pytest.raises(ProcessError, match=r"kube-scheduler ended with exit code 3; .*\n  no flag of mine"):
+        own.start()
+    assert own.processes() == []
+
+
+def test_what_a_killed_start_left_is_ended(own_cluster: Cluster, tools: dict[str, Path]) -> None:
+    paths = {name: str(path) for name, path in tools.items()}
+    program = (
+        "import json, sys; from pathlib import Path; from local.cluster import Cluster\n"
+        "tools = {name: Path(path) for name, path in json.loads(sys.argv[2]).items()}\n"
+        "print('starting', flush=True); Cluster(Path(sys.argv[1]), 'e2-small', 1, tools).start()"
+    )
+    command = [sys.executable, "-c", program, str(own_cluster.state), json.dumps(paths)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
+        starter.stdout.readline()
+        time.sleep(1)
+        starter.kill()
+    assert own_cluster.processes() != []
+    own_cluster.stop()
+    assert own_cluster.processes() == []
+    assert own_cluster.start() is True
+
+
+def test_stop_spares_the_process_that_has_the_pid_now(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        try:
+            processes = Processes(tmp_path)
+            record = tmp_path / "processes" / "etcd.json"
+            record.parent.mkdir()
+            before = psutil.Process(bystander.pid).create_time() - 1000
+            record.write_text(json.dumps({"pid": bystander.pid, "create_time": before, "command": ["sleep", "60"]}))
+            assert not processes.alive("etcd")
+            processes.stop(["etcd"])
+            processes.stop_all()
+            assert bystander.poll() is None
+            assert not record.exists()
+        finally:
+            bystander.kill()
+
+
+def test_stop_ends_a_daemon_without_a_record_and_one_that_ignores_requests(tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    processes.start(Daemon("unrecorded", ["/bin/sleep", "60"]))
+    processes.start(Daemon("stubborn", ["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"]))
+    soon(lambda: "deaf" in processes.log_tail("stubborn"), "the stubborn one is deaf")
+    (tmp_path / "processes" / "unrecorded.json").unlink()
+    assert len(processes.survivors()) >= 2
+    processes.stop_all(grace_seconds=0.3)
+    assert processes.survivors() == []
+
+
+def test_removing_spares_what_is_not_the_clusters(own_cluster: Cluster) -> None:
+    own_cluster.state.mkdir()
+    (own_cluster.state / "letter.txt").write_text("dear")
+    own_cluster.stop(remove=True)
+    assert [file.name for file in own_cluster.state.iterdir()] == ["letter.txt"]
+
+
+def test_a_cluster_never_started_says_so(own_cluster: Cluster) -> None:
+    assert not own_cluster.running()
+    assert not own_cluster.state.exists()
+    with pytest.raises(ClusterError, match="start it first"):
+        _ = own_cluster.url

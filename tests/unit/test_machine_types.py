@@ -1,0 +1,68 @@
+"""Allocatable of GKE machine types, against the example and the rules that GKE publishes."""
+
+import pytest
+
+from dragonfly.machine_types import GIB, KIB, MACHINE_TYPES, UnknownMachineTypeError, allocatable, machine_type_named
+
+
+def test_example_node_of_the_gke_documentation() -> None:
+    node = allocatable(machine_type_named("e2-standard-4"))
+    assert node.cpu_millicores == 3920
+    assert node.memory_bytes == pytest.approx(13498416 * KIB, rel=0.001)
+    assert node.ephemeral_storage_bytes == pytest.approx(47060071478, rel=0.000001)
+    assert node.pods == 110
+
+
+@pytest.mark.parametrize(
+    ("name", "millicores"),
+    [
+        ("e2-small", 940),
+        ("e2-medium", 940),
+        ("e2-standard-2", 1930),
+        ("n2-standard-4", 3920),
+        ("c3-standard-8", 7910),
+        ("e2-standard-16", 15890),
+    ],
+)
+def test_cpu(name: str, millicores: int) -> None:
+    assert allocatable(machine_type_named(name)).cpu_millicores == millicores
+
+
+@pytest.mark.parametrize(
+    ("name", "published_gib"),
+    [
+        # Memory less the reservation of each step and 100 MiB; what the kernel keeps is then at most 3 % of the memory.
+        ("e2-medium", 4 - 1 - 100 / 1024),
+        ("e2-standard-2", 8 - 1 - 0.8 - 100 / 1024),
+        ("e2-highmem-2", 16 - 1 - 0.8 - 0.8 - 100 / 1024),
+        ("e2-highmem-8", 64 - 1 - 0.8 - 0.8 - 0.06 * 48 - 100 / 1024),
+    ],
+)
+def test_memory(name: str, published_gib: float) -> None:
+    machine_type = machine_type_named(name)
+    memory_gib = allocatable(machine_type).memory_bytes / GIB
+    assert published_gib - 0.03 * machine_type.memory_gib < memory_gib < published_gib
+
+
+@pytest.mark.parametrize(("disk_gib", "reserved_gib"), [(20, 10), (100, 41), (500, 100)])
+def test_disk_reservation_is_the_least_of_three(disk_gib: int, reserved_gib: int) -> None:
+    disk = allocatable(machine_type_named("e2-standard-4"), disk_gib).ephemeral_storage_bytes / GIB
+    assert disk == pytest.approx((disk_gib - 5.7465) * 0.9 - reserved_gib, abs=0.01)
+
+
+def test_every_machine_type_has_room_for_pods_and_grows_with_its_size() -> None:
+    for name, machine_type in MACHINE_TYPES.items():
+        node = allocatable(machine_type)
+        assert machine_type.name == name
+        assert 0 < node.cpu_millicores < machine_type.vcpus * 1000
+        assert 0 < node.memory_bytes < machine_type.memory_gib * GIB
+
+
+def test_unknown_machine_type_names_the_nearest() -> None:
+    with pytest.raises(UnknownMachineTypeError, match=r"'e2-standart-4' is not known: did you mean e2-standard-4"):
+        machine_type_named("e2-standart-4")
+
+
+def test_too_small_boot_disk() -> None:
+    with pytest.raises(ValueError, match="9 GiB is too small"):
+        allocatable(machine_type_named("e2-medium"), 9)
