@@ -15,6 +15,9 @@ from dragonfly.names import Names
 # A Service with a selector is awaited until it has endpoints, and the engine runs four operations per CPU at once: the
 # pods that would become those endpoints could be left waiting behind their own Services.
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+# What the program declares is the program's: a value that somebody changed with kubectl is theirs by the rules of
+# server-side apply, and the next update would end in a conflict instead of healing the drift.
+_PATCH_FORCE = {"pulumi.com/patchForce": "true"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Instance:
     def metadata(self, name: str, component: Component | None = None) -> meta.ObjectMetaArgs:
         """Metadata of an object of a component, or of the whole instance."""
         labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
-        return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels)
+        return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=_PATCH_FORCE)
 
     def pod_metadata(self, component: Component, config_hash: pulumi.Input[str]) -> meta.ObjectMetaArgs:
         """Metadata of a component's pod template; a changed config hash rolls the pods."""
@@ -69,7 +72,7 @@ class Instance:
             parent: the component resource that the Service belongs to.
         """
         metadata = self.metadata(name, component)
-        metadata.annotations = _SKIP_AWAIT
+        metadata.annotations = {**_PATCH_FORCE, **_SKIP_AWAIT}
         return core.Service(
             resource_name,
             metadata=metadata,

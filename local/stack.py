@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import yaml
 from rich.console import Console
@@ -162,9 +162,7 @@ class LocalStack:
             StackError: it failed.
         """
         # Ctrl-C reaches the CLI too, which then ends in order; we wait for it instead of dying first.
-        process = subprocess.Popen(
-            self._command(arguments), cwd=self.engine.project, env={**os.environ, **self.environment()}
-        )
+        process = self.start(*arguments)
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             code = process.wait()
@@ -173,6 +171,21 @@ class LocalStack:
         if code != 0:
             interrupted = code in (-signal.SIGINT, _INTERRUPTED)
             raise StackError(f"pulumi {arguments[0]} {'was interrupted' if interrupted else 'failed'}", abs(code))
+
+    def start(self, *arguments: str, stdout: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+        """Starts the CLI and does not wait for it.
+
+        Args:
+            arguments: of the CLI.
+            stdout: where both of its outputs go; where ours go when not given.
+        """
+        return subprocess.Popen(
+            self._command(arguments),
+            cwd=self.engine.project,
+            env={**os.environ, **self.environment()},
+            stdout=stdout,
+            stderr=None if stdout is None else subprocess.STDOUT,
+        )
 
     def output(self, *arguments: str) -> str:
         """Runs the CLI and returns what it prints.
@@ -213,5 +226,5 @@ class LocalStack:
             check=False,
         )
         if done.returncode != 0:
-            raise StackError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr or done.stdout}", done.returncode)
+            raise StackError(f"pulumi {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}", done.returncode)
         return done.stdout

@@ -27,7 +27,7 @@ _CONNECTIONS: Final = 64
 """Connections kept open: as many as the plug-in answers requests of the engine at once."""
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """The API server did not answer; the message names it and says why."""
 
 
@@ -47,7 +47,7 @@ class ApiError(Exception):
         self.details = object_at(body, "details")
 
 
-class NoSuchKind(Exception):
+class NoSuchKindError(Exception):
     """The API server serves no such kind; it may once a CustomResourceDefinition is created."""
 
 
@@ -104,7 +104,7 @@ class ApiServer:
             config.load_kube_config_from_dict(
                 json.loads(json.dumps(kubeconfig)), client_configuration=settings, persist_config=False
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the client raises whatever it stumbles over
             # Only the kind of error is told: its text may repeat credentials.
             raise ValueError(f"the kubeconfig's credentials cannot be used ({type(error).__name__})") from None
         self.address = cast(str, settings.host).rstrip("/")
@@ -134,7 +134,7 @@ class ApiServer:
 
         Raises:
             ApiError: the server refused it.
-            Unreachable: the server did not answer in time.
+            UnreachableError: the server did not answer in time.
         """
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError, ProtocolError
@@ -157,9 +157,9 @@ class ApiServer:
             except ProtocolError as error:
                 # A kept connection that the server has closed meanwhile; asking again is safe only when reading.
                 if is_last or method != "GET":
-                    raise Unreachable(self._silence(error)) from None
+                    raise UnreachableError(self._silence(error)) from None
             except HTTPError as error:
-                raise Unreachable(self._silence(error)) from None
+                raise UnreachableError(self._silence(error)) from None
         else:
             raise AssertionError("unreachable: the loop ends with an answer or an error")
         status = cast(int, answer.status)
@@ -176,8 +176,8 @@ class ApiServer:
         """Return how a kind is addressed; asks the server about those that Kubernetes does not define itself.
 
         Raises:
-            NoSuchKind: the server does not serve it, for now.
-            ApiError, Unreachable: as for `request`.
+            NoSuchKindError: the server does not serve it, for now.
+            ApiError, UnreachableError: as for `request`.
         """
         known = BUILT_IN.get((api_version, kind)) or self._discovered.get((api_version, kind))
         if known is not None:
@@ -187,7 +187,7 @@ class ApiServer:
             served = self.request("GET", root + api_version)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
-                raise NoSuchKind(f'no matches for kind "{kind}" in version "{api_version}"') from None
+                raise NoSuchKindError(f'no matches for kind "{kind}" in version "{api_version}"') from None
             raise
         for entry in objects_at(served, "resources"):
             name = text_at(entry, "name")
@@ -197,14 +197,14 @@ class ApiServer:
                 self._discovered[(api_version, text_at(entry, "kind"))] = found
         found = self._discovered.get((api_version, kind))
         if found is None:
-            raise NoSuchKind(f'no matches for kind "{kind}" in version "{api_version}"')
+            raise NoSuchKindError(f'no matches for kind "{kind}" in version "{api_version}"')
         return found
 
     def path_of(self, item: Properties, name: str) -> str:
         """Return the URL path of the object of that name, or of its collection where the name is empty.
 
         Raises:
-            NoSuchKind, ApiError, Unreachable: as for `kind`.
+            NoSuchKindError, ApiError, UnreachableError: as for `kind`.
         """
         kind = self.kind(text_at(item, "apiVersion"), text_at(item, "kind"))
         return kind.path(text_at(item, "metadata", "namespace"), name)
@@ -213,7 +213,7 @@ class ApiServer:
         """Return the server's version, such as `v1.36.3`.
 
         Raises:
-            ApiError, Unreachable: as for `request`.
+            ApiError, UnreachableError: as for `request`.
         """
         return text_at(self.request("GET", "/version"), "gitVersion")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 WARNING = 2
 """`LogSeverity.WARNING` of the engine's `engine.proto`."""
@@ -48,13 +48,15 @@ class GrpcEngineLog:
     def _send(self, severity: int, urn: str, text: str, *, ephemeral: bool) -> None:
         if not self._address:
             return
+        import grpc  # pyright: ignore[reportMissingTypeStubs]
         from pulumi.runtime.proto import engine_pb2
 
-        request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=ephemeral)  # pyright: ignore
+        messages: Any = engine_pb2
+        request = messages.LogRequest(severity=severity, message=text, urn=urn, ephemeral=ephemeral)
         call = self._engine().Log.future if ephemeral else self._engine().Log
         try:
             call(request, timeout=5)
-        except Exception:
+        except cast(Any, grpc).RpcError:
             # The engine may be going away; a message that is not seen must not fail the operation.
             return
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn, cast
 from pulumi.runtime.proto import provider_pb2 as _wire
 
 from local.plugins import kubeconfig as kubeconfigs
-from local.plugins.api_server import APPLY, JSON_PATCH, MERGE, ApiError, ApiServer, NoSuchKind, Unreachable
+from local.plugins.api_server import APPLY, JSON_PATCH, MERGE, ApiError, ApiServer, NoSuchKindError, UnreachableError
 from local.plugins.engine_log import INFO, WARNING, EngineLog
 from local.plugins.field_ownership import with_taken_over_fields
 from local.plugins.object_changes import (
@@ -39,7 +39,7 @@ from local.plugins.object_fields import (
 )
 from local.plugins.object_kinds import BUILT_IN, is_built_in
 from local.plugins.object_names import adopt_name, assign_name, is_autonamed, unique_name
-from local.plugins.object_waits import NotFinished, Waits
+from local.plugins.object_waits import NotFinishedError, Waits
 from local.plugins.property_values import (
     Properties,
     has_unknown,
@@ -151,7 +151,7 @@ class KubernetesProvider:
             return
         try:
             server.version()
-        except Unreachable as error:
+        except UnreachableError as error:
             self._unreachable = str(error)
             return
         except ApiError as error:
@@ -224,7 +224,7 @@ class KubernetesProvider:
             return self._crd_scopes.get(key, True)
         try:
             return self._server.kind(*key).namespaced
-        except (NoSuchKind, ApiError, Unreachable):
+        except (NoSuchKindError, ApiError, UnreachableError):
             # Most custom resources are; creation puts it right when the definition is there.
             return True
 
@@ -304,12 +304,12 @@ class KubernetesProvider:
         server = self._reachable()
         try:
             created = self._send_new(server, urn, inputs, manager, preview=preview)
-        except NoSuchKind as error:
+        except NoSuchKindError as error:
             raise ProviderError(
                 f"creation of resource {urn!r} failed because the Kubernetes API server reported that the apiVersion "
                 f"for this resource does not exist. Verify that any required CRDs have been created: {error}"
             ) from None
-        except Unreachable as error:
+        except UnreachableError as error:
             raise ProviderError(f"configured Kubernetes cluster is unreachable: {error}") from None
         except ApiError as error:
             if preview and _is_unpreviewable(error):
@@ -326,7 +326,7 @@ class KubernetesProvider:
             return wire.CreateResponse(id="", properties=state_of(inputs, created, properties, manager))
         try:
             ready = self._waits(server).until_ready(created, inputs, urn, cast(float, request.timeout))
-        except NotFinished as failure:
+        except NotFinishedError as failure:
             self._fail_unready(
                 f"resource {urn!r} was successfully created, but the Kubernetes API server reported that it failed to "
                 f"fully initialize or become live: {failure}",
@@ -349,9 +349,9 @@ class KubernetesProvider:
                     path = kind.path(namespace_of(inputs), name_of(inputs))
                     return server.request("PATCH", path, query, with_encoded_data(inputs), APPLY)
                 return server.request("POST", kind.path(namespace_of(inputs)), query, inputs)
-            except (NoSuchKind, ApiError) as error:
+            except (NoSuchKindError, ApiError) as error:
                 # The namespace or the definition may be on its way from elsewhere.
-                missing = isinstance(error, NoSuchKind) or error.status == HTTPStatus.NOT_FOUND
+                missing = isinstance(error, NoSuchKindError) or error.status == HTTPStatus.NOT_FOUND
                 if not missing or preview or time.monotonic() >= end or self._cancelled.is_set():
                     raise
                 self._log.status(urn, f"Retrying; creation failed: {error}")
@@ -379,12 +379,12 @@ class KubernetesProvider:
             path = server.path_of(inputs, name_of(old_live))
             live = server.request("GET", path)
             changed = self._send_change(server, path, urn, inputs, old_inputs, live, manager, preview=preview)
-        except NoSuchKind as error:
+        except NoSuchKindError as error:
             raise ProviderError(
                 f"update of resource {urn!r} failed because the Kubernetes API server reported that the apiVersion "
                 f"for this resource does not exist. Verify that any required CRDs have been created: {error}"
             ) from None
-        except Unreachable as error:
+        except UnreachableError as error:
             raise ProviderError(f"configured Kubernetes cluster is unreachable: {error}") from None
         except ApiError as error:
             if preview and error.status == HTTPStatus.FORBIDDEN:
@@ -397,13 +397,13 @@ class KubernetesProvider:
             if preview:
                 raise ProviderError(f"{problem}: {reason}") from None
             latest = self._waits(server).until_ready(old_live, {"metadata": _SKIPPED}, urn, 0)
-            failure = NotFinished(reason, latest, [])
+            failure = NotFinishedError(reason, latest, [])
             self._fail_unready(f"{problem}: {reason}", failure, state_object(inputs, latest, news, manager), news)
         if preview:
             return wire.UpdateResponse(properties=state_of(inputs, changed, news, manager))
         try:
             ready = self._waits(server).until_ready(changed, inputs, urn, cast(float, request.timeout))
-        except NotFinished as failure:
+        except NotFinishedError as failure:
             state = state_object(inputs, failure.item, news, manager)
             self._fail_unready(f"{problem}: {failure}", failure, state, news)
         self._log.status(urn, "")
@@ -491,9 +491,9 @@ class KubernetesProvider:
                 problems = waits.reasons(found, readiness) if readiness and not readiness.ready else []
             else:
                 problems = []
-        except NoSuchKind:
+        except NoSuchKindError:
             return gone
-        except Unreachable as error:
+        except UnreachableError as error:
             raise ProviderError(f"configured Kubernetes cluster is unreachable: {error}") from None
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
@@ -564,9 +564,9 @@ class KubernetesProvider:
                 annotation_of(inputs, _PROPAGATION).lower(), "Foreground"
             )
             server.request("DELETE", path, {}, {"propagationPolicy": policy})
-        except NoSuchKind:
+        except NoSuchKindError:
             return
-        except Unreachable as error:
+        except UnreachableError as error:
             raise ProviderError(f"configured Kubernetes cluster is unreachable: {error}") from None
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
@@ -574,7 +574,7 @@ class KubernetesProvider:
             raise ProviderError(f"cannot delete {urn!r}: {_clean(str(error), state)}") from None
         try:
             self._waits(server).until_gone(live, inputs, urn, cast(float, request.timeout))
-        except NotFinished as failure:
+        except NotFinishedError as failure:
             manager = self._field_manager(state, inputs)
             outputs = state_object(inputs, failure.item, state, manager, text_at(state, INITIAL_API_VERSION))
             self._fail_unready(str(failure), failure, outputs, state)
@@ -614,7 +614,7 @@ class KubernetesProvider:
             return False
         try:
             self._server.kind(text_at(item, "apiVersion"), text_at(item, "kind"))
-        except (NoSuchKind, ApiError, Unreachable):
+        except (NoSuchKindError, ApiError, UnreachableError):
             return False
         return True
 
@@ -631,7 +631,7 @@ class KubernetesProvider:
         )
 
     @staticmethod
-    def _fail_unready(message: str, failure: NotFinished, outputs: Properties, marked: Properties) -> NoReturn:
+    def _fail_unready(message: str, failure: NotFinishedError, outputs: Properties, marked: Properties) -> NoReturn:
         cleaned = _clean(message, marked)
         reasons = [cleaned, *(_clean(reason, marked) for reason in failure.reasons)]
         raise InitializationError(cleaned, id_of(failure.item), outputs, reasons) from None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Final
 
-from local.plugins.api_server import ApiError, ApiServer, NoSuchKind, Unreachable
+from local.plugins.api_server import ApiError, ApiServer, NoSuchKindError, UnreachableError
 from local.plugins.await_ready import (
     READINESS,
     WORKLOADS,
@@ -44,7 +44,7 @@ _AFTER_DELETE_WITHOUT_WAIT: Final = frozenset({"Namespace", "Pod", "DaemonSet", 
 """Kinds whose skipAwait also covers deletion (`allowsSkipAwaitWithDelete`, `metadata/overrides.go`)."""
 
 
-class NotFinished(Exception):
+class NotFinishedError(Exception):
     """A wait that ended without success; the object stays as it is.
 
     Attributes:
@@ -91,7 +91,7 @@ class Waits:
             requested: the engine's timeout in seconds, or 0.
 
         Raises:
-            NotFinished: it failed, was deleted, the time is over or the engine cancelled.
+            NotFinishedError: it failed, was deleted, the time is over or the engine cancelled.
         """
         kind = text_at(item, "kind")
         if annotation_of(inputs, SKIP_AWAIT) == "true" or not _is_awaited(item):
@@ -105,14 +105,14 @@ class Waits:
             try:
                 seen = self._server.request("GET", path)
                 if text_at(seen, "metadata", "uid") != text_at(item, "metadata", "uid"):
-                    raise NotFinished(f"{_title(item)} was replaced by another object while waited for", item, [])
+                    raise NotFinishedError(f"{_title(item)} was replaced by another object while waited for", item, [])
                 item, last, silence = seen, self.readiness(seen), ""
             except ApiError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
-                    raise NotFinished(f"{_title(item)} was deleted while waited for", item, []) from None
+                    raise NotFinishedError(f"{_title(item)} was deleted while waited for", item, []) from None
                 silence = str(error)
                 continue
-            except Unreachable as error:
+            except UnreachableError as error:
                 silence = str(error)
                 continue
             if last.ready:
@@ -127,16 +127,16 @@ class Waits:
                     self._report(urn, f"{last.status}: {reason}")
         reasons = self.reasons(item, last) + ([silence] if silence else [])
         if self._cancelled.is_set():
-            raise NotFinished(f"Resource operation was cancelled for {name_of(item)!r}", item, reasons)
+            raise NotFinishedError(f"Resource operation was cancelled for {name_of(item)!r}", item, reasons)
         if last.failed:
-            raise NotFinished(f"{_title(item)} failed and will not become ready", item, reasons)
-        raise NotFinished(f"{name_of(item)!r} timed out waiting to be Ready (after {seconds:g} s)", item, reasons)
+            raise NotFinishedError(f"{_title(item)} failed and will not become ready", item, reasons)
+        raise NotFinishedError(f"{name_of(item)!r} timed out waiting to be Ready (after {seconds:g} s)", item, reasons)
 
     def readiness(self, item: Properties) -> Readiness:
         """Judge the object as it is, asking for what belongs to it; kinds that nobody waits for are ready.
 
         Raises:
-            ApiError, Unreachable: what belongs to it could not be read.
+            ApiError, UnreachableError: what belongs to it could not be read.
         """
         kind = text_at(item, "kind")
         judge = READINESS.get((text_at(item, "apiVersion"), kind))
@@ -173,7 +173,7 @@ class Waits:
         try:
             path = f"/api/v1/namespaces/{namespace_of(item)}/pods"
             pods = objects_at(self._server.request("GET", path, {"labelSelector": selector}), "items")
-        except (ApiError, Unreachable):
+        except (ApiError, UnreachableError):
             return []
         reasons: list[str] = []
         for pod in pods:
@@ -186,7 +186,7 @@ class Waits:
         try:
             path = f"/api/v1/namespaces/{namespace_of(item) or 'default'}/events"
             events = objects_at(self._server.request("GET", path, {"fieldSelector": selector}), "items")
-        except (ApiError, Unreachable):
+        except (ApiError, UnreachableError):
             return []
         events.sort(key=lambda event: text_at(event, "lastTimestamp") or text_at(event, "eventTime"))
         texts = [f"[{text_at(event, 'reason')}] {text_at(event, 'message')}" for event in events]
@@ -203,7 +203,7 @@ class Waits:
             requested: the engine's timeout in seconds, or 0.
 
         Raises:
-            NotFinished: the time is over or the engine cancelled, and the object is still there.
+            NotFinishedError: the time is over or the engine cancelled, and the object is still there.
         """
         kind = text_at(item, "kind")
         if annotation_of(inputs, SKIP_AWAIT) == "true" and kind in _AFTER_DELETE_WITHOUT_WAIT:
@@ -214,14 +214,14 @@ class Waits:
         for _ in self._polls(seconds):
             try:
                 seen = self._server.request("GET", self._server.path_of(item, name_of(item)))
-            except NoSuchKind:
+            except NoSuchKindError:
                 return
             except ApiError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
                     return
                 silence = str(error)
                 continue
-            except Unreachable as error:
+            except UnreachableError as error:
                 silence = str(error)
                 continue
             uid = uid or text_at(seen, "metadata", "uid")
@@ -230,9 +230,9 @@ class Waits:
             item, silence = seen, ""
             self._report(urn, _deletion_status(seen))
         if self._cancelled.is_set():
-            raise NotFinished(f"Resource operation was cancelled for {name_of(item)!r}", item, [])
+            raise NotFinishedError(f"Resource operation was cancelled for {name_of(item)!r}", item, [])
         reasons = [_deletion_status(item), *([silence] if silence else [])]
-        raise NotFinished(f"Timed out waiting for deletion of {_title(item)} (after {seconds:g} s)", item, reasons)
+        raise NotFinishedError(f"Timed out waiting for deletion of {_title(item)} (after {seconds:g} s)", item, reasons)
 
     def _polls(self, seconds: float) -> Iterator[None]:
         # Yields once more when the time is over, so that the last look is at the end and not before it.
@@ -248,7 +248,7 @@ class Waits:
     def _latest(self, item: Properties) -> Properties:
         try:
             return self._server.request("GET", self._server.path_of(item, name_of(item)))
-        except (ApiError, Unreachable):
+        except (ApiError, UnreachableError):
             # The object exists; failing here would lose it.
             return item
 

@@ -15,7 +15,7 @@ _struct: Any = _struct_pb2
 
 SIGNATURE_KEY: Final = "4dabf18193072939515e22adb298388d"
 """Marks a struct that is not a plain object; the same text as `_special_sig_key` in the SDK's `runtime/rpc.py`."""
-SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a marker, the same for everybody
 """Marks a secret; `_special_secret_sig` in the SDK's `runtime/rpc.py`."""
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 """Marks an output value; `_special_output_value_sig` in the SDK's `runtime/rpc.py`."""

@@ -46,6 +46,7 @@ def kubernetes_object(properties: Properties) -> Properties:
 
 
 def property_names(item: Properties) -> Properties:
+    """Return the object with the field names of the SDKs."""
     return cast(Properties, _renamed(item, _TO_UNDERSCORES))
 
 
@@ -71,6 +72,7 @@ def state_object(
 
 
 def state_of(inputs: Properties, live: Properties, marked: Properties, manager: str) -> Any:
+    """Return `state_object` as the engine takes it, a protobuf `Struct`."""
     return write_properties(state_object(inputs, live, marked, manager))
 
 

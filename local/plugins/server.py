@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module, metadata
 from typing import Any, Final, Protocol, cast
 
@@ -38,28 +39,84 @@ _ENGINE_LOOK: Final = 0.5
 class Provider(Protocol):
     """What a plug-in does; requests and answers are those of `provider.proto`."""
 
-    def check_config(self, request: Any) -> Any: ...
-    def diff_config(self, request: Any) -> Any: ...
-    def configure(self, request: Any) -> Any: ...
-    def check(self, request: Any) -> Any: ...
-    def diff(self, request: Any) -> Any: ...
-    def create(self, request: Any) -> Any: ...
-    def read(self, request: Any) -> Any: ...
-    def update(self, request: Any) -> Any: ...
-    def delete(self, request: Any) -> None: ...
-    def cancel(self) -> None: ...
+    def check_config(self, request: Any) -> Any:
+        """Validate the configuration of a provider resource."""
+        ...
+
+    def diff_config(self, request: Any) -> Any:
+        """Compare two configurations of a provider resource."""
+        ...
+
+    def configure(self, request: Any) -> Any:
+        """Take the configuration."""
+        ...
+
+    def check(self, request: Any) -> Any:
+        """Validate and complete the inputs of a resource."""
+        ...
+
+    def diff(self, request: Any) -> Any:
+        """Compare a resource's state with new inputs."""
+        ...
+
+    def create(self, request: Any) -> Any:
+        """Make a resource, or rehearse that in a preview."""
+        ...
+
+    def read(self, request: Any) -> Any:
+        """Look at a resource as it is."""
+        ...
+
+    def update(self, request: Any) -> Any:
+        """Change a resource in place, or rehearse that in a preview."""
+        ...
+
+    def delete(self, request: Any) -> None:
+        """Remove a resource."""
+        ...
+
+    def cancel(self) -> None:
+        """End what goes on soon."""
+        ...
 
 
 class Servicer(_ServicerBase):
     """The `ResourceProvider` service over a provider; failures become the statuses that the engine understands."""
 
     def __init__(self, make: Callable[[EngineLog], Provider], package: str, engine_address: str) -> None:
-        """Serve the provider that `make` returns, once it is called for: its modules take a while to load."""
+        """Serve the provider that `make` returns, once it is called for: its modules take a while to load.
+
+        Args:
+            make: makes the provider, given where its messages go.
+            package: the package's name, as in type tokens and in the executable's name.
+            engine_address: where the engine takes messages; empty where it says so later.
+        """
         self._make = make
         self._package = package
         self._log = GrpcEngineLog(engine_address)
         self._lock = threading.Lock()
         self._made: Provider | None = None
+        operations: dict[str, Callable[[Any], Any]] = {
+            "Handshake": self._handshake,
+            "Attach": self._attach,
+            "GetPluginInfo": self._plugin_info,
+            # Programs bring their own types, and nothing is converted from elsewhere.
+            "GetSchema": lambda _: wire.GetSchemaResponse(schema=f'{{"name": "{package}"}}'),
+            "GetMapping": lambda _: wire.GetMappingResponse(),
+            "GetMappings": lambda _: wire.GetMappingsResponse(),
+            "CheckConfig": lambda request: self._provider().check_config(request),
+            "DiffConfig": lambda request: self._provider().diff_config(request),
+            "Configure": lambda request: self._provider().configure(request),
+            "Check": lambda request: self._provider().check(request),
+            "Diff": lambda request: self._provider().diff(request),
+            "Create": lambda request: self._provider().create(request),
+            "Read": lambda request: self._provider().read(request),
+            "Update": lambda request: self._provider().update(request),
+            "Delete": lambda request: self._provider().delete(request) or _empty(),
+            "Cancel": lambda _: self._provider().cancel() or _empty(),
+        }
+        for name, operation in operations.items():
+            setattr(self, name, partial(self._answer, operation))
 
     def _provider(self) -> Provider:
         with self._lock:
@@ -67,9 +124,10 @@ class Servicer(_ServicerBase):
                 self._made = self._make(self._log)
             return self._made
 
-    def _answer(self, context: Any, operation: Callable[[], Any]) -> Any:
+    @staticmethod
+    def _answer(operation: Callable[[Any], Any], request: Any, context: Any) -> Any:
         try:
-            return operation()
+            return operation(request)
         except InitializationError as failure:
             detail = wire.ErrorResourceInitFailed(
                 id=failure.resource_id, properties=write_properties(failure.outputs), reasons=failure.reasons
@@ -77,78 +135,22 @@ class Servicer(_ServicerBase):
             if failure.inputs is not None:
                 detail.inputs.CopyFrom(write_properties(failure.inputs))
             context.set_trailing_metadata((("grpc-status-details-bin", _status(str(failure), detail)),))
-            context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
         except ProviderError as failure:
-            context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
 
-    def Handshake(self, request: Any, context: Any) -> Any:
-        """Take the engine's address and tell which values the plug-in understands."""
+    def _handshake(self, request: Any) -> Any:
         self._log = GrpcEngineLog(request.engine_address)
-        return wire.ProviderHandshakeResponse(
-            accept_secrets=True, supports_autonaming_configuration=self._package == "kubernetes"
-        )
+        named = self._package == "kubernetes"
+        return wire.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=named)
 
-    def Attach(self, request: Any, context: Any) -> Any:
-        """Take the address of an engine that did not start the plug-in itself."""
+    def _attach(self, request: Any) -> Any:
         self._log = GrpcEngineLog(request.address)
         return _empty()
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        """Return the version of the SDK that is installed: that is what the stand-in stands in for."""
+    def _plugin_info(self, _request: Any) -> Any:
+        # The stand-in stands in for the release that the installed SDK goes with.
         return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi_{self._package}"))
-
-    def GetSchema(self, request: Any, context: Any) -> Any:
-        """Return a schema without resources: programs written in Python bring their own."""
-        return wire.GetSchemaResponse(schema=f'{{"name": "{self._package}"}}')
-
-    def GetMapping(self, request: Any, context: Any) -> Any:
-        """Return no mapping."""
-        return wire.GetMappingResponse()
-
-    def GetMappings(self, request: Any, context: Any) -> Any:
-        """Return no mappings."""
-        return wire.GetMappingsResponse()
-
-    def CheckConfig(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().check_config(request))
-
-    def DiffConfig(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().diff_config(request))
-
-    def Configure(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().configure(request))
-
-    def Check(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().check(request))
-
-    def Diff(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().diff(request))
-
-    def Create(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().create(request))
-
-    def Read(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().read(request))
-
-    def Update(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().update(request))
-
-    def Delete(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        return self._answer(context, lambda: self._provider().delete(request) or _empty())
-
-    def Cancel(self, request: Any, context: Any) -> Any:
-        """See the provider."""
-        self._provider().cancel()
-        return _empty()
 
 
 def _empty() -> Any:
@@ -186,6 +188,10 @@ def _load_client() -> None:
         import_module(name)
 
 
+def _leave(_signal: int, _frame: object) -> None:
+    os._exit(0)
+
+
 def main(arguments: list[str]) -> int:
     """Serve until the engine stops the process or is gone itself.
 
@@ -203,7 +209,7 @@ def main(arguments: list[str]) -> int:
     # The engine ends a plug-in with an interrupt and waits 5 s for it to go. One at the terminal does not come here: a
     # plug-in has a process group of its own, and the engine says by RPC when operations are to end.
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: os._exit(0))
+        signal.signal(ending, _leave)
     engine = os.getppid()
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[*unlimited, ("grpc.so_reuseport", 0)])

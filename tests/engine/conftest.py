@@ -1,12 +1,20 @@
-"""What the tests on a real API server share."""
+"""What the tests on a real API server share: one cluster and one engine for each process of the test runner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from kubernetes.client.api_client import ApiClient
+from rich.console import Console
 
 from local.cluster import Cluster
+from local.kubeconfig import connect
+from local.stack import Engine, LocalStack, StackError
+
+StackFactory = Callable[..., LocalStack]
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +26,47 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
     finally:
         running.stop(remove=True)
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Iterator[ApiClient]:
+    """A client of that cluster's API server."""
+    with connect(cluster.kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The CLI with a state of its own."""
+    return Engine.provide(tmp_path_factory.mktemp("pulumi"), Console(stderr=True))
+
+
+@pytest.fixture(scope="module")
+def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
+    """Makes stacks by name, each in a namespace of that name, and destroys them when the module's tests are over."""
+    made: list[LocalStack] = []
+
+    def make(name: str, kubeconfig: Path | None = None, **config: Any) -> LocalStack:
+        stack = LocalStack(
+            engine,
+            name,
+            kubeconfig or cluster.kubeconfig,
+            {
+                "dragonfly:provisionCluster": False,
+                "dragonfly:namespace": name,
+                "dragonfly:readyTimeoutSeconds": 60,
+                **{f"dragonfly:{key}": value for key, value in config.items()},
+            },
+        )
+        stack.prepare()
+        made.append(stack)
+        return stack
+
+    yield make
+    for stack in made:
+        try:
+            if stack.has_resources():
+                stack.output("destroy", "--yes", "--skip-preview")
+        except StackError:
+            # The test that left it so says why; the next module's stacks are others.
+            stack.output("cancel", "--yes")

@@ -1,0 +1,232 @@
+"""One installation from `up` to `destroy`, through the real engine on a real API server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client
+from kubernetes.client.api_client import ApiClient
+
+from local.stack import LocalStack, StackError
+from tests.engine.cluster_objects import (
+    generations,
+    objects_by_kind,
+    secret_values,
+    unready_pods,
+    volumes_of,
+    wait_until,
+)
+from tests.engine.conftest import StackFactory
+
+NAMESPACE = "install"
+# The design's table of names, word for word.
+OBJECTS = {
+    "Deployment": {"dragonfly-1-manager"},
+    "StatefulSet": {
+        "dragonfly-1-scheduler",
+        "dragonfly-1-seed-peer",
+        "dragonfly-1-mysql",
+        "dragonfly-1-redis",
+    },
+    "DaemonSet": {"dragonfly-1-dfget"},
+    "Service": {
+        "dragonfly-1-manager-service",
+        "dragonfly-1-scheduler-service",
+        "dragonfly-1-mysql-svc",
+        "dragonfly-1-mysqld-exporter-svc",
+        "dragonfly-1-redis-svc",
+        "dragonfly-1-redis-exporter-svc",
+        "dragonfly-1-mysql-headless",
+        "dragonfly-1-redis-headless",
+        "dragonfly-1-scheduler-headless",
+        "dragonfly-1-seed-peer-headless",
+    },
+    "Secret": {
+        "dragonfly-1-mysql-secret",
+        "dragonfly-1-mysqld-exporter-secret",
+        "dragonfly-1-redis-secret",
+        "dragonfly-1-redis-config",
+        "dragonfly-1-manager-config",
+        "dragonfly-1-scheduler-config",
+        "dragonfly-1-seed-peer-config",
+        "dragonfly-1-dfget-config",
+    },
+    "PersistentVolumeClaim": {
+        "dragonfly-1-mysql-pvc-dragonfly-1-mysql-0",
+        "dragonfly-1-redis-data-pvc-dragonfly-1-redis-0",
+    },
+    "Application": {"dragonfly-1"},
+}
+# A password that a user sets; every text that the engine writes is searched for it.
+CONFIGURED_PASSWORD = "configured-Passw0rd-of-the-user"
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack: StackFactory) -> LocalStack:
+    made = make_stack(NAMESPACE)
+    made.output("config", "set", "--secret", "dragonfly:dbUserPassword", CONFIGURED_PASSWORD)
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(stack: LocalStack) -> str:
+    """What the first `up` printed."""
+    return stack.output("up", "--yes")
+
+
+def test_every_object_of_the_design_is_there_and_every_pod_is_ready(installed: str, api: ApiClient) -> None:
+    assert "created" in installed
+    assert objects_by_kind(api, NAMESPACE) == OBJECTS
+    assert unready_pods(api, NAMESPACE) == []
+
+
+def test_outputs_name_what_a_user_needs(installed: str, stack: LocalStack) -> None:
+    outputs = json.loads(stack.output("stack", "output", "--json"))
+    assert outputs["namespace"] == NAMESPACE
+    assert outputs["portForwardCommand"] == (
+        f"kubectl port-forward --namespace {NAMESPACE} svc/dragonfly-1-manager-service 8080:8080"
+    )
+    assert outputs["consoleUrl"] == "http://localhost:8080"
+    assert outputs["mysqldExporterAddress"] == f"dragonfly-1-mysqld-exporter-svc.{NAMESPACE}.svc:9104"
+    assert {key for key, value in outputs.items() if value == "[secret]"} == {
+        "dbRootPassword",
+        "dbUserPassword",
+        "dbExporterPassword",
+        "redisPassword",
+    }
+
+
+def test_no_secret_stands_in_plain_text_in_state_or_output(installed: str, stack: LocalStack, api: ApiClient) -> None:
+    secrets = {
+        value
+        for name in ("dragonfly-1-mysql-secret", "dragonfly-1-mysqld-exporter-secret", "dragonfly-1-redis-secret")
+        for key, value in secret_values(api, NAMESPACE, name).items()
+        if "password" in key
+    }
+    secrets.add(
+        yaml.safe_load(secret_values(api, NAMESPACE, "dragonfly-1-manager-config")["manager.yaml"])["auth"]["jwt"][
+            "key"
+        ]
+    )
+    assert CONFIGURED_PASSWORD in secrets
+    assert len(secrets) == 5
+    written = {
+        "up": installed,
+        "state": stack.output("stack", "export"),
+        "preview": stack.output("preview", "--diff", "--refresh"),
+        "config": stack.config_file.read_text(),
+        "pods": json.dumps(
+            client.ApiClient().sanitize_for_serialization(client.CoreV1Api(api).list_namespaced_pod(NAMESPACE))
+        ),
+    }
+    for place, text in written.items():
+        for secret in secrets:
+            assert secret not in text, f"a secret stands in plain text in {place}"
+            assert base64.b64encode(secret.encode()).decode() not in text, f"a secret stands encoded in {place}"
+
+
+def test_nothing_changes_when_nothing_has_changed(installed: str, stack: LocalStack) -> None:
+    assert "unchanged" in stack.output("preview", "--expect-no-changes")
+
+
+def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: LocalStack, api: ApiClient) -> None:
+    before = generations(api, NAMESPACE)
+    image = "registry.example.com/dragonfly/scheduler:v2.1.35"
+    stack.output("config", "set", "--path", "dragonfly:images.scheduler", image)
+    stack.output("up", "--yes", "--skip-preview")
+    after = generations(api, NAMESPACE)
+    assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-scheduler"}
+    core: Any = client.CoreV1Api(api)
+    assert core.read_namespaced_pod("dragonfly-1-scheduler-0", NAMESPACE).spec.containers[0].image == image
+    assert unready_pods(api, NAMESPACE) == []
+
+
+def test_a_changed_secret_keeps_its_object_and_rolls_the_pods_that_read_it(
+    installed: str, stack: LocalStack, api: ApiClient
+) -> None:
+    core: Any = client.CoreV1Api(api)
+    secret = core.read_namespaced_secret("dragonfly-1-redis-secret", NAMESPACE).metadata.uid
+    before = generations(api, NAMESPACE)
+    stack.output("config", "set", "--secret", "dragonfly:redisPassword", "another-Passw0rd-of-the-user")
+    stack.output("up", "--yes", "--skip-preview")
+    after = generations(api, NAMESPACE)
+    assert core.read_namespaced_secret("dragonfly-1-redis-secret", NAMESPACE).metadata.uid == secret
+    assert {name for name in after if after[name] != before[name]} == {
+        "dragonfly-1-redis",
+        "dragonfly-1-manager",
+        "dragonfly-1-scheduler",
+    }
+
+
+def test_drift_is_seen_and_healed(installed: str, stack: LocalStack, api: ApiClient) -> None:
+    core: Any = client.CoreV1Api(api)
+    apps: Any = client.AppsV1Api(api)
+    core.delete_namespaced_service("dragonfly-1-manager-service", NAMESPACE)
+    apps.patch_namespaced_stateful_set("dragonfly-1-seed-peer", NAMESPACE, {"spec": {"replicas": 0}})
+    wait_until(lambda: "dragonfly-1-seed-peer-0" not in _pods(core), "the seed peer's pod is gone")
+    with pytest.raises(StackError):
+        stack.output("preview", "--refresh", "--expect-no-changes")
+    stack.output("up", "--yes", "--skip-preview", "--refresh")
+    assert objects_by_kind(api, NAMESPACE) == OBJECTS
+    assert apps.read_namespaced_stateful_set("dragonfly-1-seed-peer", NAMESPACE).status.ready_replicas == 1
+
+
+def _pods(core: Any) -> set[str]:
+    return {pod.metadata.name for pod in core.list_namespaced_pod(NAMESPACE).items}
+
+
+def test_a_disk_grows_in_place_and_a_smaller_one_is_refused(installed: str, stack: LocalStack, api: ApiClient) -> None:
+    core: Any = client.CoreV1Api(api)
+    claim = "dragonfly-1-mysql-pvc-dragonfly-1-mysql-0"
+    identity = core.read_namespaced_persistent_volume_claim(claim, NAMESPACE).metadata.uid
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "12Gi")
+    stack.output("up", "--yes", "--skip-preview")
+    grown = core.read_namespaced_persistent_volume_claim(claim, NAMESPACE)
+    assert grown.metadata.uid == identity
+    assert grown.spec.resources.requests["storage"] == "12Gi"
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "2Gi")
+    with pytest.raises(StackError, match="less than"):
+        stack.output("up", "--yes", "--skip-preview")
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "12Gi")
+    stack.output("up", "--yes", "--skip-preview")
+
+
+def test_a_faulty_config_ends_before_anything_is_registered(installed: str, stack: LocalStack) -> None:
+    stack.output("config", "set", "dragonfly:peerPort", "70000")
+    stack.output("config", "set", "dragonfly:tagg", "2.1.34")
+    try:
+        with pytest.raises(StackError) as failure:
+            stack.output("preview")
+    finally:
+        stack.output("config", "rm", "dragonfly:peerPort")
+        stack.output("config", "rm", "dragonfly:tagg")
+    message = str(failure.value)
+    assert "has 2 faults" in message
+    assert "dragonfly:peerPort" in message
+    assert "the nearest one is dragonfly:tag" in message
+    assert "Traceback" not in message
+    assert "to delete" not in message
+
+
+def test_the_tracked_stack_files_never_change(installed: str, stack: LocalStack) -> None:
+    assert Path(stack.config_file).resolve().parent != stack.engine.project
+    for tracked in stack.engine.project.glob("Pulumi.*.yaml"):
+        assert "encryptionsalt" not in tracked.read_text()
+
+
+def test_destroy_leaves_nothing_and_a_new_installation_takes_up_the_crd(
+    installed: str, stack: LocalStack, api: ApiClient
+) -> None:
+    stack.output("destroy", "--yes", "--skip-preview")
+    core: Any = client.CoreV1Api(api)
+    assert NAMESPACE not in {namespace.metadata.name for namespace in core.list_namespace().items}
+    wait_until(lambda: volumes_of(api, NAMESPACE) == set(), "the claims' volumes are gone")
+    crds: Any = client.ApiextensionsV1Api(api)
+    assert crds.read_custom_resource_definition("applications.app.k8s.io")
+    stack.output("up", "--yes", "--skip-preview")
+    assert unready_pods(api, NAMESPACE) == []

@@ -1,0 +1,28 @@
+"""Nodes that are too small for the installation."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from local.cluster import Cluster
+from local.stack import StackError
+from tests.engine.conftest import StackFactory
+
+
+def test_too_small_nodes_end_the_update_within_a_minute_with_the_schedulers_reason(
+    make_stack: StackFactory, tmp_path: Path
+) -> None:
+    small = Cluster(tmp_path / "small", machine_type="e2-small", node_count=1)
+    small.start()
+    try:
+        stack = make_stack("small", kubeconfig=small.kubeconfig, readyTimeoutSeconds=30)
+        started = time.monotonic()
+        with pytest.raises(StackError, match="Insufficient memory"):
+            stack.output("up", "--yes", "--skip-preview")
+        assert time.monotonic() - started < 60
+        stack.output("destroy", "--yes", "--skip-preview")
+    finally:
+        small.stop(remove=True)
