@@ -2,7 +2,8 @@
 
 A killed engine leaves its lock behind, and creations of which the state does not know whether they happened. Such an
 object must be neither forgotten, since making it again fails with "already exists", nor believed in. So every pending
-creation is taken up under the ID that the object has if it exists, and the refresh drops those that do not.
+creation of a Kubernetes object is entered into the state under the ID that the object has if it exists, and the refresh
+that follows drops those that do not. (The CLI's own `--import-pending-creates`, v3.259, only forgets them.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class RecoveryError(RuntimeError):
 
 
 def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Path) -> None:
-    """Releases the lock, takes up or drops pending creations, and compares the state with the cluster.
+    """Releases the lock, enters pending creations into the state, and compares the state with the cluster.
 
     Args:
         stack: the stack's name.
@@ -37,32 +38,49 @@ def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Pa
         RecoveryError: a step failed.
     """
 
-    def run(*arguments: str, capture: bool = False) -> str:
+    def run(*arguments: str, text: str | None = None, capture: bool = False) -> str:
         done = subprocess.run(
             [pulumi, *arguments, "--stack", stack],
             cwd=project,
             env={**os.environ, **environment},
+            input=text,
             stdout=subprocess.PIPE if capture else None,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise RecoveryError(f"pulumi {arguments[0]} failed; see above")
+            raise RecoveryError(f"pulumi {' '.join(arguments)} failed; see above")
         return done.stdout or ""
 
     run("cancel", "--yes")
-    deployment = cast("dict[str, Any]", json.loads(run("stack", "export", capture=True))["deployment"])
-    imports: list[str] = []
-    for operation in cast("list[dict[str, Any]]", deployment.get("pending_operations") or []):
+    exported = cast("dict[str, Any]", json.loads(run("stack", "export", capture=True)))
+    if enter_pending_creations(exported["deployment"]):
+        # What the state holds in encrypted form stays encrypted on its way out and in.
+        run("stack", "import", text=json.dumps(exported))
+    run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+
+def enter_pending_creations(deployment: dict[str, Any]) -> int:
+    """Turns pending creations of Kubernetes objects into resources, for a refresh to confirm or to drop.
+
+    Random values stay pending: nothing can depend on one whose creation did not end, so that it is simply forgotten.
+
+    Args:
+        deployment: the deployment of an exported state; changed in place.
+
+    Returns:
+        The number of resources entered.
+    """
+    pending = cast("list[dict[str, Any]]", deployment.get("pending_operations") or [])
+    entered = 0
+    for operation in list(pending):
         resource = cast("dict[str, Any]", operation["resource"])
         identifier = object_id(resource)
         if operation["type"] == _CREATING and identifier is not None:
-            imports += ["--import-pending-creates", resource["urn"], "--import-pending-creates", identifier]
-    # The first refresh turns creations into existing resources, the second drops what could not be named by an ID:
-    # random values, on which nothing can depend yet.
-    if imports:
-        run("refresh", "--yes", "--skip-preview", *imports)
-    run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+            deployment["resources"].append({**resource, "id": identifier, "outputs": resource["inputs"]})
+            pending.remove(operation)
+            entered += 1
+    return entered
 
 
 def object_id(resource: Mapping[str, Any]) -> str | None:

@@ -143,8 +143,8 @@ def _password(value: SecretStr) -> SecretStr:
 
 
 def _ready_timeout(value: int) -> int:
-    if not 30 <= value <= 3600:
-        raise _fault("must be 30 to 3600 seconds")
+    if not 10 <= value <= 3600:
+        raise _fault("must be 10 to 3600 seconds")
     return value
 
 

@@ -100,7 +100,7 @@ class Waits:
         path = self._server.path_of(item, name_of(item))
         last = Readiness(False, "")
         pod_look = time.monotonic() + _POD_LOOK
-        silence = ""
+        silence = why = ""
         for _ in self._polls(seconds):
             try:
                 seen = self._server.request("GET", path)
@@ -120,11 +120,10 @@ class Waits:
                 return item
             if last.failed:
                 break
-            self._report(urn, last.status)
             if time.monotonic() >= pod_look:
                 pod_look = time.monotonic() + _POD_LOOK
-                for reason in self._pod_reasons(item)[:1]:
-                    self._report(urn, f"{last.status}: {reason}")
+                why = next(iter(self._pod_reasons(item)), "")
+            self._report(urn, f"{last.status}: {why}" if why else last.status)
         reasons = self.reasons(item, last) + ([silence] if silence else [])
         if self._cancelled.is_set():
             raise NotFinishedError(f"Resource operation was cancelled for {name_of(item)!r}", item, reasons)

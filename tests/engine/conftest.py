@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from local.cluster import Cluster
 from local.kubeconfig import connect
-from local.stack import Engine, LocalStack, StackError
+from local.stack import Engine, LocalStack
 
 StackFactory = Callable[..., LocalStack]
 
@@ -41,9 +42,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return Engine.provide(tmp_path_factory.mktemp("pulumi"), Console(stderr=True))
 
 
-@pytest.fixture(scope="module")
-def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
-    """Makes stacks by name, each in a namespace of that name, and destroys them when the module's tests are over."""
+@contextmanager
+def _stacks(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
+    """Makes stacks by name, each in a namespace of that name, and destroys them at the end."""
     made: list[LocalStack] = []
 
     def make(name: str, kubeconfig: Path | None = None, **config: Any) -> LocalStack:
@@ -64,9 +65,19 @@ def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
 
     yield make
     for stack in made:
-        try:
-            if stack.has_resources():
-                stack.output("destroy", "--yes", "--skip-preview")
-        except StackError:
-            # The test that left it so says why; the next module's stacks are others.
-            stack.output("cancel", "--yes")
+        if stack.has_resources():
+            stack.output("destroy", "--yes", "--skip-preview")
+
+
+@pytest.fixture
+def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
+    """Makes stacks that are destroyed when the test is over."""
+    with _stacks(engine, cluster) as factory:
+        yield factory
+
+
+@pytest.fixture(scope="module")
+def make_shared_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
+    """Makes stacks that are destroyed when the module's tests are over."""
+    with _stacks(engine, cluster) as factory:
+        yield factory

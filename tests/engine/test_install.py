@@ -67,8 +67,8 @@ CONFIGURED_PASSWORD = "configured-Passw0rd-of-the-user"
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack: StackFactory) -> LocalStack:
-    made = make_stack(NAMESPACE)
+def stack(make_shared_stack: StackFactory) -> LocalStack:
+    made = make_shared_stack(NAMESPACE)
     made.output("config", "set", "--secret", "dragonfly:dbUserPassword", CONFIGURED_PASSWORD)
     return made
 

@@ -52,7 +52,7 @@ def _passwords(api: ApiClient, namespace: str) -> dict[str, str]:
 
 
 def test_after_ctrl_c_a_plain_re_run_goes_on(make_stack: StackFactory, api: ApiClient, tmp_path: Path) -> None:
-    stack = make_stack("interrupted", installApplicationCrd=False)
+    stack = make_stack("interrupted")
     code = _interrupt(stack, api, tmp_path / "up.log", lambda process: process.send_signal(signal.SIGINT))
     assert code != 0
     before = _passwords(api, stack.name)
@@ -62,7 +62,7 @@ def test_after_ctrl_c_a_plain_re_run_goes_on(make_stack: StackFactory, api: ApiC
 
 
 def test_after_kill_9_the_recovery_leads_back(make_stack: StackFactory, api: ApiClient, tmp_path: Path) -> None:
-    stack = make_stack("killed", installApplicationCrd=False)
+    stack = make_stack("killed")
     plugins: list[psutil.Process] = []
 
     def kill(process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ OTHER_PORTS = {
 
 def test_two_instances_run_in_two_namespaces(make_stack: StackFactory, api: ApiClient) -> None:
     first = make_stack("first", appInstanceName="dragonfly-a")
-    second = make_stack("second", appInstanceName="dragonfly-b", installApplicationCrd=False, **OTHER_PORTS)
+    second = make_stack("second", appInstanceName="dragonfly-b", **OTHER_PORTS)
     first.output("up", "--yes", "--skip-preview")
     second.output("up", "--yes", "--skip-preview")
     assert unready_pods(api, "first") == []
@@ -30,10 +30,8 @@ def test_two_instances_run_in_two_namespaces(make_stack: StackFactory, api: ApiC
 
 
 def test_an_instance_on_taken_ports_is_told_so(make_stack: StackFactory) -> None:
-    first = make_stack("owner", appInstanceName="dragonfly-c", installApplicationCrd=False, **OTHER_PORTS)
-    second = make_stack(
-        "latecomer", appInstanceName="dragonfly-d", installApplicationCrd=False, readyTimeoutSeconds=30, **OTHER_PORTS
-    )
+    first = make_stack("owner", appInstanceName="dragonfly-c", **OTHER_PORTS)
+    second = make_stack("latecomer", appInstanceName="dragonfly-d", readyTimeoutSeconds=10, **OTHER_PORTS)
     first.output("up", "--yes", "--skip-preview")
     with pytest.raises(StackError, match="free ports"):
         second.output("up", "--yes", "--skip-preview")

@@ -1,0 +1,40 @@
+"""Configs of the stacks that many tests look at."""
+
+from __future__ import annotations
+
+import json
+
+DEFAULT_CONFIG = {"dragonfly:provisionCluster": "false"}
+
+# Every key that an installation into an existing cluster has, none with its default.
+CONFIGURED_CONFIG = {
+    "dragonfly:provisionCluster": "false",
+    "dragonfly:clusterName": "another-cluster",
+    "dragonfly:kubeconfig": '{"apiVersion": "v1", "kind": "Config", "token": "the-kubeconfigs-token"}',
+    "dragonfly:kubeContext": "chosen-context",
+    "dragonfly:appInstanceName": "images-eu",
+    "dragonfly:namespace": "p2p",
+    "dragonfly:createNamespace": "true",
+    "dragonfly:defaultStorageClass": "standard-rwo",
+    "dragonfly:dbPersistentDiskSize": "20Gi",
+    "dragonfly:redisPersistentDiskSize": "10Gi",
+    "dragonfly:metricsExporterEnabled": "true",
+    "dragonfly:tag": "2.1.35",
+    "dragonfly:imageRegistry": "registry.example.com:5000/mirror",
+    "dragonfly:images": json.dumps({"redis": "registry.example.com/redis@sha256:" + "0" * 64}),
+    "dragonfly:dbUserPassword": "DbUserPassword.configured",
+    "dragonfly:dbRootPassword": "DbRootPassword.configured",
+    "dragonfly:dbExporterPassword": "DbExporterPassword.configured",
+    "dragonfly:redisPassword": "RedisPassword.configured",
+    "dragonfly:peerPort": "62000",
+    "dragonfly:proxyPort": "62001",
+    "dragonfly:uploadPort": "62002",
+    "dragonfly:peerHealthPort": "62003",
+    "dragonfly:peerMetricsPort": "62004",
+    "dragonfly:installApplicationCrd": "false",
+    "dragonfly:readyTimeoutSeconds": "120",
+}
+SECRET_KEYS = frozenset(
+    f"dragonfly:{key}"
+    for key in ("kubeconfig", "dbUserPassword", "dbRootPassword", "dbExporterPassword", "redisPassword")
+)
