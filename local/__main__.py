@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from dragonfly import recovery
+from local.bench import bench
 from local.cluster import Cluster, ClusterError
 from local.processes import ProcessError
 from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError
@@ -125,9 +126,7 @@ def _env(session: _Session) -> None:
 
 
 def _bench(session: _Session) -> None:
-    from local.bench import bench  # noqa: PLC0415 - only this command needs it
-
-    bench(session.prepare(), session.console)
+    bench(session.stack, session.console)
 
 
 _COMMANDS: dict[str, Callable[[_Session], None]] = {

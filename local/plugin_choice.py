@@ -73,7 +73,7 @@ def _download(pulumi: Path, name: str, number: str, environment: Mapping[str, st
     try:
         done = subprocess.run(
             [pulumi, "plugin", "install", "resource", name, number, "--reinstall"],
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -74,6 +74,9 @@ class Engine:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
+            # The plug-ins were asked for before. Otherwise each command tries again, for three seconds where it cannot
+            # succeed, and fetches the one of pulumi-gcp, which a local stack never uses.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             # The language host that is built here does not read the virtualenv option of Pulumi.yaml.
             "PULUMI_PYTHON_CMD": sys.executable,
             "PULUMI_STANDIN_PYTHON": sys.executable,

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from local.cluster import Cluster
 from local.kubeconfig import connect
-from local.stack import Engine, LocalStack
+from local.stack import Engine, LocalStack, StackError
 
 StackFactory = Callable[..., LocalStack]
 
@@ -65,7 +65,13 @@ def _stacks(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
 
     yield make
     for stack in made:
-        if stack.has_resources():
+        if not stack.has_resources():
+            continue
+        try:
+            stack.output("destroy", "--yes", "--skip-preview")
+        except StackError:
+            # A test that failed may have left an update's lock and pending creations.
+            recovery.recover(stack.name, str(engine.tools["pulumi"]), stack.environment(), engine.project)
             stack.output("destroy", "--yes", "--skip-preview")
 
 

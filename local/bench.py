@@ -1,0 +1,105 @@
+"""Where the time goes: an installation from nothing, and a preview against that of a program with a single object."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from local.cluster import Cluster
+from local.stack import LocalStack
+
+PAIRS = 5
+"""Timed previews of each program, in turn, so that a slow spell of the machine slows both."""
+
+RATIO_GOAL = 2.0
+
+# The same imports, so that what is compared is what the objects cost, not what Python's modules do.
+_SINGLE_OBJECT = '''\
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_random as random
+
+import dragonfly.existing_cluster
+import dragonfly.release
+from dragonfly.settings import Settings
+
+cluster = dragonfly.existing_cluster.existing_cluster(Settings.load())
+word = random.RandomPassword("word", length=24)
+kubernetes.core.v1.ConfigMap(
+    "one", metadata={"name": "bench-one"}, data={"a": "b"}, opts=pulumi.ResourceOptions(provider=cluster)
+)
+'''
+
+
+def bench(stack: LocalStack, console: Console) -> None:
+    """Measures on clusters and stacks of its own, and prints the figures.
+
+    Args:
+        stack: gives engine and config; itself it is left alone.
+        console: where progress goes; the figures go to standard output.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder)
+        cluster = Cluster(state / "cluster")
+        try:
+            _bench(stack, cluster, state, console)
+        finally:
+            cluster.stop(remove=True)
+
+
+def _bench(stack: LocalStack, cluster: Cluster, state: Path, console: Console) -> None:
+    phases: dict[str, float] = {}
+
+    def timed(phase: str, action: Callable[[], object]) -> None:
+        console.print(f"{phase} ...")
+        started = time.monotonic()
+        action()
+        phases[phase] = time.monotonic() - started
+
+    full = replace(stack, engine=replace(stack.engine, state=state / "full"), kubeconfig=cluster.kubeconfig)
+    timed("start the cluster", cluster.start)
+    timed("make the stack", full.prepare)
+    timed("pulumi up, from nothing to Ready", lambda: full.output("up", "--yes", "--skip-preview"))
+    timed("pulumi up, nothing changed", lambda: full.output("up", "--yes", "--skip-preview"))
+
+    single = replace(
+        full, engine=replace(full.engine, state=state / "single", project=_single_object_project(full, state))
+    )
+    single.prepare()
+    single.output("up", "--yes", "--skip-preview")
+    times: dict[str, list[float]] = {"full": [], "single": []}
+    console.print(f"{PAIRS} previews of each program ...")
+    for _ in range(PAIRS):
+        for name, measured in (("full", full), ("single", single)):
+            started = time.monotonic()
+            measured.output("preview")
+            times[name].append(time.monotonic() - started)
+    ratio = statistics.median(a / b for a, b in zip(times["full"], times["single"], strict=True))
+    timed("pulumi destroy", lambda: full.output("destroy", "--yes", "--skip-preview"))
+    single.output("destroy", "--yes", "--skip-preview")
+
+    table = Table("what", "seconds", title="Dragonfly on a local cluster")
+    for phase, seconds in phases.items():
+        table.add_row(phase, f"{seconds:.1f}")
+    table.add_row("pulumi preview, nothing changed (median)", f"{statistics.median(times['full']):.2f}")
+    table.add_row("the same with one object (median)", f"{statistics.median(times['single']):.2f}")
+    table.add_row("ratio of the two (median of pairs)", f"{ratio:.2f}, must be under {RATIO_GOAL:.0f}")
+    Console().print(table)
+
+
+def _single_object_project(full: LocalStack, state: Path) -> Path:
+    project = state / "project"
+    project.mkdir()
+    shutil.copyfile(full.engine.project / "Pulumi.yaml", project / "Pulumi.yaml")
+    shutil.copyfile(full.engine.project / f"Pulumi.{full.name}.yaml", project / f"Pulumi.{full.name}.yaml")
+    (project / "dragonfly").symlink_to(full.engine.project / "dragonfly")
+    (project / "__main__.py").write_text(_SINGLE_OBJECT)
+    return project
