@@ -9,7 +9,7 @@ from dragonfly.manager_config import Network, PortRange
 from dragonfly.scheduler_config import CLUSTER_ID, KeepAlive
 from dragonfly.work_directories import CACHE, DATA, LOGS, RUN, WORK_HOME
 
-ALL_ADDRESSES = "0.0.0.0"
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - other peers and kubelet must reach it; who else does is the firewall's
 LOOPBACK = "127.0.0.1"
 
 # containerd says with a header which registry it wants; this one is asked only when the header is missing. An empty

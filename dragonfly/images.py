@@ -40,7 +40,7 @@ _DEPENDENCY_REFERENCES = {
 _METRICS_EXPORTER = "gke.gcr.io/prometheus-to-sd:v0.11.12-gke.11"
 
 # The grammar of github.com/distribution/reference.
-_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d+)?"
+_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
 _PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
@@ -76,7 +76,7 @@ def tag_fault(tag: str) -> str | None:
 def registry_fault(registry: str) -> str | None:
     """What is wrong with `imageRegistry`, or None."""
     if _REGISTRY.fullmatch(registry) is None:
-        return "must be a registry's host and path without scheme, tag or trailing slash, for example marketplace.gcr.io/google"
+        return "must be host and path without scheme, tag or trailing slash, for example registry.example.com/team"
     return None
 
 

@@ -158,3 +158,11 @@ def longest_app_name() -> int:
         SERVICE_NAME_LIMIT - max(len(name) for name in suffixes.services()),
         WORKLOAD_NAME_LIMIT - max(len(name) for name in suffixes.workloads()),
     )
+
+
+def too_long_name(app: str) -> str:
+    """The derived name that goes furthest beyond its limit, for an instance name that is too long."""
+    names = Names(app)
+    excess = {name: len(name) - SERVICE_NAME_LIMIT for name in names.services()}
+    excess.update({name: len(name) - WORKLOAD_NAME_LIMIT for name in names.workloads()})
+    return max(excess, key=lambda name: excess[name])

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from dragonfly.images import Image, Images, image_reference_fault, registry_fault, tag_fault
-from dragonfly.names import Names, longest_app_name
+from dragonfly.names import Names, longest_app_name, too_long_name
 from dragonfly.quantity import parse_quantity
 
 PROJECT = "dragonfly"
@@ -63,9 +63,8 @@ def _app_instance_name(value: str) -> str:
             "must be a DNS-1035 label: lower-case letters, digits and '-', starting with a letter, not ending in '-'"
         )
     if len(value) > limit:
-        longest = max(Names(value).services(), key=len)
         raise _fault(
-            f"has {len(value)} characters, may have {limit}: names derived from it, such as {longest}, "
+            f"has {len(value)} characters, may have {limit}: names derived from it, such as {too_long_name(value)}, "
             "would be longer than Kubernetes allows"
         )
     return value
@@ -267,7 +266,8 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(typed)
         except ValidationError as error:
-            faults.extend(_validation_fault(details, values) for details in error.errors(include_url=False))
+            found = error.errors(include_url=False)
+            faults.extend(_validation_fault(details, values, secret_keys) for details in found)
         faults.extend(_shared_peer_ports(typed))
         faults.extend(_cluster_faults(typed, values, environment))
         if faults or settings is None:
@@ -347,10 +347,11 @@ def _plain_text_secret(key: str) -> ConfigFault:
 _TYPE_NAMES = {"bool": "true or false", "int": "a whole number", "dict": "an object", "string": "a string"}
 
 
-def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
+def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: frozenset[str]) -> ConfigFault:
     location = [str(part) for part in details["loc"] if part != "[key]"]
     key = location[0]
-    secret = key in {_key(field) for field in _SECRET_FIELDS}
+    # Whatever the user encrypted is a secret, even under a key that needs none.
+    secret = key in {_key(field) for field in _SECRET_FIELDS} or f"{PROJECT}:{key}" in secret_keys
     path = ".".join(location)
     found = None if secret else _found(values[f"{PROJECT}:{key}"], location[1:])
     if details["type"] == _FAULT:

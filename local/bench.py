@@ -22,7 +22,7 @@ PAIRS = 5
 RATIO_GOAL = 2.0
 
 # The same imports, so that what is compared is what the objects cost, not what Python's modules do.
-_SINGLE_OBJECT = '''\
+_SINGLE_OBJECT = """\
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
@@ -36,7 +36,7 @@ word = random.RandomPassword("word", length=24)
 kubernetes.core.v1.ConfigMap(
     "one", metadata={"name": "bench-one"}, data={"a": "b"}, opts=pulumi.ResourceOptions(provider=cluster)
 )
-'''
+"""
 
 
 def bench(stack: LocalStack, console: Console) -> None:

@@ -100,7 +100,7 @@ class Processes:
         }
         try:
             with log.open("wb") as output:
-                child = subprocess.Popen(  # noqa: S603 - a list, without a shell, of our own making
+                child = subprocess.Popen(
                     list(daemon.command),
                     stdin=subprocess.DEVNULL,
                     stdout=output,

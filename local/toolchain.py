@@ -357,7 +357,7 @@ class _Build:
         log = logs / f"{self._tool.name}.log"
         command = [self._go_program(), "build", *self._tool.flags(), "-o", f"{folder}/", *packages.values()]
         with log.open("wb") as output:
-            self._go = subprocess.Popen(  # noqa: S603 - a list, without a shell, of our own making
+            self._go = subprocess.Popen(
                 command,
                 cwd=self._module,
                 # go's temporary files go with ours, however it ends.
@@ -415,7 +415,7 @@ class _Build:
 
     def _go_output(self, arguments: list[str]) -> str:
         command = [self._go_program(), *arguments]
-        result = subprocess.run(  # noqa: S603 - a list, without a shell, of our own making
+        result = subprocess.run(
             command, cwd=self._module, env=self._environment, capture_output=True, text=True, check=False
         )
         if result.returncode != 0:
@@ -502,7 +502,7 @@ def _numbers(version: str) -> tuple[int, int, int] | None:
 
 def _output(command: list[str], environment: Mapping[str, str]) -> str | None:
     try:
-        result = subprocess.run(  # noqa: S603 - a list, without a shell, of our own making
+        result = subprocess.run(
             command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):

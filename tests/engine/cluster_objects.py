@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -38,9 +38,10 @@ def objects_by_kind(api: ApiClient, namespace: str) -> dict[str, set[str]]:
     apps: Any = client.AppsV1Api(api)
     custom: Any = client.CustomObjectsApi(api)
     try:
-        applications = custom.list_namespaced_custom_object("app.k8s.io", "v1beta1", namespace, "applications")["items"]
+        listed = custom.list_namespaced_custom_object("app.k8s.io", "v1beta1", namespace, "applications")
+        applications = cast("list[dict[str, Any]]", listed["items"])
     except client.ApiException as error:
-        if error.status != 404:
+        if cast("int", error.status) != 404:
             raise
         applications = []
     return {
@@ -96,7 +97,7 @@ def volumes_of(api: ApiClient, namespace: str) -> set[str]:
 
 
 @contextmanager
-def no_room(api: ApiClient) -> Iterator[None]:
+def no_room(api: ApiClient) -> Generator[None]:
     """Lets no pod be scheduled for a while, so that an update can be caught waiting; every taint is removed again."""
     core: Any = client.CoreV1Api(api)
     # An extended resource that no node has cannot be asked of our pods, and peers tolerate every taint: only nodes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
+from dragonfly import recovery
 from local.cluster import Cluster
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack, StackError
@@ -43,7 +44,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 
 @contextmanager
-def _stacks(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
+def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
     """Makes stacks by name, each in a namespace of that name, and destroys them at the end."""
     made: list[LocalStack] = []
 

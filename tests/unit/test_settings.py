@@ -198,8 +198,8 @@ BAD_STACKS = (
         ),
     ),
     # Waiting.
-    _one("timeout-too-short", "readyTimeoutSeconds", "29", "30 to 3600"),
-    _one("timeout-too-long", "readyTimeoutSeconds", "3601", "30 to 3600"),
+    _one("timeout-too-short", "readyTimeoutSeconds", "9", "10 to 3600"),
+    _one("timeout-too-long", "readyTimeoutSeconds", "3601", "10 to 3600"),
     # Several at once.
     BadStack(
         "everything-at-once",
@@ -420,7 +420,7 @@ def test_project_and_zone_may_come_from_the_environment(project: str, zone: str)
         ("peerPort", "32767"),
         ("peerPort", "61000"),
         ("peerPort", "65535"),
-        ("readyTimeoutSeconds", "30"),
+        ("readyTimeoutSeconds", "10"),
         ("readyTimeoutSeconds", "3600"),
     ],
 )

@@ -417,6 +417,17 @@ def test_workloads_are_awaited(program: RecordedProgram) -> None:
         assert "pulumi.com/skipAwait" not in one.metadata.get("annotations", {})
 
 
+def test_what_somebody_else_changed_is_healed_and_not_a_conflict(program: RecordedProgram) -> None:
+    for one in program.objects:
+        if one.kind in (*WORKLOADS, "Service", "Secret", "PersistentVolumeClaim", "Application"):
+            assert one.metadata["annotations"]["pulumi.com/patchForce"] == "true", one.name
+
+
+def test_somebody_elses_definition_is_never_forced(default_program: RecordedProgram) -> None:
+    (definition,) = default_program.of_kind("CustomResourceDefinitionPatch")
+    assert "pulumi.com/patchForce" not in definition.metadata["annotations"]
+
+
 # --- Export to Cloud Monitoring
 
 
