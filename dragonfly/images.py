@@ -76,7 +76,10 @@ def tag_fault(tag: str) -> str | None:
 def registry_fault(registry: str) -> str | None:
     """What is wrong with `imageRegistry`, or None."""
     if _REGISTRY.fullmatch(registry) is None:
-        return "must be host and path without scheme, tag or trailing slash, for example registry.example.com/team"
+        return (
+            "must be a registry's host and path without scheme, tag or trailing slash, "
+            "for example registry.example.com/team"
+        )
     return None
 
 

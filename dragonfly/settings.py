@@ -367,10 +367,10 @@ def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: froz
     else:
         expected = next((text for kind, text in _TYPE_NAMES.items() if details["type"].startswith(kind)), None)
         rule = f"must be {expected}" if expected else details["msg"]
+    option = "--path " if len(location) > 1 else ""
     if secret:
         # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
-        return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {PROJECT}:{path}")
-    option = "--path " if len(location) > 1 else ""
+        return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {option}{PROJECT}:{path}")
     return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config set {option}{PROJECT}:{path} <value>")
 
 

@@ -170,7 +170,7 @@ def test_good_registry(registry: str) -> None:
     ],
 )
 def test_bad_registry(registry: str) -> None:
-    assert "must be a registry's host and path" in (registry_fault(registry) or "")
+    assert "host and path without scheme" in (registry_fault(registry) or "")
 
 
 # Unicode has many digits, the grammar of references ten.

@@ -108,7 +108,7 @@ BAD_STACKS = (
     _one("registry-with-scheme", "imageRegistry", "https://gcr.io/google", "without scheme"),
     _one("registry-with-slash-last", "imageRegistry", "gcr.io/google/", "without scheme, tag or trailing slash"),
     _one("registry-with-tag", "imageRegistry", "gcr.io/google:2.1", "without scheme, tag"),
-    _one("registry-empty", "imageRegistry", "", "must be a registry"),
+    _one("registry-empty", "imageRegistry", "", "host and path without scheme"),
     _one("tag-latest", "tag", "latest", "must name a version"),
     _one("tag-with-colon", "tag", "dragonfly:2.1", "must be an image tag"),
     _one("tag-with-dot-first", "tag", ".2.1", "must be an image tag"),
@@ -335,7 +335,11 @@ def test_no_message_contains_a_secret(key: str, value: str, encrypted: bool) -> 
     ],
 )
 def test_what_the_stack_encrypts_is_never_shown_whatever_the_key(key: str, value: str) -> None:
-    assert "Tr0ub4dor" not in _message({key: value}, frozenset({key}))
+    message = _message({key: value}, frozenset({key}))
+    assert "Tr0ub4dor" not in message
+    for path, _, _, remedy in _faults(message):
+        assert ("." in path) == ("--path " in remedy)
+        assert ("--secret " in remedy) == remedy.startswith("pulumi config set"), "it must stay encrypted"
 
 
 @pytest.mark.parametrize("key", PASSWORD_KEYS)
