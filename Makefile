@@ -53,6 +53,9 @@ format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
 
+diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
+	@$(PYTHON_RUN) -m tests.unit.architecture_diagram
+
 clean: ## End what runs here and remove what was made here; built tools stay in the cache.
 	@if [ -x $(PYTHON_RUN) ] && [ -d .local/cluster ]; then $(LOCAL) down; fi
 	rm -rf .local .venv
