@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from dragonfly import recovery
+from local import toolchain
 from local.bench import bench
 from local.cluster import Cluster, ClusterError
 from local.processes import ProcessError
@@ -47,17 +48,18 @@ def main(arguments: list[str]) -> int:
 
 
 class _Session:
-    """What every command needs, made when first asked for."""
+    """What every command needs."""
 
     def __init__(self, console: Console, machine_type: str, nodes: int) -> None:
         self.console = console
-        self.cluster = Cluster(STATE / "cluster", machine_type, nodes)
+        self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
+        self.cluster = Cluster(STATE / "cluster", machine_type, nodes, self.tools)
         self._stack: LocalStack | None = None
 
     @property
     def stack(self) -> LocalStack:
         if self._stack is None:
-            engine = Engine.provide(STATE, self.console)
+            engine = Engine.provide(STATE, self.console, self.tools)
             config = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS}
             self._stack = LocalStack(engine, STACK, self.cluster.kubeconfig, config)
         return self._stack
@@ -126,7 +128,7 @@ def _env(session: _Session) -> None:
 
 
 def _bench(session: _Session) -> None:
-    bench(session.stack, session.console)
+    bench(session.stack, session.tools, session.console)
 
 
 _COMMANDS: dict[str, Callable[[_Session], None]] = {

@@ -6,7 +6,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,16 +39,17 @@ kubernetes.core.v1.ConfigMap(
 """
 
 
-def bench(stack: LocalStack, console: Console) -> None:
+def bench(stack: LocalStack, tools: Mapping[str, Path], console: Console) -> None:
     """Measures on clusters and stacks of its own, and prints the figures.
 
     Args:
         stack: gives engine and config; itself it is left alone.
+        tools: the cluster's binaries.
         console: where progress goes; the figures go to standard output.
     """
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        cluster = Cluster(state / "cluster")
+        cluster = Cluster(state / "cluster", tools=tools)
         try:
             _bench(stack, cluster, state, console)
         finally:

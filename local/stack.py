@@ -23,6 +23,7 @@ from local.plugin_choice import stand_in_folder
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 _INTERRUPTED = 130
+_BINARIES = ("pulumi", "pulumi-language-python", "kubectl")
 
 
 class StackError(RuntimeError):
@@ -50,13 +51,18 @@ class Engine:
     project: Path = PROJECT_FOLDER
 
     @classmethod
-    def provide(cls, state: Path, console: Console, project: Path = PROJECT_FOLDER) -> Engine:
-        """Makes the CLI, the language host and the plug-ins available.
+    def provide(
+        cls, state: Path, console: Console, tools: Mapping[str, Path], project: Path = PROJECT_FOLDER
+    ) -> Engine:
+        """Makes the plug-ins available to the CLI.
 
-        Raises:
-            ToolchainError: a tool is missing and cannot be built.
+        Args:
+            state: folder for the stacks' states, config copies and passphrase.
+            console: where progress goes.
+            tools: `toolchain.ENGINE_TOOLS`, perhaps among others.
+            project: folder of the Pulumi program.
         """
-        tools = toolchain.provide(toolchain.ENGINE_TOOLS, console)
+        tools = {name: tools[name] for name in _BINARIES}
         bare = cls(tools, state, None, project)
         stand_ins = stand_in_folder(tools["pulumi"], pulumi_home(), bare.environment(), console)
         return cls(tools, state, stand_ins, project)

@@ -12,6 +12,7 @@ from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
 from dragonfly import recovery
+from local import toolchain
 from local.cluster import Cluster
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack, StackError
@@ -20,9 +21,15 @@ StackFactory = Callable[..., LocalStack]
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def tools() -> dict[str, Path]:
+    """Every binary, built before any time is taken."""
+    return toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS))
+
+
+@pytest.fixture(scope="session")
+def cluster(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A running local cluster with three e2-standard-4 nodes, removed when the tests are over."""
-    running = Cluster(tmp_path_factory.mktemp("cluster"))
+    running = Cluster(tmp_path_factory.mktemp("cluster"), tools=tools)
     running.start()
     try:
         yield running
@@ -38,9 +45,9 @@ def api(cluster: Cluster) -> Iterator[ApiClient]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """The CLI with a state of its own."""
-    return Engine.provide(tmp_path_factory.mktemp("pulumi"), Console(stderr=True))
+    return Engine.provide(tmp_path_factory.mktemp("pulumi"), Console(stderr=True), tools)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 
 from dragonfly.machine_types import allocatable, machine_type_named
 from dragonfly.quantity import parse_quantity
-from local import toolchain
 from local.cluster import Cluster, ClusterError
 from local.kubeconfig import connect
 from local.processes import Daemon, ProcessError, Processes
@@ -32,12 +31,6 @@ START_SECONDS = 10
 """Within which a cluster must be up, tools built (issue: "`up` within 10 s once built")."""
 
 SOON_SECONDS = 10.0
-
-
-@pytest.fixture(scope="session")
-def tools() -> dict[str, Path]:
-    """The cluster's binaries, built before any time is taken."""
-    return toolchain.provide(toolchain.CLUSTER_TOOLS)
 
 
 @pytest.fixture
