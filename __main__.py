@@ -1,14 +1,18 @@
-"""Dragonfly on Kubernetes: `pulumi up` installs it into the cluster that the stack's config names."""
+"""Dragonfly on Kubernetes: `pulumi up` makes a GKE cluster, unless the stack names an existing one, and installs it."""
 
 import pulumi
 
 from dragonfly.existing_cluster import existing_cluster
+from dragonfly.gke import GkeCluster
 from dragonfly.release import Dragonfly
 from dragonfly.settings import Settings
 
 settings = Settings.load()
-cluster = existing_cluster(settings)
-dragonfly = Dragonfly("dragonfly", settings, pulumi.ResourceOptions(providers=[cluster]))
+gke = GkeCluster("gke", settings) if settings.provision_cluster else None
+provider = gke.provider if gke else existing_cluster(settings)
+dragonfly = Dragonfly(
+    "dragonfly", settings, gke.provisioned if gke else None, pulumi.ResourceOptions(providers=[provider])
+)
 
 pulumi.export("namespace", dragonfly.namespace)
 pulumi.export("consoleUrl", dragonfly.console_url)
@@ -20,3 +24,7 @@ pulumi.export("dbRootPassword", dragonfly.credentials.db_root_password)
 pulumi.export("dbUserPassword", dragonfly.credentials.db_user_password)
 pulumi.export("dbExporterPassword", dragonfly.credentials.db_exporter_password)
 pulumi.export("redisPassword", dragonfly.credentials.redis_password)
+if gke:
+    pulumi.export("kubeconfig", gke.kubeconfig)
+    pulumi.export("getCredentialsCommand", gke.get_credentials_command)
+    pulumi.export("applicationLink", gke.application_link(dragonfly.namespace, settings.names.app))

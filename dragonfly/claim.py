@@ -8,6 +8,7 @@ from __future__ import annotations
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
+from dragonfly.database_disk import DiskPlace, database_volume
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.object_name import object_name
@@ -23,6 +24,7 @@ def volume_claim(
     component: Component,
     size: str,
     storage_class: str,
+    disk_place: DiskPlace | None,
     parent: pulumi.Resource,
 ) -> core.PersistentVolumeClaim:
     """Declares the claim of one database.
@@ -34,14 +36,28 @@ def volume_claim(
         component: MySQL or Redis.
         size: a Kubernetes quantity; may grow later, and the API server refuses a smaller one.
         storage_class: name of a StorageClass of the cluster.
+        disk_place: where the program makes the disk; None leaves it to the StorageClass.
         parent: the database's component resource.
     """
+    volume = None
+    if disk_place is not None:
+        volume = database_volume(
+            resource_name.removesuffix("-claim"),
+            instance,
+            disk_place,
+            component=component,
+            claim_name=name,
+            size=size,
+            storage_class=storage_class,
+            parent=parent,
+        )
     return core.PersistentVolumeClaim(
         resource_name,
         metadata=instance.metadata(name, component),
         spec=core.PersistentVolumeClaimSpecArgs(
             access_modes=["ReadWriteOnce"],
             storage_class_name=storage_class,
+            volume_name=object_name(volume) if volume else None,
             resources=core.VolumeResourceRequirementsArgs(requests={"storage": size}),
         ),
         opts=instance.workload_options(parent),

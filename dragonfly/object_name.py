@@ -7,7 +7,7 @@ from pulumi_kubernetes.core import v1 as core
 
 
 def object_name(
-    resource: core.Namespace | core.Secret | core.PersistentVolumeClaim,
+    resource: core.Namespace | core.Secret | core.PersistentVolumeClaim | core.PersistentVolume,
 ) -> pulumi.Output[str]:
     """The name in the resource's metadata.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -34,3 +35,15 @@ def parse_quantity(text: str) -> Decimal:
     if suffix in _DECIMAL:
         return number.scaleb(_DECIMAL[suffix])
     return number.scaleb(int(suffix[1:])) if suffix else number
+
+
+def whole_gibibytes(text: str) -> int:
+    """A quantity of bytes as Compute Engine takes a disk's size: whole GiB, rounded up.
+
+    Args:
+        text: for example `8Gi`.
+
+    Raises:
+        ValueError: the text is not a quantity.
+    """
+    return math.ceil(parse_quantity(text) / 2 ** _BINARY["Gi"])

@@ -14,6 +14,7 @@ from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
 from dragonfly.config_document import document_hash
 from dragonfly.config_mount import config_mount, config_volume
 from dragonfly.container_resources import RESOURCES
+from dragonfly.database_disk import DiskPlace
 from dragonfly.images import Image, Images
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
@@ -47,6 +48,7 @@ class RedisArgs:
         config_hash_key: key of the hash by which pods roll, secret.
         disk_size: a Kubernetes quantity.
         storage_class: of the disk.
+        disk_place: where the program makes the disk; None leaves it to the StorageClass.
         metrics_exporter_enabled: export metrics to Cloud Monitoring too.
     """
 
@@ -56,6 +58,7 @@ class RedisArgs:
     config_hash_key: pulumi.Input[str]
     disk_size: str
     storage_class: str
+    disk_place: DiskPlace | None
     metrics_exporter_enabled: bool
 
 
@@ -95,6 +98,7 @@ class Redis(pulumi.ComponentResource):
             component=Component.REDIS,
             size=args.disk_size,
             storage_class=args.storage_class,
+            disk_place=args.disk_place,
             parent=self,
         )
         instance.service(

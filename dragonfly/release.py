@@ -17,10 +17,12 @@ from dragonfly.manager import Manager, ManagerArgs
 from dragonfly.mysql import Mysql, MysqlArgs
 from dragonfly.object_name import object_name
 from dragonfly.peer import Peer, PeerArgs
+from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.redis import Redis, RedisArgs
 from dragonfly.scheduler import Scheduler, SchedulerArgs
 from dragonfly.seed_peer import SeedPeer, SeedPeerArgs
 from dragonfly.settings import Settings
+from dragonfly.stateless_objects import deleted_with
 
 CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
 
@@ -45,8 +47,26 @@ class Dragonfly(pulumi.ComponentResource):
     redis_exporter_address: pulumi.Output[str]
     images: dict[str, str]
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        cluster: ProvisionedCluster | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declares the installation.
+
+        Args:
+            name: Pulumi's name of it.
+            settings: what the stack decides.
+            cluster: the cluster, where it is made and destroyed with the stack.
+            opts: the Kubernetes provider.
+        """
+        if cluster is not None:
+            ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
         super().__init__("dragonfly:release:Dragonfly", name, None, opts)
+        disk_place = cluster.disk_place if cluster else None
         child = pulumi.ResourceOptions(parent=self)
         names, images = settings.names, settings.images
 
@@ -81,6 +101,7 @@ class Dragonfly(pulumi.ComponentResource):
                 config_hash_key=config_hash_key,
                 disk_size=settings.db_persistent_disk_size,
                 storage_class=settings.default_storage_class,
+                disk_place=disk_place,
                 metrics_exporter_enabled=settings.metrics_exporter_enabled,
             ),
             child,
@@ -94,6 +115,7 @@ class Dragonfly(pulumi.ComponentResource):
                 config_hash_key=config_hash_key,
                 disk_size=settings.redis_persistent_disk_size,
                 storage_class=settings.default_storage_class,
+                disk_place=disk_place,
                 metrics_exporter_enabled=settings.metrics_exporter_enabled,
             ),
             child,

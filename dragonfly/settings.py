@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, cast, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from dragonfly.database_disk import DISK_TYPES, MOST_GIBIBYTES
+from dragonfly.google_location import is_zone, region_of
 from dragonfly.images import Image, Images, image_reference_fault, registry_fault, tag_fault
-from dragonfly.names import Names, longest_app_name, too_long_name
-from dragonfly.quantity import parse_quantity
+from dragonfly.machine_types import GIB, UnknownMachineTypeError, machine_type_named
+from dragonfly.names import Names, longest_app_name
+from dragonfly.node_pool_capacity import pool_holds, smallest_machine_type
+from dragonfly.quantity import parse_quantity, whole_gibibytes
+from dragonfly.registry_mirrors import DEFAULT_REGISTRIES, registry_list_fault, registry_name_fault
 
 PROJECT = "dragonfly"
 # Keys of the Google Cloud provider that a GKE cluster needs, the environment variables that the provider reads instead,
@@ -37,6 +44,14 @@ _DNS_1035_LABEL = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _DNS_1123_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _GKE_CLUSTER_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+# A name, or the path of one in another project (GKE API reference, `Cluster.network`).
+_NETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/global/networks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SUBNETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/regions/[a-z0-9-]+/subnetworks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# GKE's greatest number of nodes in one zone of a node pool, and of networks that may reach a control plane.
+_MOST_NODES = 1000
+_MOST_AUTHORIZED_NETWORKS = 100
+# Compute Engine's smallest disk that GKE's node image fits on.
+_SMALLEST_NODE_DISK_GIB = 10
 # Characters that need no quoting in YAML, SQL, a MySQL DSN, my.cnf, redis.conf and a shell.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~+=,^!*-]{12,128}")
 
@@ -100,6 +115,74 @@ def _disk_size(value: str) -> str:
     return value
 
 
+def _cluster_location(value: str) -> str:
+    if region_of(value) is None:
+        raise _fault("must be a zone such as us-west1-a or a region such as us-west1")
+    return value
+
+
+def _network(value: str) -> str:
+    if _NETWORK.fullmatch(value) is None:
+        raise _fault("must be a network's name, or projects/<project>/global/networks/<name> of another project")
+    return value
+
+
+def _subnetwork(value: str) -> str:
+    if _SUBNETWORK.fullmatch(value) is None:
+        raise _fault(
+            "must be a subnetwork's name, or projects/<project>/regions/<region>/subnetworks/<name> of another project"
+        )
+    return value
+
+
+def _machine_type(value: str) -> str:
+    try:
+        machine_type_named(value)
+    except UnknownMachineTypeError as error:
+        raise _fault(str(error)) from None
+    return value
+
+
+def _number_of_nodes(value: int) -> int:
+    if not 1 <= value <= _MOST_NODES:
+        raise _fault(f"must be 1 to {_MOST_NODES} nodes in each zone of the cluster")
+    return value
+
+
+def _node_disk_size(value: str) -> str:
+    if not _SMALLEST_NODE_DISK_GIB * GIB <= parse_quantity(_disk_size(value)) <= MOST_GIBIBYTES * GIB:
+        raise _fault(f"must be {_SMALLEST_NODE_DISK_GIB}Gi to {MOST_GIBIBYTES}Gi; write for example 100Gi")
+    return value
+
+
+def _authorized_network(value: str) -> str:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError:
+        raise _fault(
+            "must be an IPv4 network in CIDR notation whose host bits are zero, for example 203.0.113.0/24"
+        ) from None
+    return value
+
+
+def _authorized_networks(value: list[str]) -> list[str]:
+    if len(value) > _MOST_AUTHORIZED_NETWORKS:
+        raise _fault(f"has {len(value)} entries; GKE takes at most {_MOST_AUTHORIZED_NETWORKS}")
+    return value
+
+
+def _registry_mirror(value: str) -> str:
+    if fault := registry_name_fault(value):
+        raise _fault(fault)
+    return value
+
+
+def _registry_mirrors(value: list[str]) -> list[str]:
+    if fault := registry_list_fault(value):
+        raise _fault(fault)
+    return value
+
+
 def _image_reference(value: str) -> str:
     if fault := image_reference_fault(value):
         raise _fault(fault)
@@ -151,10 +234,26 @@ Password = Annotated[SecretStr, AfterValidator(_password)]
 PeerPort = Annotated[int, AfterValidator(_peer_port)]
 DiskSize = Annotated[str, AfterValidator(_disk_size)]
 ImageReference = Annotated[str, AfterValidator(_image_reference)]
+NodeCount = Annotated[int, AfterValidator(_number_of_nodes)]
 
 
 class SettingsError(pulumi.RunError):
     """The stack's config is faulty. The message lists every fault and how to mend it, and contains no secret."""
+
+
+class NodeAutoscaling(BaseModel):
+    """How many nodes the autoscaler may have in each zone of the cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    min: Annotated[int, Field(strict=True), AfterValidator(_number_of_nodes)]
+    max: Annotated[int, Field(strict=True), AfterValidator(_number_of_nodes)]
+
+    @model_validator(mode="after")
+    def _min_is_not_above_max(self) -> NodeAutoscaling:
+        if self.min > self.max:
+            raise _fault(f"has min {self.min} above max {self.max}")
+        return self
 
 
 class Settings(BaseModel):
@@ -174,6 +273,25 @@ class Settings(BaseModel):
 
     provision_cluster: bool = True
     cluster_name: Annotated[str, AfterValidator(_cluster_name)] = "dragonfly-cluster"
+    cluster_location: Annotated[str, AfterValidator(_cluster_location)] | None = None
+    network: Annotated[str, AfterValidator(_network)] | None = None
+    subnetwork: Annotated[str, AfterValidator(_subnetwork)] | None = None
+    authorized_networks: Annotated[
+        list[Annotated[str, AfterValidator(_authorized_network)]],
+        AfterValidator(_authorized_networks),
+        Field(default_factory=list),
+    ]
+    node_machine_type: Annotated[str, AfterValidator(_machine_type)] = "e2-standard-4"
+    node_count: NodeCount = 3
+    node_autoscaling: Annotated[NodeAutoscaling, Field(strict=False)] | None = None
+    node_disk_size: Annotated[str, AfterValidator(_node_disk_size)] = "100Gi"
+    spot: bool = False
+    registry_mirrors: Annotated[
+        list[Annotated[str, AfterValidator(_registry_mirror)]],
+        AfterValidator(_registry_mirrors),
+        Field(default_factory=lambda: list(DEFAULT_REGISTRIES)),
+    ]
+    deletion_protection: bool = True
     kubeconfig: SecretStr | None = None
     kube_context: str | None = None
     app_instance_name: Annotated[str, AfterValidator(_app_instance_name)] = "dragonfly-1"
@@ -267,9 +385,18 @@ class Settings(BaseModel):
             settings = cls.model_validate(typed)
         except ValidationError as error:
             found = error.errors(include_url=False)
-            faults.extend(_validation_fault(details, values, secret_keys) for details in found)
+            faults.extend(_validation_fault(details, values) for details in found)
+            faulty = {str(details["loc"][0]) for details in found}
+        else:
+            faulty = set[str]()
         faults.extend(_shared_peer_ports(typed))
         faults.extend(_cluster_faults(typed, values, environment))
+        sound = cls.model_validate({key: value for key, value in typed.items() if key not in faulty})
+        if sound.provision_cluster and _key("provision_cluster") not in faulty:
+            faults.extend(_location_faults(sound, values))
+            faults.extend(_network_faults(sound))
+            faults.extend(_disk_faults(sound, faulty))
+            faults.extend(_pool_faults(sound, faulty))
         if faults or settings is None:
             raise SettingsError(_report(stack, faults))
         return settings
@@ -302,14 +429,23 @@ def _key(field: str) -> str:
 
 def _typed_value(annotation: Any, text: str) -> Any:
     """Config values arrive as text; what is not text in Settings is read as JSON, and left as it is where it is not."""
-    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    if plain not in (bool, int) and get_origin(plain) is not dict:
+    plain = _plain(annotation)
+    if plain not in (bool, int, NodeAutoscaling) and get_origin(plain) not in (dict, list):
         return text
     try:
         value = json.loads(text)
     except ValueError:
         return text
     return _image_keys(value) if get_origin(plain) is dict else value
+
+
+def _plain(annotation: Any) -> Any:
+    """A field's type without its rules and without the None that stands for "not set"."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) is UnionType:
+        return _plain(get_args(annotation)[0])
+    return annotation
 
 
 def _image_keys(value: Any) -> Any:
@@ -344,20 +480,28 @@ def _plain_text_secret(key: str) -> ConfigFault:
     )
 
 
-_TYPE_NAMES = {"bool": "true or false", "int": "a whole number", "dict": "an object", "string": "a string"}
+_TYPE_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "dict": "an object",
+    "model_type": "an object with min and max",
+    "list": "a list",
+    "string": "a string",
+}
+_RULES = {"missing": "must be given", "extra_forbidden": "is not known here; an object with min and max is expected"}
 
 
-def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: frozenset[str]) -> ConfigFault:
-    location = [str(part) for part in details["loc"] if part != "[key]"]
-    key = location[0]
-    # Whatever the user encrypted is a secret, even under a key that needs none.
-    secret = key in {_key(field) for field in _SECRET_FIELDS} or f"{PROJECT}:{key}" in secret_keys
-    path = ".".join(location)
+def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
+    location: list[str | int] = [part for part in details["loc"] if part != "[key]"]
+    key = str(location[0])
+    secret = key in {_key(field) for field in _SECRET_FIELDS}
+    # As `pulumi config set --path` takes it.
+    path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
     found = None if secret else _found(values[f"{PROJECT}:{key}"], location[1:])
     if details["type"] == _FAULT:
         rule = details["ctx"]["message"]
     elif details["loc"][-1] == "[key]" or details["type"] == "enum":
-        nearest = _nearest(location[-1], [image.value for image in Image])
+        nearest = _nearest(str(location[-1]), [image.value for image in Image])
         return ConfigFault(
             f"{PROJECT}:{path}",
             None,
@@ -366,20 +510,22 @@ def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: froz
         )
     else:
         expected = next((text for kind, text in _TYPE_NAMES.items() if details["type"].startswith(kind)), None)
-        rule = f"must be {expected}" if expected else details["msg"]
-    option = "--path " if len(location) > 1 else ""
+        rule = f"must be {expected}" if expected else str(_RULES.get(details["type"], details["msg"]))
     if secret:
         # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
         return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {option}{PROJECT}:{path}")
     return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config set {option}{PROJECT}:{path} <value>")
 
 
-def _found(text: str, path: list[str]) -> str:
+def _found(text: str, path: list[str | int]) -> str | None:
     if not path:
         return json.dumps(text)
     inner: Any = json.loads(text)
     for part in path:
-        inner = inner[part]
+        if isinstance(inner, dict) and part not in inner:
+            # What is missing has no value.
+            return None
+        inner = cast("Any", inner)[part]
     return json.dumps(inner)
 
 
@@ -430,6 +576,93 @@ def _cluster_faults(
         if not values.get(key) and not any(environment.get(variable) for variable in variables)
     )
     return faults
+
+
+def _location_faults(settings: Settings, values: Mapping[str, str]) -> list[ConfigFault]:
+    """A zone for the disks that the cluster's nodes cannot be in."""
+    location, zone = settings.cluster_location, values.get("gcp:zone")
+    if location is None or is_zone(location) or not zone or region_of(zone) == location:
+        return []
+    return [
+        ConfigFault(
+            f"{PROJECT}:{_key('cluster_location')}",
+            json.dumps(location),
+            f"is a region that gcp:zone, {zone}, is not in: the databases' disks lie in that zone",
+            f"pulumi config set gcp:zone {location}-a",
+        )
+    ]
+
+
+def _network_faults(settings: Settings) -> list[ConfigFault]:
+    """One of network and subnetwork without the other."""
+    pair = ("network", "subnetwork")
+    given = [field for field in pair if getattr(settings, field) is not None]
+    if len(given) != 1:
+        return []
+    missing = next(field for field in pair if field not in given)
+    return [
+        ConfigFault(
+            f"{PROJECT}:{_key(missing)}",
+            None,
+            f"is not set, but {PROJECT}:{_key(given[0])} is: an existing network needs both, a new one neither",
+            f"pulumi config set {PROJECT}:{_key(missing)} <value>   or   pulumi config rm {PROJECT}:{_key(given[0])}",
+        )
+    ]
+
+
+def _disk_faults(settings: Settings, faulty: set[str]) -> list[ConfigFault]:
+    """Databases' disks that the program cannot make on Google Cloud."""
+    faults: list[ConfigFault] = []
+    storage_class = settings.default_storage_class
+    if storage_class not in DISK_TYPES and _key("default_storage_class") not in faulty:
+        faults.append(
+            ConfigFault(
+                f"{PROJECT}:{_key('default_storage_class')}",
+                json.dumps(storage_class),
+                f"is no StorageClass of a new GKE cluster, which has {', '.join(DISK_TYPES)}",
+                f"pulumi config set {PROJECT}:{_key('default_storage_class')} "
+                + _nearest(storage_class, list(DISK_TYPES)),
+            )
+        )
+    for field in ("db_persistent_disk_size", "redis_persistent_disk_size"):
+        size = str(getattr(settings, field))
+        if parse_quantity(size) > MOST_GIBIBYTES * GIB:
+            faults.append(
+                ConfigFault(
+                    f"{PROJECT}:{_key(field)}",
+                    json.dumps(size),
+                    f"is more than the {MOST_GIBIBYTES}Gi of Compute Engine's greatest disk",
+                    f"pulumi config set {PROJECT}:{_key(field)} <value>",
+                )
+            )
+    return faults
+
+
+def _pool_faults(settings: Settings, faulty: set[str]) -> list[ConfigFault]:
+    """A node pool that cannot hold what the components request."""
+    fields = ("node_machine_type", "node_count", "node_autoscaling", "node_disk_size", "metrics_exporter_enabled")
+    if faulty & {_key(field) for field in fields}:
+        return []
+    nodes = settings.node_autoscaling.max if settings.node_autoscaling else settings.node_count
+    machine_type = machine_type_named(settings.node_machine_type)
+    disk = whole_gibibytes(settings.node_disk_size)
+    metrics = settings.metrics_exporter_enabled
+    if pool_holds(machine_type, nodes, disk, metrics_exporter_enabled=metrics):
+        return []
+    enough = smallest_machine_type(machine_type, nodes, disk, metrics_exporter_enabled=metrics)
+    key = f"{PROJECT}:{_key('node_machine_type')}"
+    count = "one node" if nodes == 1 else f"{nodes} nodes"
+    return [
+        ConfigFault(
+            key,
+            json.dumps(machine_type.name),
+            f"is too small: {count} of it cannot hold what Dragonfly and GKE's own pods request; "
+            + (f"the smallest type that can is {enough.name}" if enough else "no known type can: take more nodes"),
+            f"pulumi config set {key} {enough.name}"
+            if enough
+            else f"pulumi config set {PROJECT}:{_key('node_count')} <value>",
+        )
+    ]
 
 
 def _report(stack: str, faults: list[ConfigFault]) -> str:

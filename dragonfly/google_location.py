@@ -1,0 +1,54 @@
+"""Where in Google Cloud a stack lives: project, the cluster's zone or region, and the zone of its disks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# us-west1, northamerica-northeast2; a zone of it adds -a, or -ai1a for the newest kind (Compute Engine documentation,
+# "Regions and zones").
+_LOCATION = re.compile(r"(?P<region>[a-z]+(?:-[a-z]+)*\d+)(?:-(?P<zone>[a-z0-9]+))?")
+
+
+def region_of(location: str) -> str | None:
+    """The region of a zone or region, or None where the text is neither.
+
+    Args:
+        location: for example `us-west1-a` or `us-west1`.
+    """
+    match = _LOCATION.fullmatch(location)
+    return match["region"] if match else None
+
+
+def is_zone(location: str) -> bool:
+    """Whether a location is a zone and not a region."""
+    match = _LOCATION.fullmatch(location)
+    return match is not None and match["zone"] is not None
+
+
+@dataclass(frozen=True)
+class GoogleLocation:
+    """Project and places of one cluster.
+
+    Args:
+        project: the project's id.
+        zone: the provider's zone, `gcp:zone`.
+        cluster_location: zone or region of the cluster.
+    """
+
+    project: str
+    zone: str
+    cluster_location: str
+
+    @property
+    def region(self) -> str:
+        """The region that network and cluster lie in."""
+        region = region_of(self.cluster_location)
+        if region is None:
+            raise ValueError(f"{self.cluster_location!r} is neither a zone nor a region of Google Cloud")
+        return region
+
+    @property
+    def disk_zone(self) -> str:
+        """The zone of the database disks: a disk can only be attached to nodes of its own zone."""
+        return self.cluster_location if is_zone(self.cluster_location) else self.zone

@@ -1,0 +1,22 @@
+"""What an installation needs to know about a cluster that is made and destroyed with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from dragonfly.database_disk import DiskPlace
+
+
+@dataclass(frozen=True)
+class ProvisionedCluster:
+    """A cluster of the same stack.
+
+    Args:
+        resource: the cluster, with which every object in it goes.
+        disk_place: where the databases' disks are made.
+    """
+
+    resource: pulumi.Resource
+    disk_place: DiskPlace
