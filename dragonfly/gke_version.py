@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pulumi
+
 RELEASE_CHANNEL = "REGULAR"
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-gke\.(\d+)")
 
 
-class GkeVersionError(ValueError):
+class GkeVersionError(pulumi.RunError):
     """A version is no GKE version, or none that is offered will do; the message says why and what helps."""
 
 

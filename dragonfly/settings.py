@@ -7,10 +7,11 @@ import ipaddress
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
@@ -283,7 +284,7 @@ class Settings(BaseModel):
     ]
     node_machine_type: Annotated[str, AfterValidator(_machine_type)] = "e2-standard-4"
     node_count: NodeCount = 3
-    node_autoscaling: Annotated[NodeAutoscaling, Field(strict=False)] | None = None
+    node_autoscaling: NodeAutoscaling | None = None
     node_disk_size: Annotated[str, AfterValidator(_node_disk_size)] = "100Gi"
     spot: bool = False
     registry_mirrors: Annotated[
@@ -443,7 +444,7 @@ def _plain(annotation: Any) -> Any:
     """A field's type without its rules and without the None that stands for "not set"."""
     if get_origin(annotation) is Annotated:
         return _plain(get_args(annotation)[0])
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) in (Union, UnionType):
         return _plain(get_args(annotation)[0])
     return annotation
 
@@ -513,8 +514,13 @@ def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
         rule = f"must be {expected}" if expected else str(_RULES.get(details["type"], details["msg"]))
     if secret:
         # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
-        return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {option}{PROJECT}:{path}")
-    return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config set {option}{PROJECT}:{path} <value>")
+        return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {PROJECT}:{path}")
+    if len(location) == 1:
+        return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config set {PROJECT}:{path} <value>")
+    # A shell would take the brackets for a pattern.
+    quoted = shlex.quote(f"{PROJECT}:{path}")
+    remedy = f"rm --path {quoted}" if details["type"] == "extra_forbidden" else f"set --path {quoted} <value>"
+    return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config {remedy}")
 
 
 def _found(text: str, path: list[str | int]) -> str | None:

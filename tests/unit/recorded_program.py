@@ -18,6 +18,7 @@ import pulumi
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,10 @@ class Resource:
         provider: URN and id of the provider.
         custom: False for a component.
         timeouts: custom timeouts of create, update and delete.
+        deleted_with: URN of the resource with which it goes, or empty.
+        protect: whether deleting and replacing it is refused.
+        ignored: inputs whose changes are ignored.
+        replaced_on: inputs whose changes replace it.
     """
 
     urn: str
@@ -95,6 +100,10 @@ class Resource:
     custom: bool
     retain_on_delete: bool
     timeouts: tuple[str, str, str]
+    deleted_with: str
+    protect: bool
+    ignored: frozenset[str]
+    replaced_on: frozenset[str]
 
     @property
     def kind(self) -> str:
@@ -225,18 +234,36 @@ class RecordedProgram:
         return {**configured, **self.random}
 
 
+@dataclass(frozen=True)
+class Cloud:
+    """What a cloud provider knows and a program does not.
+
+    Attributes:
+        functions: results of the provider's functions, by token.
+        outputs: what resources have besides their inputs, by type token.
+    """
+
+    functions: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Mapping[str, Any]]
+
+
 class _Provider(pulumi_mocks.Mocks):
     """Stands in for every provider: objects become what was asked for, random passwords are given."""
 
-    def __init__(self, recorded: RecordedProgram, random: Mapping[str, str], *, preview: bool) -> None:
+    def __init__(
+        self, recorded: RecordedProgram, random: Mapping[str, str], cloud: Cloud | None, *, preview: bool
+    ) -> None:
         self._recorded = recorded
         self._random = random
+        self._cloud = cloud
         self._preview = preview
         # Registrations come in on many threads at once.
         self.registration = threading.local()
 
-    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
-        raise AssertionError(f"the program must not ask a provider for {args.token}")
+    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if self._cloud is None or args.token not in self._cloud.functions:
+            raise AssertionError(f"the program must not ask a provider for {args.token}")
+        return dict(self._cloud.functions[args.token]), []
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         inputs = cast(dict[str, Any], args.inputs)
@@ -244,6 +271,8 @@ class _Provider(pulumi_mocks.Mocks):
         state = dict(inputs)
         if args.typ == "random:index/randomPassword:RandomPassword":
             state["result"] = self._random_result(args.name, int(inputs["length"]))
+        if self._cloud is not None:
+            state.update(self._cloud.outputs.get(args.typ, {}))
         return f"{args.name}-id", state
 
     def _random_result(self, name: str, length: int) -> str:
@@ -282,6 +311,10 @@ class _Monitor(pulumi_mocks.MockMonitor):
                         request.customTimeouts.update,
                         request.customTimeouts.delete,
                     ),
+                    deleted_with=request.deletedWith,
+                    protect=request.protect,
+                    ignored=frozenset(request.ignoreChanges),
+                    replaced_on=frozenset(request.replaceOnChanges),
                 )
             )
         return response
@@ -299,6 +332,7 @@ def run_main(
     *,
     random: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    cloud: Cloud | None = None,
     preview: bool = False,
 ) -> RecordedProgram:
     """Runs `__main__.py`.
@@ -308,14 +342,17 @@ def run_main(
         secret_keys: full keys of the encrypted ones.
         random: results of random passwords by name; the others get one of their own.
         environment: the only environment variables that the program sees.
+        cloud: what a provider of cloud resources answers; without one the program must not ask.
         preview: random passwords are not known yet.
     """
     recorded = RecordedProgram(dict(config))
-    provider = _Provider(recorded, random or {}, preview=preview)
+    provider = _Provider(recorded, random or {}, cloud, preview=preview)
     monitor = _Monitor(recorded, provider)
 
     async def run() -> None:
         pulumi_mocks.set_mocks(provider, project="dragonfly", stack=STACK, preview=preview, monitor=monitor)
+        # A run that failed leaves outputs behind that wait for its event loop, which is closed.
+        cast(Any, SETTINGS).outputs.clear()
         set_all_config(dict(config), list(secret_keys))
         await run_pulumi_func(lambda: (runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), None)[1])
         stack = cast(Any, pulumi.runtime.get_root_resource())

@@ -1,0 +1,179 @@
+"""The cluster as the stack's config asks for it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from dragonfly.gke_version import GkeVersionError
+from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
+from tests.unit import gke_stack
+from tests.unit.gke_stack import cluster, firewall, node, only, pool, run_gke
+from tests.unit.recorded_program import RecordedProgram
+
+
+@pytest.fixture(scope="module")
+def gke() -> RecordedProgram:
+    return run_gke()
+
+
+@pytest.fixture(scope="module")
+def regional() -> RecordedProgram:
+    return run_gke(
+        clusterLocation="us-west1",
+        clusterName="images",
+        nodeMachineType="n2-standard-8",
+        nodeAutoscaling=json.dumps({"min": 2, "max": 6}),
+        nodeDiskSize="200Gi",
+        spot="true",
+        proxyPort="62001",
+        registryMirrors=json.dumps(["quay.io"]),
+        appInstanceName="images-eu",
+        namespace="p2p",
+    )
+
+
+def test_cluster_is_zonal_and_all_of_it_in_one_region(gke: RecordedProgram) -> None:
+    assert cluster(gke)["location"] == gke_stack.ZONE
+    for kind in ("Subnetwork", "Router", "RouterNat"):
+        assert [one.manifest["region"] for one in gke.of_kind(kind)] == ["us-west1"]
+
+
+def test_region_makes_the_cluster_regional_and_leaves_the_disks_in_the_zone(regional: RecordedProgram) -> None:
+    assert cluster(regional)["location"] == "us-west1"
+    assert {one.manifest["zone"] for one in regional.of_kind("Disk")} == {gke_stack.ZONE}
+
+
+def test_another_zone_takes_the_disks_along() -> None:
+    gke = run_gke(clusterLocation="europe-west1-b")
+    assert {one.manifest["zone"] for one in gke.of_kind("Disk")} == {"europe-west1-b"}
+    assert only(gke, "gcp:compute/subnetwork:Subnetwork").manifest["region"] == "europe-west1"
+
+
+def test_default_pool(gke: RecordedProgram) -> None:
+    assert pool(gke)["nodeCount"] == 3
+    assert "autoscaling" not in pool(gke)
+    assert (node(gke)["machineType"], node(gke)["diskSizeGb"], node(gke)["spot"]) == ("e2-standard-4", 100, False)
+
+
+def test_configured_pool(regional: RecordedProgram) -> None:
+    assert pool(regional)["autoscaling"] == {"minNodeCount": 2, "maxNodeCount": 6}
+    assert pool(regional)["initialNodeCount"] == 2
+    assert "nodeCount" not in pool(regional)
+    assert (node(regional)["machineType"], node(regional)["diskSizeGb"], node(regional)["spot"]) == (
+        "n2-standard-8",
+        200,
+        True,
+    )
+
+
+def test_no_node_is_missing_while_nodes_are_changed(gke: RecordedProgram) -> None:
+    assert pool(gke)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_autoscalers_and_upgraders_numbers_are_not_fought(gke: RecordedProgram) -> None:
+    assert only(gke, "gcp:container/nodePool:NodePool").ignored == {"initialNodeCount"}
+    assert only(gke, "gcp:container/cluster:Cluster").ignored == {"initialNodeCount", "minMasterVersion", "nodeConfig"}
+
+
+def test_existing_network_is_left_as_it_is() -> None:
+    gke = run_gke(network="projects/host/global/networks/shared", subnetwork="nodes")
+    assert not gke.of_kind("Network", "Subnetwork", "Router", "RouterNat")
+    assert (cluster(gke)["network"], cluster(gke)["subnetwork"]) == ("projects/host/global/networks/shared", "nodes")
+    # GKE adds its own secondary ranges to a subnetwork where none is named.
+    assert cluster(gke)["ipAllocationPolicy"] == {}
+    # A shared network's rules belong to the project that it is in.
+    assert firewall(gke, "peers-allow")["project"] == "host"
+
+
+def test_every_registry_goes_to_the_peer_first_and_to_the_registry_itself_after(gke: RecordedProgram) -> None:
+    mirrors = {one["server"]: one["hosts"] for one in node(gke)["containerdConfig"]["registryHosts"]}
+    assert tuple(mirrors) == DEFAULT_REGISTRIES
+    for registry, (peer, *rest) in mirrors.items():
+        real = "https://registry-1.docker.io" if registry == "docker.io" else f"https://{registry}"
+        assert peer["host"] == "http://127.0.0.1:65001"
+        assert peer["capabilities"] == ["HOST_CAPABILITY_PULL", "HOST_CAPABILITY_RESOLVE"]
+        assert peer["headers"] == [{"key": "X-Dragonfly-Registry", "values": [real]}]
+        assert peer["dialTimeout"] == "1s"
+        assert rest[-1]["host"] == real
+        # A fall-back that needs the peer's header would be no fall-back.
+        assert all("headers" not in one for one in rest)
+
+
+def test_docker_hub_falls_back_to_googles_cache_first(gke: RecordedProgram) -> None:
+    (docker,) = [one for one in node(gke)["containerdConfig"]["registryHosts"] if one["server"] == "docker.io"]
+    assert [one["host"] for one in docker["hosts"]] == [
+        "http://127.0.0.1:65001",
+        "https://mirror.gcr.io",
+        "https://registry-1.docker.io",
+    ]
+
+
+def test_mirrors_follow_the_config(regional: RecordedProgram) -> None:
+    (mirror,) = node(regional)["containerdConfig"]["registryHosts"]
+    assert mirror["server"] == "quay.io"
+    assert mirror["hosts"][0]["host"] == "http://127.0.0.1:62001"
+
+
+def test_without_mirrors_nothing_is_asked_of_containerd_and_of_the_version() -> None:
+    gke = run_gke(offered="1.30.1-gke.1", running="1.30.1-gke.1", registryMirrors="[]")
+    assert "containerdConfig" not in node(gke)
+    assert "minMasterVersion" not in cluster(gke)
+
+
+def test_new_cluster_asks_for_a_version_that_has_the_mirrors(gke: RecordedProgram) -> None:
+    assert cluster(gke)["minMasterVersion"] == gke_stack.VERSION
+
+
+def test_old_release_channel_is_refused_before_the_cluster_is_made() -> None:
+    with pytest.raises(GkeVersionError, match=r"need GKE 1\.34\.1-gke\.2980000 or later, and release channel REGULAR"):
+        run_gke(offered="1.33.5-gke.1")
+
+
+def test_old_cluster_is_refused_before_its_nodes_are_changed() -> None:
+    with pytest.raises(GkeVersionError, match=r"the cluster runs 1\.34\.1-gke\.2979999"):
+        run_gke(running="1.34.1-gke.2979999")
+
+
+def test_kubeconfig_leads_to_the_cluster(gke: RecordedProgram) -> None:
+    document = yaml.safe_load(gke.exports["kubeconfig"].value)
+    (named,) = document["clusters"]
+    assert named["cluster"] == {
+        "server": f"https://{gke_stack.ENDPOINT}",
+        "certificate-authority-data": gke_stack.AUTHORITY,
+    }
+    assert document["current-context"] == f"gke_{gke_stack.PROJECT}_{gke_stack.ZONE}_{gke_stack.CLUSTER}"
+
+
+def test_provider_stays_the_same_for_as_long_as_the_cluster_does(gke: RecordedProgram) -> None:
+    provider = only(gke, "pulumi:providers:kubernetes").manifest
+    assert provider["clusterIdentifier"] == (
+        f"projects/{gke_stack.PROJECT}/locations/{gke_stack.ZONE}/clusters/{gke_stack.CLUSTER}"
+    )
+    assert provider["enableSecretMutable"] == "true"
+
+
+def test_every_object_goes_to_this_cluster(gke: RecordedProgram) -> None:
+    provider = only(gke, "pulumi:providers:kubernetes")
+    assert {one.provider.rpartition("::")[0] for one in gke.objects} == {provider.urn}
+
+
+def test_outputs(regional: RecordedProgram) -> None:
+    exports = {name: export.value for name, export in regional.exports.items()}
+    assert exports["getCredentialsCommand"] == (
+        "gcloud container clusters get-credentials images --location us-west1 --project my-project"
+    )
+    assert exports["applicationLink"] == (
+        "https://console.cloud.google.com/kubernetes/application/us-west1/images/p2p/images-eu"
+    )
+
+
+def test_names_that_google_limits_are_short_enough() -> None:
+    gke = run_gke(clusterName="a" * 40, appInstanceName="b" * 42)
+    account = only(gke, "gcp:serviceaccount/account:Account").manifest["accountId"]
+    assert 6 <= len(account) <= 30
+    names = [one.manifest["name"] for one in gke.of_kind("Disk", "Firewall", "Network", "Router", "RouterNat")]
+    assert all(len(name) <= 63 for name in names)
+    assert len(set(names)) == len(names) - 2

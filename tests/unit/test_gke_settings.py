@@ -1,0 +1,148 @@
+"""Config of a GKE stack: every faulty one ends in one message that names its faults."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+from dragonfly.google_location import GoogleLocation, is_zone, region_of
+from dragonfly.google_names import google_name
+from dragonfly.settings import Settings, SettingsError
+from tests.unit.gke_stack import GKE_CONFIG
+from tests.unit.recorded_program import ROOT
+
+
+def settings(**keys: str) -> Settings:
+    config = {**GKE_CONFIG, **{key if ":" in key else f"dragonfly:{key}": value for key, value in keys.items()}}
+    return Settings.from_config(config, frozenset(), stack="dev", environment={})
+
+
+def faults(**keys: str) -> dict[str, str]:
+    """Key and rule of every fault that a stack has."""
+    with pytest.raises(SettingsError) as refused:
+        settings(**keys)
+    found = re.findall(r"^  (\S+?)(?::? [^\n]*)?\n    ([^\n]+)\n    ([^\n]+)$", str(refused.value), re.MULTILINE)
+    assert all(remedy.startswith("pulumi config ") for _, _, remedy in found)
+    return {key.removeprefix("dragonfly:").rstrip(":"): rule for key, rule, _ in found}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place", "rule"),
+    [
+        ("clusterLocation", "moon", "clusterLocation", "zone such as us-west1-a"),
+        ("clusterLocation", "us-west1-", "clusterLocation", "zone such as us-west1-a"),
+        ("clusterLocation", "europe-west1", "clusterLocation", "gcp:zone, us-west1-a, is not in"),
+        ("network", "vpc", "subnetwork", "is not set, but dragonfly:network is"),
+        ("subnetwork", "nodes", "network", "is not set, but dragonfly:subnetwork is"),
+        ("network", "My_Network", "network", "must be a network's name"),
+        ("subnetwork", "projects/x/nodes", "subnetwork", "must be a subnetwork's name"),
+        ("nodeMachineType", "e2-standart-4", "nodeMachineType", "did you mean e2-standard-4"),
+        ("nodeMachineType", "e2-medium", "nodeMachineType", "the smallest type that can is e2-standard-2"),
+        ("nodeCount", "0", "nodeCount", "1 to 1000 nodes"),
+        ("nodeCount", "1001", "nodeCount", "1 to 1000 nodes"),
+        ("nodeCount", "three", "nodeCount", "must be a whole number"),
+        ("nodeCount", "true", "nodeCount", "must be a whole number"),
+        ("nodeAutoscaling", "5", "nodeAutoscaling", "an object with min and max"),
+        ("nodeAutoscaling", '{"min": 3}', "nodeAutoscaling.max", "must be given"),
+        ("nodeAutoscaling", '{"min": 3, "max": "5"}', "nodeAutoscaling.max", "must be a whole number"),
+        ("nodeAutoscaling", '{"min": 5, "max": 3}', "nodeAutoscaling", "min 5 above max 3"),
+        ("nodeAutoscaling", '{"min": 0, "max": 3}', "nodeAutoscaling.min", "1 to 1000 nodes"),
+        ("nodeAutoscaling", '{"min": 3, "max": 3, "size": 3}', "nodeAutoscaling.size", "is not known here"),
+        ("nodeDiskSize", "5Gi", "nodeDiskSize", "must be 10Gi to 65536Gi"),
+        ("nodeDiskSize", "100Ti", "nodeDiskSize", "must be 10Gi to 65536Gi"),
+        ("nodeDiskSize", "100GB", "nodeDiskSize", "must be a Kubernetes quantity"),
+        ("spot", "yes", "spot", "must be true or false"),
+        ("deletionProtection", "no", "deletionProtection", "must be true or false"),
+        ("authorizedNetworks", "203.0.113.0/24", "authorizedNetworks", "must be a list"),
+        ("authorizedNetworks", '["203.0.113.7/24"]', "authorizedNetworks[0]", "host bits are zero"),
+        ("authorizedNetworks", '["203.0.113.0/24", "2001:db8::/32"]', "authorizedNetworks[1]", "IPv4 network"),
+        ("authorizedNetworks", json.dumps(["203.0.113.0/24"] * 101), "authorizedNetworks", "at most 100"),
+        ("registryMirrors", "docker.io", "registryMirrors", "must be a list"),
+        ("registryMirrors", '["quay.io", 7]', "registryMirrors[1]", "must be a string"),
+        ("registryMirrors", '["https://quay.io"]', "registryMirrors[0]", "without a scheme"),
+        ("registryMirrors", '["quay.io", "quay.io"]', "registryMirrors", "twice"),
+        ("defaultStorageClass", "fast", "defaultStorageClass", "is no StorageClass of a new GKE cluster"),
+        ("dbPersistentDiskSize", "65Ti", "dbPersistentDiskSize", "Compute Engine's greatest disk"),
+    ],
+)
+def test_bad_stack(key: str, value: str, place: str, rule: str) -> None:
+    found = faults(**{key: value})
+    assert list(found) == [place]
+    assert rule in found[place]
+
+
+def test_all_faults_are_named_at_once() -> None:
+    found = faults(
+        clusterLocation="europe-west1",
+        network="vpc",
+        spot="maybe",
+        registryMirrors='["*.example.com"]',
+        nodeMachineType="e2-small",
+        dbUserPassword="short",
+    )
+    assert set(found) == {
+        "clusterLocation",
+        "subnetwork",
+        "spot",
+        "registryMirrors[0]",
+        "nodeMachineType",
+        "dbUserPassword",
+    }
+
+
+def test_rules_of_a_new_cluster_do_not_bind_an_existing_one() -> None:
+    existing = settings(provisionCluster="false", defaultStorageClass="fast", nodeMachineType="e2-small")
+    assert existing.default_storage_class == "fast"
+
+
+def test_autoscaling_counts_with_all_its_nodes() -> None:
+    assert settings(nodeMachineType="e2-medium", nodeAutoscaling='{"min": 1, "max": 12}').node_autoscaling
+    assert "nodeMachineType" in faults(nodeMachineType="e2-medium", nodeAutoscaling='{"min": 1, "max": 3}')
+
+
+def test_empty_values_mean_not_set() -> None:
+    one = settings(clusterLocation="", network="", subnetwork="", nodeAutoscaling="")
+    assert (one.cluster_location, one.network, one.subnetwork, one.node_autoscaling) == (None, None, None, None)
+
+
+def test_dev_stack_needs_a_project_and_nothing_else() -> None:
+    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_config(text, frozenset(), stack="dev", environment={})
+    assert "has 1 fault;" in str(refused.value)
+    assert "gcp:project" in str(refused.value)
+    dev = Settings.from_config({**text, "gcp:project": "my-project"}, frozenset(), stack="dev", environment={})
+    assert dev.deletion_protection is False
+    assert dev.default_storage_class == "standard-rwo"
+
+
+@pytest.mark.parametrize(
+    ("location", "region", "zone"),
+    [
+        ("us-west1-a", "us-west1", True),
+        ("us-west1", "us-west1", False),
+        ("northamerica-northeast2-c", "northamerica-northeast2", True),
+        ("us-central1-ai1a", "us-central1", True),
+        ("me-central2", "me-central2", False),
+        ("us-west", None, False),
+        ("US-west1-a", None, False),
+    ],
+)
+def test_locations(location: str, region: str | None, zone: bool) -> None:
+    assert (region_of(location), is_zone(location)) == (region, zone)
+
+
+def test_disks_are_where_the_nodes_are() -> None:
+    assert GoogleLocation("p", "us-west1-b", "us-west1").disk_zone == "us-west1-b"
+    assert GoogleLocation("p", "us-west1-b", "us-west1-c").disk_zone == "us-west1-c"
+
+
+def test_names_stay_different_when_they_are_shortened() -> None:
+    names = {google_name("a" * 40, "b" * number, "mysql") for number in range(10, 40)}
+    assert len(names) == 30
+    assert all(len(name) <= 63 and re.fullmatch(r"[a-z](?:[a-z0-9-]*[a-z0-9])?", name) for name in names)
+    assert google_name("cluster", "nodes", limit=30) == "cluster-nodes"

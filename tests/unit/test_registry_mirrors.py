@@ -1,0 +1,69 @@
+"""Registries that the nodes ask through their peer."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragonfly.images import Image, Images
+from dragonfly.registry_mirrors import (
+    DEFAULT_REGISTRIES,
+    registry_list_fault,
+    registry_mirror,
+    registry_name_fault,
+)
+
+
+@pytest.mark.parametrize("registry", [*DEFAULT_REGISTRIES, "registry.example.com:5000", "10.0.1.2:5000"])
+def test_good_registry(registry: str) -> None:
+    assert registry_name_fault(registry) is None
+
+
+@pytest.mark.parametrize(
+    ("registry", "rule"),
+    [
+        ("https://quay.io", "without a scheme"),
+        ("quay.io/team", "without a path"),
+        ("quay.io/", "without a path"),
+        ("*.example.com", "no wildcards"),
+        ("Quay.io", "lower-case"),
+        ("quay_io", "lower-case"),
+        ("", "lower-case"),
+        ("quay.io:", "lower-case"),
+        ("quay.io:70000", "port"),
+        ("quay.io:0", "port"),
+        ("registry", "full host name"),
+        ("registry-1.docker.io", "write docker.io"),
+        ("marketplace.gcr.io", "before the first peer runs"),
+        ("gke.gcr.io", "before the first peer runs"),
+    ],
+)
+def test_bad_registry(registry: str, rule: str) -> None:
+    fault = registry_name_fault(registry)
+    assert fault is not None
+    assert rule in fault
+
+
+def test_list_as_a_whole() -> None:
+    assert registry_list_fault([]) is None
+    assert registry_list_fault([f"r{number}.example.com" for number in range(25)]) is None
+    assert "at most 25" in str(registry_list_fault([f"r{number}.example.com" for number in range(26)]))
+    assert "quay.io twice" in str(registry_list_fault(["quay.io", "ghcr.io", "quay.io"]))
+
+
+def test_installation_does_not_come_through_the_mirror_by_default() -> None:
+    images = Images(registry="marketplace.gcr.io/google", tag="2.1.34", overrides={})
+    registries = {images.reference(image).partition("/")[0] for image in Image}
+    assert not registries & set(DEFAULT_REGISTRIES)
+    assert all(registry_name_fault(registry) for registry in registries)
+
+
+def test_docker_hub_is_asked_where_its_api_is() -> None:
+    mirror = registry_mirror("docker.io")
+    assert mirror.upstream == "https://registry-1.docker.io"
+    assert mirror.fallbacks == ("https://mirror.gcr.io", "https://registry-1.docker.io")
+
+
+def test_any_other_registry_is_asked_under_its_own_name() -> None:
+    mirror = registry_mirror("registry.example.com:5000")
+    assert mirror.upstream == "https://registry.example.com:5000"
+    assert mirror.fallbacks == ("https://registry.example.com:5000",)
