@@ -44,10 +44,11 @@ test-unit: $(TEST_STAMP) ## Tests with mocks.
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
 
-lint: $(TEST_STAMP) ## Style and types.
+lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/basedpyright --level error
+	@$(PYTHON_RUN) -m local.workflow_lint
 
 format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff check --fix

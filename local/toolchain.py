@@ -208,6 +208,13 @@ TOOLS: Mapping[str, Tool] = {
             ),
             on_machine=_kubectl_on_machine,
         ),
+        Tool(
+            name="actionlint",
+            folder="actionlint",
+            module="github.com/rhysd/actionlint",
+            binaries={"actionlint": "actionlint"},
+            minutes=1,
+        ),
     )
 }
 """Every tool, in the order of building: the longest first, and kubectl when the packages it shares are compiled."""
@@ -217,6 +224,9 @@ CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
 
 ENGINE_TOOLS = ("pulumi", "language-host", "kubectl")
 """What works on a stack and a cluster."""
+
+LINT_TOOLS = ("actionlint",)
+"""What checks files that are neither run nor type-checked here."""
 
 
 def cache_folder() -> Path:

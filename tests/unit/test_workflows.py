@@ -1,0 +1,76 @@
+"""The workflows in `.github/workflows`: what runs there is pinned, and gets no more access than it needs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from tests.unit.recorded_program import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def document(path: Path) -> dict[Any, Any]:
+    return cast(dict[Any, Any], yaml.safe_load(path.read_text()))
+
+
+def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], job["steps"])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_with_their_version_beside(path: Path) -> None:
+    used = re.findall(r"uses: (.*)", path.read_text())
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_one_action_is_pinned_once() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in WORKFLOWS:
+        for action, pin in re.findall(r"uses: (\S+?)@(.*)", path.read_text()):
+            pins.setdefault(action, set()).add(pin)
+    assert all(len(found) == 1 for found in pins.values()), pins
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_nothing_may_write_unless_it_says_so(path: Path) -> None:
+    assert document(path)["permissions"] == {"contents": "read"}
+    for job in document(path)["jobs"].values():
+        for step in steps(job):
+            if "actions/checkout@" in str(step.get("uses")):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_what_signs_in_to_google_runs_no_code_of_forks() -> None:
+    jobs = [job for path in WORKFLOWS for job in document(path)["jobs"].values()]
+    signing = [job for job in jobs if job.get("permissions", {}).get("id-token") == "write"]
+    assert len(signing) == 2
+    for job in signing:
+        assert SAME_REPOSITORY in job["if"] or "github.event_name == 'push'" in job["if"]
+    # It would run a fork's code with this repository's access.
+    assert not any("pull_request_target" in path.read_text() for path in WORKFLOWS)
+
+
+def test_no_key_file_and_no_secret_is_used() -> None:
+    for path in WORKFLOWS:
+        assert "secrets." not in path.read_text()
+        assert "credentials_json" not in path.read_text()
+
+
+def test_only_main_changes_the_stack() -> None:
+    (path,) = [path for path in WORKFLOWS if path.name == "pulumi.yml"]
+    # YAML takes the key `on` for true.
+    assert document(path)[True]["push"] == {"branches": ["main"]}
+    commands = {
+        name: [step["with"]["command"] for step in steps(job) if "command" in step.get("with", {})]
+        for name, job in document(path)["jobs"].items()
+    }
+    assert commands == {"preview": ["preview"], "up": ["up"]}
+    assert document(path)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}
