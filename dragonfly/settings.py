@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
-from dragonfly.database_disk import DISK_TYPES, MOST_GIBIBYTES
-from dragonfly.google_location import is_zone, region_of
+from dragonfly.config_fault import PROJECT, RULE_BROKEN, ConfigFault
+from dragonfly.config_fault import rule_broken as _fault
+from dragonfly.gke_rules import (
+    AuthorizedNetworks,
+    ClusterLocation,
+    ExistingNetwork,
+    ExistingSubnetwork,
+    NodeAutoscaling,
+    NodeCount,
+    NodeDiskSize,
+    NodeMachineType,
+    RegistryMirrors,
+    gke_faults,
+)
 from dragonfly.images import Image, Images, image_reference_fault, registry_fault, tag_fault
-from dragonfly.machine_types import GIB, UnknownMachineTypeError, machine_type_named
 from dragonfly.names import Names, longest_app_name
-from dragonfly.node_pool_capacity import pool_holds, smallest_machine_type
-from dragonfly.quantity import parse_quantity, whole_gibibytes
-from dragonfly.registry_mirrors import DEFAULT_REGISTRIES, registry_list_fault, registry_name_fault
+from dragonfly.quantity import parse_quantity
+from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
 
-PROJECT = "dragonfly"
 # Keys of the Google Cloud provider that a GKE cluster needs, the environment variables that the provider reads instead,
 # and an example.
 _GCP_KEYS = (
@@ -45,14 +51,6 @@ _DNS_1035_LABEL = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _DNS_1123_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _GKE_CLUSTER_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
-# A name, or the path of one in another project (GKE API reference, `Cluster.network`).
-_NETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/global/networks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_SUBNETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/regions/[a-z0-9-]+/subnetworks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# GKE's greatest number of nodes in one zone of a node pool, and of networks that may reach a control plane.
-_MOST_NODES = 1000
-_MOST_AUTHORIZED_NETWORKS = 100
-# Compute Engine's smallest disk that GKE's node image fits on.
-_SMALLEST_NODE_DISK_GIB = 10
 # Characters that need no quoting in YAML, SQL, a MySQL DSN, my.cnf, redis.conf and a shell.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~+=,^!*-]{12,128}")
 
@@ -64,12 +62,6 @@ _UNPRIVILEGED_PORTS = range(1024, 65536)
 _PASSWORD_FIELDS = ("db_user_password", "db_root_password", "db_exporter_password", "redis_password")
 _SECRET_FIELDS = (*_PASSWORD_FIELDS, "kubeconfig")
 _PEER_PORT_FIELDS = ("peer_port", "proxy_port", "upload_port", "peer_health_port", "peer_metrics_port")
-_FAULT = "rule"
-
-
-def _fault(message: str) -> PydanticCustomError:
-    # The message is passed as context: pydantic would read braces in it as a template.
-    return PydanticCustomError(_FAULT, "{message}", {"message": message})
 
 
 def _app_instance_name(value: str) -> str:
@@ -113,74 +105,6 @@ def _disk_size(value: str) -> str:
         raise _fault("must be a Kubernetes quantity such as 8Gi") from None
     if size < 1:
         raise _fault("must be at least one byte; write for example 8Gi")
-    return value
-
-
-def _cluster_location(value: str) -> str:
-    if region_of(value) is None:
-        raise _fault("must be a zone such as us-west1-a or a region such as us-west1")
-    return value
-
-
-def _network(value: str) -> str:
-    if _NETWORK.fullmatch(value) is None:
-        raise _fault("must be a network's name, or projects/<project>/global/networks/<name> of another project")
-    return value
-
-
-def _subnetwork(value: str) -> str:
-    if _SUBNETWORK.fullmatch(value) is None:
-        raise _fault(
-            "must be a subnetwork's name, or projects/<project>/regions/<region>/subnetworks/<name> of another project"
-        )
-    return value
-
-
-def _machine_type(value: str) -> str:
-    try:
-        machine_type_named(value)
-    except UnknownMachineTypeError as error:
-        raise _fault(str(error)) from None
-    return value
-
-
-def _number_of_nodes(value: int) -> int:
-    if not 1 <= value <= _MOST_NODES:
-        raise _fault(f"must be 1 to {_MOST_NODES} nodes in each zone of the cluster")
-    return value
-
-
-def _node_disk_size(value: str) -> str:
-    if not _SMALLEST_NODE_DISK_GIB * GIB <= parse_quantity(_disk_size(value)) <= MOST_GIBIBYTES * GIB:
-        raise _fault(f"must be {_SMALLEST_NODE_DISK_GIB}Gi to {MOST_GIBIBYTES}Gi; write for example 100Gi")
-    return value
-
-
-def _authorized_network(value: str) -> str:
-    try:
-        ipaddress.IPv4Network(value)
-    except ValueError:
-        raise _fault(
-            "must be an IPv4 network in CIDR notation whose host bits are zero, for example 203.0.113.0/24"
-        ) from None
-    return value
-
-
-def _authorized_networks(value: list[str]) -> list[str]:
-    if len(value) > _MOST_AUTHORIZED_NETWORKS:
-        raise _fault(f"has {len(value)} entries; GKE takes at most {_MOST_AUTHORIZED_NETWORKS}")
-    return value
-
-
-def _registry_mirror(value: str) -> str:
-    if fault := registry_name_fault(value):
-        raise _fault(fault)
-    return value
-
-
-def _registry_mirrors(value: list[str]) -> list[str]:
-    if fault := registry_list_fault(value):
-        raise _fault(fault)
     return value
 
 
@@ -235,26 +159,10 @@ Password = Annotated[SecretStr, AfterValidator(_password)]
 PeerPort = Annotated[int, AfterValidator(_peer_port)]
 DiskSize = Annotated[str, AfterValidator(_disk_size)]
 ImageReference = Annotated[str, AfterValidator(_image_reference)]
-NodeCount = Annotated[int, AfterValidator(_number_of_nodes)]
 
 
 class SettingsError(pulumi.RunError):
     """The stack's config is faulty. The message lists every fault and how to mend it, and contains no secret."""
-
-
-class NodeAutoscaling(BaseModel):
-    """How many nodes the autoscaler may have in each zone of the cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    min: Annotated[int, Field(strict=True), AfterValidator(_number_of_nodes)]
-    max: Annotated[int, Field(strict=True), AfterValidator(_number_of_nodes)]
-
-    @model_validator(mode="after")
-    def _min_is_not_above_max(self) -> NodeAutoscaling:
-        if self.min > self.max:
-            raise _fault(f"has min {self.min} above max {self.max}")
-        return self
 
 
 class Settings(BaseModel):
@@ -274,24 +182,16 @@ class Settings(BaseModel):
 
     provision_cluster: bool = True
     cluster_name: Annotated[str, AfterValidator(_cluster_name)] = "dragonfly-cluster"
-    cluster_location: Annotated[str, AfterValidator(_cluster_location)] | None = None
-    network: Annotated[str, AfterValidator(_network)] | None = None
-    subnetwork: Annotated[str, AfterValidator(_subnetwork)] | None = None
-    authorized_networks: Annotated[
-        list[Annotated[str, AfterValidator(_authorized_network)]],
-        AfterValidator(_authorized_networks),
-        Field(default_factory=list),
-    ]
-    node_machine_type: Annotated[str, AfterValidator(_machine_type)] = "e2-standard-4"
+    cluster_location: ClusterLocation | None = None
+    network: ExistingNetwork | None = None
+    subnetwork: ExistingSubnetwork | None = None
+    authorized_networks: Annotated[AuthorizedNetworks, Field(default_factory=list)]
+    node_machine_type: NodeMachineType = "e2-standard-4"
     node_count: NodeCount = 3
     node_autoscaling: NodeAutoscaling | None = None
-    node_disk_size: Annotated[str, AfterValidator(_node_disk_size)] = "100Gi"
+    node_disk_size: NodeDiskSize = "100Gi"
     spot: bool = False
-    registry_mirrors: Annotated[
-        list[Annotated[str, AfterValidator(_registry_mirror)]],
-        AfterValidator(_registry_mirrors),
-        Field(default_factory=lambda: list(DEFAULT_REGISTRIES)),
-    ]
+    registry_mirrors: Annotated[RegistryMirrors, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]
     deletion_protection: bool = True
     kubeconfig: SecretStr | None = None
     kube_context: str | None = None
@@ -394,34 +294,10 @@ class Settings(BaseModel):
         faults.extend(_cluster_faults(typed, values, environment))
         sound = cls.model_validate({key: value for key, value in typed.items() if key not in faulty})
         if sound.provision_cluster and _key("provision_cluster") not in faulty:
-            faults.extend(_location_faults(sound, values))
-            faults.extend(_network_faults(sound))
-            faults.extend(_disk_faults(sound, faulty))
-            faults.extend(_pool_faults(sound, faulty))
+            faults.extend(gke_faults(sound, values.get("gcp:zone"), faulty))
         if faults or settings is None:
             raise SettingsError(_report(stack, faults))
         return settings
-
-
-@dataclass(frozen=True)
-class ConfigFault:
-    """One fault of a stack's config.
-
-    Args:
-        key: the config key, with its path for a value inside an object.
-        found: the value, or None where it is a secret or missing.
-        rule: what is expected.
-        remedy: the command that mends it.
-    """
-
-    key: str
-    found: str | None
-    rule: str
-    remedy: str
-
-    def __str__(self) -> str:
-        head = self.key if self.found is None else f"{self.key}: {self.found}"
-        return f"  {head}\n    {self.rule}\n    {self.remedy}"
 
 
 def _key(field: str) -> str:
@@ -499,7 +375,7 @@ def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
     # As `pulumi config set --path` takes it.
     path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
     found = None if secret else _found(values[f"{PROJECT}:{key}"], location[1:])
-    if details["type"] == _FAULT:
+    if details["type"] == RULE_BROKEN:
         rule = details["ctx"]["message"]
     elif details["loc"][-1] == "[key]" or details["type"] == "enum":
         nearest = _nearest(str(location[-1]), [image.value for image in Image])
@@ -582,93 +458,6 @@ def _cluster_faults(
         if not values.get(key) and not any(environment.get(variable) for variable in variables)
     )
     return faults
-
-
-def _location_faults(settings: Settings, values: Mapping[str, str]) -> list[ConfigFault]:
-    """A zone for the disks that the cluster's nodes cannot be in."""
-    location, zone = settings.cluster_location, values.get("gcp:zone")
-    if location is None or is_zone(location) or not zone or region_of(zone) == location:
-        return []
-    return [
-        ConfigFault(
-            f"{PROJECT}:{_key('cluster_location')}",
-            json.dumps(location),
-            f"is a region that gcp:zone, {zone}, is not in: the databases' disks lie in that zone",
-            f"pulumi config set gcp:zone {location}-a",
-        )
-    ]
-
-
-def _network_faults(settings: Settings) -> list[ConfigFault]:
-    """One of network and subnetwork without the other."""
-    pair = ("network", "subnetwork")
-    given = [field for field in pair if getattr(settings, field) is not None]
-    if len(given) != 1:
-        return []
-    missing = next(field for field in pair if field not in given)
-    return [
-        ConfigFault(
-            f"{PROJECT}:{_key(missing)}",
-            None,
-            f"is not set, but {PROJECT}:{_key(given[0])} is: an existing network needs both, a new one neither",
-            f"pulumi config set {PROJECT}:{_key(missing)} <value>   or   pulumi config rm {PROJECT}:{_key(given[0])}",
-        )
-    ]
-
-
-def _disk_faults(settings: Settings, faulty: set[str]) -> list[ConfigFault]:
-    """Databases' disks that the program cannot make on Google Cloud."""
-    faults: list[ConfigFault] = []
-    storage_class = settings.default_storage_class
-    if storage_class not in DISK_TYPES and _key("default_storage_class") not in faulty:
-        faults.append(
-            ConfigFault(
-                f"{PROJECT}:{_key('default_storage_class')}",
-                json.dumps(storage_class),
-                f"is no StorageClass of a new GKE cluster, which has {', '.join(DISK_TYPES)}",
-                f"pulumi config set {PROJECT}:{_key('default_storage_class')} "
-                + _nearest(storage_class, list(DISK_TYPES)),
-            )
-        )
-    for field in ("db_persistent_disk_size", "redis_persistent_disk_size"):
-        size = str(getattr(settings, field))
-        if parse_quantity(size) > MOST_GIBIBYTES * GIB:
-            faults.append(
-                ConfigFault(
-                    f"{PROJECT}:{_key(field)}",
-                    json.dumps(size),
-                    f"is more than the {MOST_GIBIBYTES}Gi of Compute Engine's greatest disk",
-                    f"pulumi config set {PROJECT}:{_key(field)} <value>",
-                )
-            )
-    return faults
-
-
-def _pool_faults(settings: Settings, faulty: set[str]) -> list[ConfigFault]:
-    """A node pool that cannot hold what the components request."""
-    fields = ("node_machine_type", "node_count", "node_autoscaling", "node_disk_size", "metrics_exporter_enabled")
-    if faulty & {_key(field) for field in fields}:
-        return []
-    nodes = settings.node_autoscaling.max if settings.node_autoscaling else settings.node_count
-    machine_type = machine_type_named(settings.node_machine_type)
-    disk = whole_gibibytes(settings.node_disk_size)
-    metrics = settings.metrics_exporter_enabled
-    if pool_holds(machine_type, nodes, disk, metrics_exporter_enabled=metrics):
-        return []
-    enough = smallest_machine_type(machine_type, nodes, disk, metrics_exporter_enabled=metrics)
-    key = f"{PROJECT}:{_key('node_machine_type')}"
-    count = "one node" if nodes == 1 else f"{nodes} nodes"
-    return [
-        ConfigFault(
-            key,
-            json.dumps(machine_type.name),
-            f"is too small: {count} of it cannot hold what Dragonfly and GKE's own pods request; "
-            + (f"the smallest type that can is {enough.name}" if enough else "no known type can: take more nodes"),
-            f"pulumi config set {key} {enough.name}"
-            if enough
-            else f"pulumi config set {PROJECT}:{_key('node_count')} <value>",
-        )
-    ]
 
 
 def _report(stack: str, faults: list[ConfigFault]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ def test_description_of_a_secret_says_so(key: str) -> None:
 
 def test_defaults_of_the_cli_are_a_good_stack() -> None:
     def text(value: object) -> str:
-        return value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).split("\n")[0]
+        return value if isinstance(value, str) else json.dumps(value)
 
     config = {f"{PROJECT}:{key}": text(declared["default"]) for key, declared in DECLARED.items()}
     defaults = Settings.from_config({**config, **DEFAULT_CONFIG}, frozenset(), stack="test", environment={})
