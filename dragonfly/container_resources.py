@@ -40,3 +40,6 @@ RESOURCES: Final[dict[Image, ContainerResources]] = {
     Image.REDIS_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),
     Image.METRICS_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),
 }
+
+# A shell that sleeps.
+MIRROR_WRITER_RESOURCES: Final = ContainerResources("5m", "100m", "8Mi", "32Mi")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports
 from dragonfly.daemon_config import DaemonPorts, daemon_config, peer_discovery
 from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
+from dragonfly.node_mirrors import NodeMirrors
 from dragonfly.program import Program, program_pod
 
 
@@ -24,12 +27,14 @@ class PeerArgs:
         image: full image reference.
         ports: of each node that the peer listens on.
         config_hash_key: key of the hash by which pods roll, secret.
+        node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
     """
 
     instance: Instance
     image: str
     ports: DaemonPorts
     config_hash_key: pulumi.Input[str]
+    node_mirrors: NodeMirrors | None
 
 
 class Peer(pulumi.ComponentResource):
@@ -58,6 +63,10 @@ class Peer(pulumi.ComponentResource):
                 "metrics": args.ports.metrics,
             },
         )
+        pod = program_pod(name, instance, program, host_network=True, parent=self)
+        if args.node_mirrors is not None:
+            this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
+            _add(pod, args.node_mirrors.container(args.image, this_one), args.node_mirrors.volumes())
         apps.DaemonSet(
             name,
             metadata=instance.metadata(names.peer, Component.PEER),
@@ -68,8 +77,14 @@ class Peer(pulumi.ComponentResource):
                 update_strategy=apps.DaemonSetUpdateStrategyArgs(
                     type="RollingUpdate", rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="10%")
                 ),
-                template=program_pod(name, instance, program, host_network=True, parent=self),
+                template=pod,
             ),
             opts=instance.workload_options(self),
         )
         self.register_outputs({})
+
+
+def _add(pod: core.PodTemplateSpecArgs, container: core.ContainerArgs, volumes: list[core.VolumeArgs]) -> None:
+    spec = cast("core.PodSpecArgs", pod.spec)
+    spec.containers = [*cast("list[core.ContainerArgs]", spec.containers), container]
+    spec.volumes = [*cast("list[core.VolumeArgs]", spec.volumes), *volumes]

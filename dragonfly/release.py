@@ -15,10 +15,12 @@ from dragonfly.instance import Instance
 from dragonfly.labels import instance_labels
 from dragonfly.manager import Manager, ManagerArgs
 from dragonfly.mysql import Mysql, MysqlArgs
+from dragonfly.node_mirrors import NodeMirrors
 from dragonfly.object_name import object_name
 from dragonfly.peer import Peer, PeerArgs
 from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.redis import Redis, RedisArgs
+from dragonfly.registry_mirrors import registry_mirror
 from dragonfly.scheduler import Scheduler, SchedulerArgs
 from dragonfly.seed_peer import SeedPeer, SeedPeerArgs
 from dragonfly.settings import Settings
@@ -164,6 +166,7 @@ class Dragonfly(pulumi.ComponentResource):
                     metrics=settings.peer_metrics_port,
                 ),
                 config_hash_key=config_hash_key,
+                node_mirrors=None if cluster else _node_mirrors(settings),
             ),
             child,
         )
@@ -197,3 +200,10 @@ class Dragonfly(pulumi.ComponentResource):
         )
         # The name known only once the namespace exists: everything in it waits for it, and goes before it.
         return object_name(namespace)
+
+
+def _node_mirrors(settings: Settings) -> NodeMirrors | None:
+    if not settings.registry_mirrors:
+        return None
+    mirrors = [registry_mirror(registry) for registry in settings.registry_mirrors]
+    return NodeMirrors(mirrors, settings.proxy_port, settings.registry_config_path)

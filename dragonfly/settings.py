@@ -51,6 +51,8 @@ _DNS_1035_LABEL = re.compile(r"[a-z](?:[a-z0-9-]*[a-z0-9])?")
 _DNS_1123_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _GKE_CLUSTER_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+# The pod of the peer can write there: nothing but the directory of the mirrors may be named.
+_CONTAINERD_PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)+/containerd/[A-Za-z0-9._-]+")
 # Characters that need no quoting in YAML, SQL, a MySQL DSN, my.cnf, redis.conf and a shell.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~+=,^!*-]{12,128}")
 
@@ -105,6 +107,12 @@ def _disk_size(value: str) -> str:
         raise _fault("must be a Kubernetes quantity such as 8Gi") from None
     if size < 1:
         raise _fault("must be at least one byte; write for example 8Gi")
+    return value
+
+
+def _registry_config_path(value: str) -> str:
+    if _CONTAINERD_PATH.fullmatch(value) is None or ".." in value:
+        raise _fault("must be the absolute path of a directory in containerd's own, as its config.toml names it")
     return value
 
 
@@ -192,6 +200,7 @@ class Settings(BaseModel):
     node_disk_size: NodeDiskSize = "100Gi"
     spot: bool = False
     registry_mirrors: Annotated[RegistryMirrors, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]
+    registry_config_path: Annotated[str, AfterValidator(_registry_config_path)] = "/etc/containerd/certs.d"
     deletion_protection: bool = True
     kubeconfig: SecretStr | None = None
     kube_context: str | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-DEFAULT_CONFIG = {"dragonfly:provisionCluster": "false"}
+# Without mirrors: what writes them onto the nodes of an existing cluster has rules of its own, in test_node_mirrors.
+DEFAULT_CONFIG = {"dragonfly:provisionCluster": "false", "dragonfly:registryMirrors": "[]"}
 
 # Every key that an installation into an existing cluster has, none with its default.
 CONFIGURED_CONFIG = {
@@ -19,7 +20,8 @@ CONFIGURED_CONFIG = {
     "dragonfly:nodeAutoscaling": json.dumps({"min": 2, "max": 7}),
     "dragonfly:nodeDiskSize": "200Gi",
     "dragonfly:spot": "true",
-    "dragonfly:registryMirrors": json.dumps(["quay.io", "registry.example.com:5000"]),
+    "dragonfly:registryMirrors": "[]",
+    "dragonfly:registryConfigPath": "/var/lib/rancher/k3s/agent/etc/containerd/certs.d",
     "dragonfly:deletionProtection": "false",
     "dragonfly:kubeconfig": '{"apiVersion": "v1", "kind": "Config", "token": "the-kubeconfigs-token"}',
     "dragonfly:kubeContext": "chosen-context",
