@@ -108,6 +108,7 @@ while [ -z "$leave" ]; do
 done
 kill $! 2>/dev/null
 remove_ours
+exit 0
 """
 
 

@@ -2,8 +2,8 @@
 
 A killed engine leaves its lock behind, and creations of which the state does not know whether they happened. Such an
 object must be neither forgotten, since making it again fails with "already exists", nor believed in. So every pending
-creation of a Kubernetes object is entered into the state under the ID that the object has if it exists, and the refresh
-that follows drops those that do not. (The CLI's own `--import-pending-creates`, v3.259, only forgets them.)
+creation, in the cluster or in Google Cloud, is entered into the state under the ID that the object has if it exists, and
+the refresh that follows drops those that do not. (The CLI's own `--import-pending-creates`, v3.259, only forgets them.)
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
+
+from dragonfly.google_ids import google_id
 
 _CREATING = "creating"
 _KUBERNETES = "kubernetes:"
@@ -61,7 +63,7 @@ def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Pa
 
 
 def enter_pending_creations(deployment: dict[str, Any]) -> int:
-    """Turns pending creations of Kubernetes objects into resources, for a refresh to confirm or to drop.
+    """Turns pending creations into resources, for a refresh to confirm or to drop.
 
     Random values stay pending: nothing can depend on one whose creation did not end, so that it is simply forgotten.
 
@@ -84,14 +86,16 @@ def enter_pending_creations(deployment: dict[str, Any]) -> int:
 
 
 def object_id(resource: Mapping[str, Any]) -> str | None:
-    """The provider's ID of a Kubernetes object in a state, or None for any other resource.
+    """The provider's ID of a Kubernetes object or a Google Cloud resource in a state, or None for any other resource.
 
     Args:
         resource: a resource of an exported deployment.
     """
-    if not str(resource["type"]).startswith(_KUBERNETES):
-        return None
-    metadata = cast("Mapping[str, str]", resource.get("inputs", {}).get("metadata", {}))
+    type_token = str(resource["type"])
+    inputs = cast("Mapping[str, Any]", resource.get("inputs", {}))
+    if not type_token.startswith(_KUBERNETES):
+        return google_id(type_token, inputs)
+    metadata = cast("Mapping[str, str]", inputs.get("metadata", {}))
     if "name" not in metadata:
         return None
     namespace = metadata.get("namespace")
