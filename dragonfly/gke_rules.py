@@ -54,7 +54,8 @@ def _machine_type(value: str) -> str:
     try:
         machine_type_named(value)
     except UnknownMachineTypeError as error:
-        raise rule_broken(str(error)) from None
+        # What it says first repeats the value, which the stack may have encrypted.
+        raise rule_broken(f"is not a known machine type: {str(error).partition(': ')[2]}") from None
     return value
 
 
@@ -125,7 +126,7 @@ class NodeAutoscaling(BaseModel):
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> NodeAutoscaling:
         if self.min > self.max:
-            raise rule_broken(f"has min {self.min} above max {self.max}")
+            raise rule_broken("has a min above its max")
         return self
 
 

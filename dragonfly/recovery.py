@@ -2,8 +2,9 @@
 
 A killed engine leaves its lock behind, and creations of which the state does not know whether they happened. Such an
 object must be neither forgotten, since making it again fails with "already exists", nor believed in. So every pending
-creation, in the cluster or in Google Cloud, is entered into the state under the ID that the object has if it exists, and
-the refresh that follows drops those that do not. (The CLI's own `--import-pending-creates`, v3.259, only forgets them.)
+creation, in the cluster or in Google Cloud, is entered into the state under the ID that the object has if it exists,
+and the refresh that follows drops those that do not. (The CLI's own `--import-pending-creates`, v3.259, only forgets
+them.)
 """
 
 from __future__ import annotations

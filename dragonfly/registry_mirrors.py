@@ -91,7 +91,6 @@ def registry_list_fault(registries: Sequence[str]) -> str | None:
     """What is wrong with `registryMirrors` as a whole, or None."""
     if len(registries) > MOST_REGISTRIES:
         return f"has {len(registries)} entries; GKE takes at most {MOST_REGISTRIES}"
-    twice = sorted({registry for registry in registries if registries.count(registry) > 1})
-    if twice:
-        return f"names {', '.join(twice)} twice"
+    if len(set(registries)) < len(registries):
+        return "names a registry twice"
     return None

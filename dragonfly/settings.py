@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -31,7 +32,7 @@ from dragonfly.gke_rules import (
     gke_faults,
 )
 from dragonfly.images import Image, Images, image_reference_fault, registry_fault, tag_fault
-from dragonfly.names import Names, longest_app_name
+from dragonfly.names import Names, longest_app_name, too_long_name
 from dragonfly.quantity import parse_quantity
 from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
 
@@ -295,7 +296,7 @@ class Settings(BaseModel):
             settings = cls.model_validate(typed)
         except ValidationError as error:
             found = error.errors(include_url=False)
-            faults.extend(_validation_fault(details, values) for details in found)
+            faults.extend(_validation_fault(details, values, secret_keys) for details in found)
             faulty = {str(details["loc"][0]) for details in found}
         else:
             faulty = set[str]()
@@ -303,7 +304,10 @@ class Settings(BaseModel):
         faults.extend(_cluster_faults(typed, values, environment))
         sound = cls.model_validate({key: value for key, value in typed.items() if key not in faulty})
         if sound.provision_cluster and _key("provision_cluster") not in faulty:
-            faults.extend(gke_faults(sound, values.get("gcp:zone"), faulty))
+            faults.extend(
+                replace(fault, found=None) if fault.key in secret_keys else fault
+                for fault in gke_faults(sound, values.get("gcp:zone"), faulty)
+            )
         if faults or settings is None:
             raise SettingsError(_report(stack, faults))
         return settings
@@ -377,10 +381,11 @@ _TYPE_NAMES = {
 _RULES = {"missing": "must be given", "extra_forbidden": "is not known here; an object with min and max is expected"}
 
 
-def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
+def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: frozenset[str]) -> ConfigFault:
     location: list[str | int] = [part for part in details["loc"] if part != "[key]"]
     key = str(location[0])
-    secret = key in {_key(field) for field in _SECRET_FIELDS}
+    # Whatever the user encrypted is a secret, even under a key that needs none.
+    secret = key in {_key(field) for field in _SECRET_FIELDS} or f"{PROJECT}:{key}" in secret_keys
     # As `pulumi config set --path` takes it.
     path = key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
     found = None if secret else _found(values[f"{PROJECT}:{key}"], location[1:])
@@ -397,14 +402,16 @@ def _validation_fault(details: Any, values: Mapping[str, str]) -> ConfigFault:
     else:
         expected = next((text for kind, text in _TYPE_NAMES.items() if details["type"].startswith(kind)), None)
         rule = f"must be {expected}" if expected else str(_RULES.get(details["type"], details["msg"]))
-    if secret:
+    option = "--path " if len(location) > 1 else ""
+    # A shell would take brackets for a pattern.
+    place = option + shlex.quote(f"{PROJECT}:{path}")
+    if details["type"] == "extra_forbidden":
+        remedy = f"rm {place}"
+    elif secret:
         # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
-        return ConfigFault(f"{PROJECT}:{path}", None, rule, f"pulumi config set --secret {PROJECT}:{path}")
-    if len(location) == 1:
-        return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config set {PROJECT}:{path} <value>")
-    # A shell would take the brackets for a pattern.
-    quoted = shlex.quote(f"{PROJECT}:{path}")
-    remedy = f"rm --path {quoted}" if details["type"] == "extra_forbidden" else f"set --path {quoted} <value>"
+        remedy = f"set --secret {place}"
+    else:
+        remedy = f"set {place} <value>"
     return ConfigFault(f"{PROJECT}:{path}", found, rule, f"pulumi config {remedy}")
 
 

@@ -48,7 +48,7 @@ def faults(**keys: str) -> dict[str, str]:
         ("nodeAutoscaling", "5", "nodeAutoscaling", "an object with min and max"),
         ("nodeAutoscaling", '{"min": 3}', "nodeAutoscaling.max", "must be given"),
         ("nodeAutoscaling", '{"min": 3, "max": "5"}', "nodeAutoscaling.max", "must be a whole number"),
-        ("nodeAutoscaling", '{"min": 5, "max": 3}', "nodeAutoscaling", "min 5 above max 3"),
+        ("nodeAutoscaling", '{"min": 5, "max": 3}', "nodeAutoscaling", "a min above its max"),
         ("nodeAutoscaling", '{"min": 0, "max": 3}', "nodeAutoscaling.min", "1 to 1000 nodes"),
         ("nodeAutoscaling", '{"min": 3, "max": 3, "size": 3}', "nodeAutoscaling.size", "is not known here"),
         ("nodeDiskSize", "5Gi", "nodeDiskSize", "must be 10Gi to 65536Gi"),
@@ -72,6 +72,27 @@ def test_bad_stack(key: str, value: str, place: str, rule: str) -> None:
     found = faults(**{key: value})
     assert list(found) == [place]
     assert rule in found[place]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "secret"),
+    [
+        ("nodeMachineType", "e2-secret-4", "e2-secret-4"),
+        ("nodeMachineType", "e2-small", "e2-small"),
+        ("registryMirrors", '["secret.io", "secret.io"]', "secret.io"),
+        ("registryMirrors", '["https://secret.io"]', "secret.io"),
+        ("nodeAutoscaling", '{"min": 77, "max": 66}', "77"),
+        ("authorizedNetworks", '["203.0.113.77/24"]', "203.0.113.77"),
+        ("defaultStorageClass", "secret", '"secret"'),
+        ("clusterLocation", "secret", "secret"),
+    ],
+)
+def test_what_the_stack_encrypts_is_not_shown(key: str, value: str, secret: str) -> None:
+    config = {**GKE_CONFIG, f"dragonfly:{key}": value}
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_config(config, frozenset({f"dragonfly:{key}"}), stack="dev", environment={})
+    assert f"dragonfly:{key}" in str(refused.value)
+    assert secret not in str(refused.value).replace("--secret", "")
 
 
 def test_all_faults_are_named_at_once() -> None:

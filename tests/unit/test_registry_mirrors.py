@@ -47,7 +47,7 @@ def test_list_as_a_whole() -> None:
     assert registry_list_fault([]) is None
     assert registry_list_fault([f"r{number}.example.com" for number in range(25)]) is None
     assert "at most 25" in str(registry_list_fault([f"r{number}.example.com" for number in range(26)]))
-    assert "quay.io twice" in str(registry_list_fault(["quay.io", "ghcr.io", "quay.io"]))
+    assert "a registry twice" in str(registry_list_fault(["quay.io", "ghcr.io", "quay.io"]))
 
 
 def test_installation_does_not_come_through_the_mirror_by_default() -> None:
