@@ -28,7 +28,7 @@ _CONFIG_VOLUME = "containerd-config"
 # - A file is ours when its first line says so and the rest has the checksum that the first line tells: what somebody
 #   has changed since is not what we wrote.
 # - `ln` and not `mv` puts it there: it fails where a file has come meanwhile.
-# - A signal only asks to leave: it interrupts `wait`, never the writing of a file.
+# - A signal asks to leave and ends the pause; it never interrupts the writing of a file.
 _SCRIPT = r"""
 mark="# written by dragonfly $1, sha256"
 path="$2"
@@ -84,7 +84,7 @@ write() {
 }
 
 leave=
-trap 'leave=1' TERM INT
+trap 'leave=1; kill "$!" 2>/dev/null' TERM INT
 before=
 while [ -z "$leave" ]; do
   if named; then now=named; else now=absent; fi
@@ -104,9 +104,8 @@ while [ -z "$leave" ]; do
     fi
   fi
   sleep 5 &
-  [ -n "$leave" ] || wait $!
+  [ -n "$leave" ] || wait "$!"
 done
-kill $! 2>/dev/null
 remove_ours
 exit 0
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -69,6 +70,31 @@ def run_gke(*, offered: str = VERSION, running: str = VERSION, **keys: str) -> R
     if recorded.error is not None:
         raise recorded.error
     return recorded
+
+
+def configured_gke() -> RecordedProgram:
+    """The program with every key of a GKE cluster set to something else than its default."""
+    return run_gke(
+        clusterLocation="us-west1",
+        clusterName="images",
+        authorizedNetworks=json.dumps(["203.0.113.0/24", "198.51.100.7/32"]),
+        nodeMachineType="n2-standard-8",
+        nodeAutoscaling=json.dumps({"min": 2, "max": 6}),
+        nodeDiskSize="200Gi",
+        spot="true",
+        registryMirrors=json.dumps(["quay.io"]),
+        deletionProtection="false",
+        appInstanceName="images-eu",
+        namespace="p2p",
+        defaultStorageClass="premium-rwo",
+        dbPersistentDiskSize="20.5Gi",
+        metricsExporterEnabled="true",
+        peerPort="62000",
+        proxyPort="62001",
+        uploadPort="62002",
+        peerHealthPort="62003",
+        peerMetricsPort="62004",
+    )
 
 
 def only(recorded: RecordedProgram, type_: str, name: str | None = None) -> Resource:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
 
 from dragonfly.gke_version import GkeVersionError
 from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
 from tests.unit import gke_stack
-from tests.unit.gke_stack import cluster, firewall, node, only, pool, run_gke
+from tests.unit.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
 from tests.unit.recorded_program import RecordedProgram
 
 
@@ -21,18 +19,7 @@ def gke() -> RecordedProgram:
 
 @pytest.fixture(scope="module")
 def regional() -> RecordedProgram:
-    return run_gke(
-        clusterLocation="us-west1",
-        clusterName="images",
-        nodeMachineType="n2-standard-8",
-        nodeAutoscaling=json.dumps({"min": 2, "max": 6}),
-        nodeDiskSize="200Gi",
-        spot="true",
-        proxyPort="62001",
-        registryMirrors=json.dumps(["quay.io"]),
-        appInstanceName="images-eu",
-        namespace="p2p",
-    )
+    return configured_gke()
 
 
 def test_cluster_is_zonal_and_all_of_it_in_one_region(gke: RecordedProgram) -> None:

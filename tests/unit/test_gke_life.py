@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dragonfly.database_disk import DISK_TYPES
 from dragonfly.node_account import ROLES
 from tests.unit import gke_stack
-from tests.unit.gke_stack import all_dependencies, cluster, only, run_gke
+from tests.unit.gke_stack import all_dependencies, cluster, configured_gke, only, run_gke
 from tests.unit.recorded_program import RecordedProgram, Resource
 
 CLUSTER = "gcp:container/cluster:Cluster"
@@ -17,12 +18,12 @@ DATABASES = ("mysql", "redis")
 
 @pytest.fixture(scope="module")
 def gke() -> RecordedProgram:
-    return run_gke(namespace="p2p", metricsExporterEnabled="true")
+    return run_gke()
 
 
 @pytest.fixture(scope="module")
 def unprotected() -> RecordedProgram:
-    return run_gke(deletionProtection="false")
+    return configured_gke()
 
 
 def holds_a_disk(resource: Resource) -> bool:
@@ -127,7 +128,7 @@ def test_volume_stands_for_the_disk_and_belongs_to_the_claim(
     assert spec["capacity"] == {"storage": f"{size}Gi"}
     # The cluster must not delete what the program made.
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
-    assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("p2p", claim)
+    assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("default", claim)
     (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "topology.gke.io/zone", "operator": "In", "values": [gke_stack.ZONE]}]
     bound = only(gke, "kubernetes:core/v1:PersistentVolumeClaim", f"{database}-claim")
@@ -137,21 +138,18 @@ def test_volume_stands_for_the_disk_and_belongs_to_the_claim(
     assert bound.spec["storageClassName"] == spec["storageClassName"] == "standard-rwo"
 
 
-def test_bigger_size_reaches_disk_volume_and_claim() -> None:
-    gke = run_gke(dbPersistentDiskSize="20.5Gi")
-    assert only(gke, "gcp:compute/disk:Disk", "mysql-disk").manifest["size"] == 21
-    assert only(gke, "kubernetes:core/v1:PersistentVolume", "mysql-volume").spec["capacity"] == {"storage": "21Gi"}
-    claim = only(gke, "kubernetes:core/v1:PersistentVolumeClaim", "mysql-claim")
+def test_bigger_size_reaches_disk_volume_and_claim(unprotected: RecordedProgram) -> None:
+    assert only(unprotected, "gcp:compute/disk:Disk", "mysql-disk").manifest["size"] == 21
+    volume = only(unprotected, "kubernetes:core/v1:PersistentVolume", "mysql-volume")
+    assert volume.spec["capacity"] == {"storage": "21Gi"}
+    claim = only(unprotected, "kubernetes:core/v1:PersistentVolumeClaim", "mysql-claim")
     assert claim.spec["resources"]["requests"] == {"storage": "20.5Gi"}
 
 
-@pytest.mark.parametrize(
-    ("storage_class", "disk_type"),
-    [("standard", "pd-standard"), ("standard-rwo", "pd-balanced"), ("premium-rwo", "pd-ssd")],
-)
-def test_disk_is_what_the_storage_class_stands_for(storage_class: str, disk_type: str) -> None:
-    gke = run_gke(defaultStorageClass=storage_class)
-    assert {one.manifest["type"] for one in gke.of_kind("Disk")} == {disk_type}
+def test_disk_is_what_the_storage_class_stands_for(gke: RecordedProgram, unprotected: RecordedProgram) -> None:
+    assert DISK_TYPES == {"standard": "pd-standard", "standard-rwo": "pd-balanced", "premium-rwo": "pd-ssd"}
+    for program, disk_type in ((gke, "pd-balanced"), (unprotected, "pd-ssd")):
+        assert {one.manifest["type"] for one in program.of_kind("Disk")} == {disk_type}
 
 
 def test_volume_is_made_anew_when_another_claim_needs_it(gke: RecordedProgram) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 
 import pytest
 import yaml
 
 from dragonfly.network import NODE_RANGE, POD_RANGE, SERVICE_RANGE
 from tests.unit import gke_stack
-from tests.unit.gke_stack import cluster, firewall, node, only, pool, run_gke
+from tests.unit.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
 from tests.unit.recorded_program import RecordedProgram, revealed, strings_in
 
 
@@ -21,7 +20,7 @@ def gke() -> RecordedProgram:
 
 @pytest.fixture(scope="module")
 def guarded() -> RecordedProgram:
-    return run_gke(authorizedNetworks=json.dumps(["203.0.113.0/24", "198.51.100.7/32"]))
+    return configured_gke()
 
 
 def test_nodes_have_no_public_address(gke: RecordedProgram) -> None:
@@ -135,10 +134,9 @@ def test_only_our_nodes_and_pods_reach_the_peers(gke: RecordedProgram) -> None:
     assert allowed["priority"] < denied["priority"] < 1000
 
 
-def test_firewall_follows_the_configured_ports() -> None:
-    gke = run_gke(peerPort="62000", uploadPort="62002", peerHealthPort="62003", peerMetricsPort="62004")
+def test_firewall_follows_the_configured_ports(guarded: RecordedProgram) -> None:
     for rule, verb in (("peers-allow", "allows"), ("peers-deny", "denies")):
-        assert firewall(gke, rule)[verb][0]["ports"] == ["62000", "62002", "62003", "62004"]
+        assert firewall(guarded, rule)[verb][0]["ports"] == ["62000", "62002", "62003", "62004"]
 
 
 def test_proxy_port_is_open_to_nobody(gke: RecordedProgram) -> None:
@@ -186,9 +184,8 @@ def test_apis_stay_on_when_the_stack_goes(gke: RecordedProgram) -> None:
     assert all(one["disableOnDestroy"] is False for one in apis)
 
 
-def test_metrics_exporters_may_write_metrics_with_workload_identity() -> None:
-    gke = run_gke(namespace="p2p", metricsExporterEnabled="true")
-    granted = only(gke, "gcp:projects/iAMMember:IAMMember", "metrics-writer-role").manifest
+def test_metrics_exporters_may_write_metrics_with_workload_identity(guarded: RecordedProgram) -> None:
+    granted = only(guarded, "gcp:projects/iAMMember:IAMMember", "metrics-writer-role").manifest
     assert granted["role"] == "roles/monitoring.metricWriter"
     assert granted["member"] == (
         "principal://iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/"

@@ -15,7 +15,7 @@ from dragonfly.node_pool_capacity import (
     room_of_a_node,
     smallest_machine_type,
 )
-from tests.unit.gke_stack import run_gke
+from tests.unit.gke_stack import configured_gke, run_gke
 
 
 def holds(name: str, nodes: int, *, metrics: bool = False) -> bool:
@@ -68,7 +68,7 @@ def test_tight_fit_is_not_refused() -> None:
 
 @pytest.mark.parametrize("metrics", [False, True])
 def test_table_counts_what_the_program_declares(metrics: bool) -> None:
-    recorded = run_gke(namespace="p2p", metricsExporterEnabled="true") if metrics else run_gke()
+    recorded = configured_gke() if metrics else run_gke()
     declared: list[Requests] = []
     for pod in recorded.pods:
         total = Requests(0, 0)
