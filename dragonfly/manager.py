@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -26,6 +27,7 @@ class ManagerArgs:
         redis_password: secret.
         token_key: signs the console's tokens, secret.
         config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
     """
 
     instance: Instance
@@ -34,6 +36,7 @@ class ManagerArgs:
     redis_password: pulumi.Input[str]
     token_key: pulumi.Input[str]
     config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
 
 
 class Manager(pulumi.ComponentResource):
@@ -66,6 +69,7 @@ class Manager(pulumi.ComponentResource):
             config_hash_key=args.config_hash_key,
             waits_for=(f"{names.mysql_service}:{ports.MYSQL}", f"{names.redis_service}:{ports.REDIS}"),
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
+            after=args.after,
         )
         apps.Deployment(
             name,

@@ -70,10 +70,12 @@ class Mysql(pulumi.ComponentResource):
 
     Attributes:
         claim: the claim of the data.
+        before_server: what exists before the server's StatefulSet is handed to the engine.
         exporter_address: `host:port` of the exporter's Service within the cluster.
     """
 
     claim: core.PersistentVolumeClaim
+    before_server: list[pulumi.Resource]
     exporter_address: pulumi.Output[str]
 
     def __init__(self, name: str, args: MysqlArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -115,6 +117,7 @@ class Mysql(pulumi.ComponentResource):
             disk_place=args.disk_place,
             parent=self,
         )
+        self.before_server = [secret, exporter_secret, self.claim]
         instance.service(
             f"{name}-headless",
             name=names.mysql_headless,

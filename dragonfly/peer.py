@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,6 +28,7 @@ class PeerArgs:
         image: full image reference.
         ports: of each node that the peer listens on.
         config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
         node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
     """
 
@@ -34,6 +36,7 @@ class PeerArgs:
     image: str
     ports: DaemonPorts
     config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
     node_mirrors: NodeMirrors | None
 
 
@@ -62,6 +65,7 @@ class Peer(pulumi.ComponentResource):
                 "health": args.ports.health,
                 "metrics": args.ports.metrics,
             },
+            after=args.after,
         )
         pod = program_pod(name, instance, program, host_network=True, parent=self)
         if args.node_mirrors is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -41,6 +41,7 @@ class Program:
         config_hash_key: key of the hash by which pods roll, secret.
         waits_for: `host:port` of everything without which it exits.
         ports: what it listens on, by name; `grpc` is asked for its health.
+        after: resources that must exist before its workload is handed to the engine.
     """
 
     component: Component
@@ -54,6 +55,7 @@ class Program:
     config_hash_key: pulumi.Input[str]
     waits_for: tuple[str, ...]
     ports: Mapping[str, int]
+    after: Sequence[pulumi.Resource]
 
 
 def program_pod(
@@ -78,7 +80,7 @@ def program_pod(
         f"{resource_name}-config",
         metadata=instance.metadata(program.config_secret, program.component),
         string_data={program.config_file: text},
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=program.after),
     )
     check = probes.Grpc(program.ports["grpc"])
     return core.PodTemplateSpecArgs(

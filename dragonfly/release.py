@@ -122,6 +122,9 @@ class Dragonfly(pulumi.ComponentResource):
             ),
             child,
         )
+        # The engine runs four operations per CPU at once, and awaits workloads while it does. With one CPU, four that
+        # wait for the databases would take every place before the databases have theirs, until all time out.
+        after_databases = [*mysql.before_server, *redis.before_server]
         Manager(
             "manager",
             ManagerArgs(
@@ -131,6 +134,7 @@ class Dragonfly(pulumi.ComponentResource):
                 redis_password=self.credentials.redis_password,
                 token_key=self.credentials.token_key,
                 config_hash_key=config_hash_key,
+                after=after_databases,
             ),
             child,
         )
@@ -141,6 +145,7 @@ class Dragonfly(pulumi.ComponentResource):
                 image=images.reference(Image.SCHEDULER),
                 redis_password=self.credentials.redis_password,
                 config_hash_key=config_hash_key,
+                after=after_databases,
             ),
             child,
         )
@@ -150,6 +155,7 @@ class Dragonfly(pulumi.ComponentResource):
                 instance=instance,
                 image=images.reference(Image.SEED_PEER),
                 config_hash_key=config_hash_key,
+                after=after_databases,
             ),
             child,
         )
@@ -166,6 +172,7 @@ class Dragonfly(pulumi.ComponentResource):
                     metrics=settings.peer_metrics_port,
                 ),
                 config_hash_key=config_hash_key,
+                after=after_databases,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),
             child,

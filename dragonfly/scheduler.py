@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -24,12 +25,14 @@ class SchedulerArgs:
         image: full image reference.
         redis_password: secret.
         config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
     """
 
     instance: Instance
     image: str
     redis_password: pulumi.Input[str]
     config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
 
 
 class Scheduler(pulumi.ComponentResource):
@@ -65,6 +68,7 @@ class Scheduler(pulumi.ComponentResource):
             config_hash_key=args.config_hash_key,
             waits_for=(f"{names.redis_service}:{ports.REDIS}", f"{names.manager_service}:{ports.MANAGER_GRPC}"),
             ports={"grpc": ports.SCHEDULER_GRPC, "metrics": ports.METRICS},
+            after=args.after,
         )
         apps.StatefulSet(
             name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -23,11 +24,13 @@ class SeedPeerArgs:
         instance: the instance that it belongs to.
         image: full image reference.
         config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
     """
 
     instance: Instance
     image: str
     config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
 
 
 class SeedPeer(pulumi.ComponentResource):
@@ -71,6 +74,7 @@ class SeedPeer(pulumi.ComponentResource):
                 "health": ports.SEED_PEER_HEALTH,
                 "metrics": ports.METRICS,
             },
+            after=args.after,
         )
         apps.StatefulSet(
             name,
