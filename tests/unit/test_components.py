@@ -128,16 +128,18 @@ def test_preview_of_a_first_installation_declares_the_same_objects(
 
 def test_programs_are_handed_over_after_the_databases(program: RecordedProgram) -> None:
     # Four that await their pods would otherwise take all four places that the engine has on one CPU.
-    urns = {resource.urn: resource.object_name for resource in program.objects}
     names = Names(program.app)
+    objects = {resource.object_name: resource for resource in program.of_kind("Secret", "PersistentVolumeClaim")}
     before = {
-        names.mysql_secret,
-        names.mysqld_exporter_secret,
-        names.mysql_claim,
-        names.redis_secret,
-        names.redis_config,
-        names.redis_claim,
+        objects[name].urn
+        for name in (
+            names.mysql_secret,
+            names.mysqld_exporter_secret,
+            names.mysql_claim,
+            names.redis_secret,
+            names.redis_config,
+            names.redis_claim,
+        )
     }
     for config in (names.manager_config, names.scheduler_config, names.seed_peer_config, names.peer_config):
-        dependencies = {urns.get(urn) for urn in program.object("Secret", config).dependencies}
-        assert before <= dependencies, config
+        assert before <= objects[config].dependencies, config
