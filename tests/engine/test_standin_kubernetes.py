@@ -189,7 +189,6 @@ def test_a_workload_lives_and_dies(engine: _Engine, server: ApiServer, namespace
     assert resource_id == f"{namespace}/{kind.lower()}"
     ready = number_at(state, "status", "numberReady" if kind == "DaemonSet" else "readyReplicas")
     assert ready == (3 if kind == "DaemonSet" else 2)
-    assert any("Waiting for" in line for line in engine.log.statuses)
     assert engine.diff(state, item).changes == wire.DiffResponse.DIFF_NONE
 
     changed = _workload(kind, namespace, image="i:2", replicas=2)
@@ -216,6 +215,8 @@ def test_what_does_not_fit_says_so(engine: _Engine, namespace: str) -> None:
     assert "[Unschedulable] 0/3 nodes are available" in reasons
     assert "Insufficient cpu" in reasons
     assert failure.value.resource_id == f"{namespace}/deployment"
+    # Asserted here, where the wait is sure to last: a pod that is Ready at the first look is not waited for.
+    assert any("Waiting for" in line for line in engine.log.statuses)
     # The next run updates what is there.
     state = engine.update(failure.value.outputs, _workload("Deployment", namespace, replicas=1))
     assert number_at(state, "status", "readyReplicas") == 1
