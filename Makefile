@@ -2,6 +2,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
+# The stack. `local` installs into a local cluster; one that provisions a cluster, as `dev` does, gets it from a stand-in
+# for Google Cloud on this machine, where nothing is billed.
+STACK ?= local
 # Size of the local nodes: any type in dragonfly/machine_types.py.
 MACHINE_TYPE ?= e2-standard-4
 NODES ?= 3
@@ -9,7 +12,7 @@ NODES ?= 3
 TEST_WORKERS ?= 2
 
 PYTHON_RUN = .venv/bin/python
-LOCAL = $(PYTHON_RUN) -m local --machine-type $(MACHINE_TYPE) --nodes $(NODES)
+LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) --machine-type $(MACHINE_TYPE) --nodes $(NODES)
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 
@@ -18,7 +21,7 @@ TEST_STAMP = .venv/.packages-test
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
-up: $(UP_STAMP) ## Start a local Kubernetes and install Dragonfly into it.
+up: $(UP_STAMP) ## Start a local Kubernetes and install Dragonfly into it; STACK=dev: provision GKE on a played cloud.
 	@$(LOCAL) up
 
 preview: $(UP_STAMP) ## Show what `make up` would change.
@@ -58,7 +61,7 @@ diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
 	@$(PYTHON_RUN) -m tests.unit.architecture_diagram
 
 clean: ## End what runs here and remove what was made here; built tools stay in the cache.
-	@if [ -x $(PYTHON_RUN) ] && [ -d .local/cluster ]; then $(LOCAL) down; fi
+	@if [ -x $(PYTHON_RUN) ] && [ -d .local ]; then $(LOCAL) stop; fi
 	rm -rf .local .venv
 
 $(UP_STAMP): requirements.txt constraints.txt local/requirements.txt local/uv.txt local/install-packages

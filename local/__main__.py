@@ -6,19 +6,25 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
+import yaml
 from rich.console import Console
 
 from dragonfly import recovery
 from local import toolchain
 from local.bench import bench
+from local.cloud.clusters import Clusters
 from local.cluster import Cluster, ClusterError
 from local.processes import ProcessError
-from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError
+from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
 from local.toolchain import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
 STACK = "local"
+CLOUD_PROJECT = "played-on-this-machine"
+"""Project of the stand-in cloud."""
+
 READY_TIMEOUT_SECONDS = 45
 """Pods on the local nodes are Ready within seconds or never; `pulumi up` then ends with the reason within a minute."""
 
@@ -27,13 +33,14 @@ def main(arguments: list[str]) -> int:
     """Runs one command; returns the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=sorted(_COMMANDS))
+    parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
     parser.add_argument("--machine-type", default="e2-standard-4", help="GKE machine type of the nodes")
     parser.add_argument("--nodes", type=int, default=3, help="number of nodes")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        session = _Session(console, options.machine_type, options.nodes)
+        session = _Session(console, options.stack, options.machine_type, options.nodes)
         _COMMANDS[options.command](session)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
@@ -50,21 +57,32 @@ def main(arguments: list[str]) -> int:
 class _Session:
     """What every command needs."""
 
-    def __init__(self, console: Console, machine_type: str, nodes: int) -> None:
+    def __init__(self, console: Console, stack: str, machine_type: str, nodes: int) -> None:
         self.console = console
         self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
         self.cluster = Cluster(STATE / "cluster", machine_type, nodes, self.tools)
+        self.stack_name = stack
+        self.in_cloud = _provisions_cluster(stack)
+        """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
         self._stack: LocalStack | None = None
 
     @property
     def stack(self) -> LocalStack:
         if self._stack is None:
             engine = Engine.provide(STATE, self.console, self.tools)
-            config = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS}
-            self._stack = LocalStack(engine, STACK, self.cluster.kubeconfig, config)
+            config: dict[str, Any] = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS}
+            kubeconfig = self.cluster.kubeconfig
+            if self.in_cloud:
+                config["gcp:project"], kubeconfig = CLOUD_PROJECT, None
+            self._stack = LocalStack(engine, self.stack_name, kubeconfig, config)
         return self._stack
 
     def start_cluster(self) -> None:
+        if self.in_cloud:
+            self.console.print(f"Google Cloud is played on this machine: nothing is billed. {self.stack.ledger.path}")
+            for cluster_id in Clusters(self.stack.ledger).resume():
+                self.console.print(f"started again: {cluster_id}")
+            return
         started = time.monotonic()
         if self.cluster.start():
             self.console.print(f"Kubernetes started in {time.monotonic() - started:.1f} s: {self.cluster.url}")
@@ -82,6 +100,8 @@ def _up(session: _Session) -> None:
     started = time.monotonic()
     stack = session.prepare()
     stack.run("up", "--yes", "--skip-preview")
+    if session.in_cloud:
+        stack.write_kubeconfig()
     changes = stack.last_changes()
     unchanged = set(changes) <= {"same"}
     count = sum(changes.values())
@@ -90,14 +110,16 @@ def _up(session: _Session) -> None:
         if unchanged
         else f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`."
     )
-    session.console.print(
-        "\nNext:\n"
-        '  eval "$(make -s env)"       then pulumi and kubectl work on this stack and cluster\n'
-        "  kubectl get pods            what runs\n"
-        "  make preview                what a change of the program or its config would do\n"
-        "  make down                   destroy the stack and stop the cluster",
-        markup=False,
-    )
+    arguments = "" if session.stack_name == STACK else f" STACK={session.stack_name}"
+    hints = {
+        f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",
+        "kubectl get pods": "what runs",
+        f"make preview{arguments}": "what a change of the program or its config would do",
+        f"make down{arguments}": "destroy the stack and stop the cluster",
+    }
+    width = max(map(len, hints))
+    lines = [f"  {command:{width}}  {meaning}" for command, meaning in hints.items()]
+    session.console.print("\n".join(["\nNext:", *lines]), markup=False)
 
 
 def _preview(session: _Session) -> None:
@@ -110,6 +132,9 @@ def _recover(session: _Session) -> None:
 
 
 def _down(session: _Session) -> None:
+    if session.in_cloud:
+        _down_in_cloud(session)
+        return
     if not session.cluster.kubeconfig.exists():
         session.console.print("Nothing runs here.")
         return
@@ -119,6 +144,33 @@ def _down(session: _Session) -> None:
         stack.run("destroy", "--yes", "--skip-preview")
     session.cluster.stop(remove=True)
     session.console.print("Kubernetes stopped; nothing is left running.")
+
+
+def _down_in_cloud(session: _Session) -> None:
+    stack = session.stack
+    if stack.has_resources():
+        session.start_cluster()
+        stack.run("destroy", "--yes", "--skip-preview")
+    left = stack.ledger.billed()
+    if left:
+        raise StackError("the cloud still holds, and would bill for:\n" + "\n".join(f"  {name}" for name in left), 1)
+    session.console.print(f"The cloud's ledger is empty: nothing would be billed. {stack.ledger.path}")
+
+
+def _stop(session: _Session) -> None:
+    session.cluster.stop()
+    for ledger in ledgers(STATE):
+        Clusters(ledger).stop_all()
+
+
+def _provisions_cluster(stack: str) -> bool:
+    """Whether the stack's config, or the project's default, asks for a cluster of its own."""
+    key = "provisionCluster"
+    project = cast("dict[str, Any]", yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text()))
+    default = bool(project["config"][key]["default"])
+    file = PROJECT_FOLDER / f"Pulumi.{stack}.yaml"
+    written = cast("dict[str, dict[str, Any]]", yaml.safe_load(file.read_text())) if file.exists() else {}
+    return bool(written.get("config", {}).get(f"{project['name']}:{key}", default))
 
 
 def _env(session: _Session) -> None:
@@ -136,6 +188,7 @@ _COMMANDS: dict[str, Callable[[_Session], None]] = {
     "preview": _preview,
     "recover": _recover,
     "down": _down,
+    "stop": _stop,
     "env": _env,
     "bench": _bench,
 }

@@ -31,9 +31,9 @@ from local import kubeconfig, toolchain
 from local.api_errors import in_short, is_missing
 from local.certificates import Authority, Certificate, signing_key, write_private
 from local.file_lock import LockTimeoutError, file_lock
-from local.nodes import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, ready_nodes
+from local.nodes import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, node_count, ready_nodes
 from local.processes import Daemon, ProcessError, Processes
-from local.volumes import apply_storage_class
+from local.volumes import apply_storage_classes
 
 SERVICE_RANGE = "10.96.0.0/16"
 """Addresses of Services; the first is the API server's own."""
@@ -93,6 +93,27 @@ class _Trust:
     token_public_key: Path
 
 
+@dataclass(frozen=True)
+class CloudSide:
+    """What a cluster has besides when the stand-in cloud runs it.
+
+    Attributes:
+        ledger: the cloud's ledger, where disks are entered.
+        project: the project whose disks they are.
+        zone: where disks are made that are not made for a pod on a certain node.
+        access_tokens: CSV file of tokens that stand for users (Kubernetes documentation, "Static token file").
+    """
+
+    ledger: Path
+    project: str
+    zone: str
+    access_tokens: Path
+
+    def volumes_arguments(self) -> list[str]:
+        """Arguments of the volumes controller."""
+        return [f"--ledger={self.ledger}", f"--project={self.project}", f"--zone={self.zone}"]
+
+
 class Cluster:
     """One local cluster, identified by its folder."""
 
@@ -100,33 +121,41 @@ class Cluster:
         self,
         state: Path,
         machine_type: str = "e2-standard-4",
-        node_count: int = 3,
+        node_count: int | None = 3,
         tools: Mapping[str, Path] | None = None,
+        cloud: CloudSide | None = None,
     ) -> None:
         """Describe a cluster; nothing is started or written yet.
 
         Args:
             state: The folder for everything it keeps; created at the first start.
             machine_type: GKE machine type whose allocatable the nodes have.
-            node_count: How many nodes, 1 to 200.
+            node_count: How many nodes, 1 to 200; None for a cluster whose nodes somebody else makes and takes away.
             tools: Binaries by name; from `local.toolchain` when not given.
+            cloud: The stand-in cloud that runs it, if any.
 
         Raises:
             UnknownMachineTypeError: The machine type is not in `dragonfly.machine_types`.
             ValueError: The number of nodes is out of range.
         """
-        if not 1 <= node_count <= MAXIMUM_NODES:
+        if node_count is not None and not 1 <= node_count <= MAXIMUM_NODES:
             raise ValueError(f"a local cluster has 1 to {MAXIMUM_NODES} nodes, not {node_count}")
         self.state = state.resolve()
         self._machine_type = machine_type_named(machine_type)
         self._node_count = node_count
         self._tools = tools
+        self._cloud = cloud
         self._processes = Processes(self.state)
 
     @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig, mode 0600, complete in itself; there after the first start."""
         return self.state / "kubeconfig"
+
+    @property
+    def authority(self) -> Path:
+        """PEM file of the authority that signs the API server's certificate; there after the first start."""
+        return self._trust().authority
 
     @property
     def url(self) -> str:
@@ -266,8 +295,8 @@ class Cluster:
         with kubeconfig.connect(self.kubeconfig) as client:
             forget_heartbeats(client)
             self._start(daemons, _KWOK)
-            apply_storage_class(client)
-            apply_nodes(client, self._node_count, self._machine_type, toolchain.TOOLS["kubernetes"].version)
+            apply_storage_classes(client, in_cloud=self._cloud is not None)
+            self._apply_nodes(client)
         self._wait("the scheduler", _ALL, ports.scheduler, "/readyz", administrator)
         self._wait("the controllers", _ALL, ports.controllers, "/healthz", administrator)
         self._processes.wait(
@@ -284,18 +313,21 @@ class Cluster:
 
     def _match_nodes(self, since: datetime.datetime | None) -> None:
         with kubeconfig.connect(self.kubeconfig) as client:
-            apply_nodes(client, self._node_count, self._machine_type, toolchain.TOOLS["kubernetes"].version)
+            self._apply_nodes(client)
         self._wait_for_nodes(since)
+
+    def _apply_nodes(self, client: ApiClient) -> None:
+        if self._node_count is not None:
+            apply_nodes(client, self._node_count, self._machine_type, toolchain.TOOLS["kubernetes"].version)
 
     def _wait_for_nodes(self, since: datetime.datetime | None) -> None:
         """Wait until pods can be created (they need a service account) and run on every node."""
         epoch = datetime.datetime.fromtimestamp(0, datetime.UTC)
         with kubeconfig.connect(self.kubeconfig) as client:
+            count = self._node_count if self._node_count is not None else node_count(client)
             self._processes.wait(
-                lambda: (
-                    _service_account_exists(client) and len(ready_nodes(client, since or epoch)) == self._node_count
-                ),
-                f"{self._node_count} nodes to be Ready",
+                lambda: _service_account_exists(client) and len(ready_nodes(client, since or epoch)) == count,
+                f"{count} nodes to be Ready",
                 _ALL,
                 _READY_TIMEOUT_SECONDS,
             )
@@ -357,6 +389,7 @@ class Cluster:
                 "local.volumes",
                 f"--kubeconfig={self.kubeconfig}",
                 f"--ready={self._volumes_ready_file}",
+                *(self._cloud.volumes_arguments() if self._cloud else []),
             ],
             {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "PYTHONUNBUFFERED": "1"},
         )
@@ -401,6 +434,7 @@ class Cluster:
             f"--tls-cert-file={trust.api_server.certificate}",
             f"--tls-private-key-file={trust.api_server.key}",
             f"--client-ca-file={trust.authority}",
+            *([f"--token-auth-file={self._cloud.access_tokens}"] if self._cloud else []),
             "--anonymous-auth=false",
             "--authorization-mode=Node,RBAC",
             "--kubelet-preferred-address-types=InternalIP",

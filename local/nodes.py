@@ -8,6 +8,8 @@ judged by the real scheduler.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from kubernetes.client.api.coordination_v1_api import CoordinationV1Api
@@ -15,7 +17,7 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from dragonfly.machine_types import GIB, MachineType, allocatable
+from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, GIB, MachineType, allocatable
 from local.api_errors import is_missing
 
 MAXIMUM_NODES = 200
@@ -27,7 +29,16 @@ SELECTOR = "kwok.x-k8s.io/node=fake"
 ZONE = "us-west1-a"
 """Zone the nodes claim to be in: the guide's."""
 
+POOL_LABEL = "cloud.google.com/gke-nodepool"
+"""Label with the name of a node's pool (GKE documentation, "About node pools")."""
+
 _SELECTOR_KEY, _SELECTOR_VALUE = SELECTOR.split("=")
+_CONTROLLER_ATTACHES = "volumes.kubernetes.io/controller-managed-attach-detach"
+"""Annotation of nodes (Kubernetes documentation, "Well-known labels")."""
+
+_NOT_READY_TAINTS = "node.kubernetes.io/"
+"""Begins the keys of the taints that Kubernetes itself sets (Kubernetes documentation, "Well-known labels")."""
+
 _LEASES = "kube-node-lease"
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -37,36 +48,68 @@ def node_name(index: int) -> str:
     return f"node-{index + 1}"
 
 
-def node_manifest(index: int, machine_type: MachineType, kubernetes_version: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class NodeShape:
+    """What the nodes of one pool have in common.
+
+    Attributes:
+        machine_type: Gives capacity, allocatable and a label.
+        pool: The node pool's name.
+        boot_disk_gib: Size of the boot disk in GiB.
+        labels: Labels besides those that every node has.
+        taints: Taints as in a node's spec.
+    """
+
+    machine_type: MachineType
+    pool: str = "default-pool"
+    boot_disk_gib: int = DEFAULT_BOOT_DISK_GIB
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    taints: Sequence[Mapping[str, str]] = ()
+
+
+def node_manifest(
+    index: int, shape: NodeShape, kubernetes_version: str, *, name: str | None = None, zone: str = ZONE
+) -> dict[str, Any]:
     """Describe a node as its kubelet would register it.
 
     Addresses are of TEST-NET-1 (RFC 5737), which leads nowhere: loopback ones are refused as endpoints of Services.
 
     Args:
         index: The node's number, from 0 to `MAXIMUM_NODES` - 1.
-        machine_type: Gives capacity, allocatable and a label.
+        shape: What it has in common with its pool.
         kubernetes_version: `v1.36.3`, told as the kubelet's.
+        name: Its name, unless it is the one that follows from its number.
+        zone: Where it claims to be.
     """
-    name = node_name(index)
+    name = name or node_name(index)
+    machine_type = shape.machine_type
     pods_range = f"10.244.{index}.0/24"
-    room = allocatable(machine_type)
+    room = allocatable(machine_type, shape.boot_disk_gib)
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": {_SELECTOR_KEY: _SELECTOR_VALUE},
+            # As a kubelet leaves it to the controllers to attach volumes.
+            "annotations": {_SELECTOR_KEY: _SELECTOR_VALUE, _CONTROLLER_ATTACHES: "true"},
             "labels": {
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": "amd64",
                 "node.kubernetes.io/instance-type": machine_type.name,
-                "topology.kubernetes.io/region": ZONE.rpartition("-")[0],
-                "topology.kubernetes.io/zone": ZONE,
-                "cloud.google.com/gke-nodepool": "default-pool",
+                "topology.kubernetes.io/region": zone.rpartition("-")[0],
+                "topology.kubernetes.io/zone": zone,
+                # Of the disk driver on the node (GKE documentation, "Persistent volumes": topology).
+                "topology.gke.io/zone": zone,
+                POOL_LABEL: shape.pool,
+                **shape.labels,
             },
         },
-        "spec": {"podCIDR": pods_range, "podCIDRs": [pods_range]},
+        "spec": {
+            "podCIDR": pods_range,
+            "podCIDRs": [pods_range],
+            **({"taints": [dict(taint) for taint in shape.taints]} if shape.taints else {}),
+        },
         "status": {
             "capacity": {
                 "cpu": str(machine_type.vcpus),
@@ -113,7 +156,8 @@ def apply_nodes(client: ApiClient, count: int, machine_type: MachineType, kubern
         ApiException: The API server refuses.
     """
     core = CoreV1Api(client)
-    wanted = {node_name(index): node_manifest(index, machine_type, kubernetes_version) for index in range(count)}
+    shape = NodeShape(machine_type)
+    wanted = {node_name(index): node_manifest(index, shape, kubernetes_version) for index in range(count)}
     existing = {_name(node) for node in core.list_node().items}
     for name in existing - wanted.keys():
         core.delete_node(name)
@@ -122,6 +166,18 @@ def apply_nodes(client: ApiClient, count: int, machine_type: MachineType, kubern
             _patch(core, name, manifest)
         else:
             core.create_node(cast(Any, manifest))
+
+
+def node_count(client: ApiClient) -> int:
+    """Return how many nodes there are, Ready or not.
+
+    Args:
+        client: Of an administrator.
+
+    Raises:
+        ApiException: The API server refuses.
+    """
+    return len(CoreV1Api(client).list_node().items)
 
 
 def forget_heartbeats(client: ApiClient) -> None:
@@ -153,7 +209,8 @@ def ready_nodes(client: ApiClient, since: datetime.datetime) -> set[str]:
     ready: set[str] = set()
     for node in CoreV1Api(client).list_node().items:
         conditions = (node.status.conditions if node.status else None) or []
-        tainted = bool(node.spec and node.spec.taints)
+        taints = (node.spec.taints if node.spec else None) or []
+        tainted = any(str(taint.key).startswith(_NOT_READY_TAINTS) for taint in taints)
         if tainted or not any(condition.type == "Ready" and condition.status == "True" for condition in conditions):
             continue
         try:

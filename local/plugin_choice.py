@@ -1,4 +1,7 @@
-"""Which resource plug-ins the engine uses: the real ones where they can be had, stand-ins of ours elsewhere."""
+"""Which resource plug-ins the engine uses: the real ones where they can be had, stand-ins of ours elsewhere.
+
+Google Cloud is always played: on this machine nothing must be billed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
+
+CLOUD_STAND_INS = Path(__file__).resolve().parent / "plugins" / "cloud-bin"
+"""Folder of the executables that take the place of Google's: plug-in and credentials."""
 
 _STAND_INS = Path(__file__).resolve().parent / "plugins" / "bin"
 # The plug-in of a package has the version of its Python SDK.

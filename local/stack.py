@@ -19,11 +19,14 @@ import yaml
 from rich.console import Console
 
 from local import toolchain
-from local.plugin_choice import stand_in_folder
+from local.certificates import write_private
+from local.cloud.ledger import LEDGER_VARIABLE, Ledger
+from local.plugin_choice import CLOUD_STAND_INS, stand_in_folder
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 _INTERRUPTED = 130
 _BINARIES = ("pulumi", "pulumi-language-python", "kubectl")
+_LEDGER = "cloud/ledger.json"
 
 
 class StackError(RuntimeError):
@@ -70,7 +73,7 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """Environment variables of the CLI, besides the user's own."""
         self._backend.mkdir(parents=True, exist_ok=True)
-        folders = dict.fromkeys(str(path.parent) for path in self.tools.values())
+        folders = dict.fromkeys([*(str(path.parent) for path in self.tools.values()), str(CLOUD_STAND_INS)])
         if self.stand_ins is not None:
             folders[str(self.stand_ins)] = None
         return {
@@ -104,6 +107,11 @@ class Engine:
         return file
 
 
+def ledgers(state: Path) -> list[Ledger]:
+    """Return the ledgers of all stacks of a state folder that have anything in the stand-in cloud."""
+    return [Ledger(file) for file in sorted(state.glob(f"stacks/*/{_LEDGER}"))]
+
+
 def pulumi_home() -> Path:
     """The CLI's own folder, apart from the user's: a login there is not ours to change."""
     return toolchain.cache_folder() / "pulumi-home"
@@ -116,19 +124,29 @@ class LocalStack:
     Args:
         engine: the CLI.
         name: the stack's name; `Pulumi.<name>.yaml` is copied when the project has it.
-        kubeconfig: of the cluster.
+        kubeconfig: of the cluster; None for a stack that makes its own in the stand-in cloud.
         config: keys and plain values that the copy gets besides.
     """
 
     engine: Engine
     name: str
-    kubeconfig: Path
+    kubeconfig: Path | None
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def config_file(self) -> Path:
         """The copy of the stack's config. The tracked file never changes, and no secret can get into it."""
         return self._folder / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the stack has in the stand-in cloud."""
+        return Ledger(self._folder / _LEDGER)
+
+    @property
+    def own_kubeconfig(self) -> Path:
+        """Where `write_kubeconfig` puts that of the stack's own cluster."""
+        return self._folder / "kubeconfig"
 
     @property
     def _folder(self) -> Path:
@@ -141,7 +159,8 @@ class LocalStack:
             "PULUMI_STACK": self.name,
             # Every command of the CLI takes its options from the environment too.
             "PULUMI_OPTION_CONFIG_FILE": str(self.config_file),
-            "KUBECONFIG": str(self.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig or self.own_kubeconfig),
+            LEDGER_VARIABLE: str(self.ledger.path),
         }
 
     def prepare(self) -> None:
@@ -211,6 +230,15 @@ class LocalStack:
         deployment = json.loads(self.output("stack", "export"))["deployment"]
         resources = cast("list[dict[str, Any]]", deployment.get("resources") or [])
         return any(resource["type"] != "pulumi:pulumi:Stack" for resource in resources)
+
+    def write_kubeconfig(self) -> None:
+        """Writes the kubeconfig of the stack's own cluster, as the stack's output has it, for kubectl.
+
+        Raises:
+            StackError: the stack has no such output.
+        """
+        text = self.output("stack", "output", "kubeconfig", "--show-secrets")
+        write_private(self.own_kubeconfig, text.encode())
 
     def last_changes(self) -> dict[str, int]:
         """Numbers of resources by what the last update did to them: `same`, `create`, `update`, ..."""

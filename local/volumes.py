@@ -1,11 +1,12 @@
-"""The StorageClass `standard`, and the controller that gives its claims their volumes.
+"""The StorageClasses, and the controller that gives their claims their volumes.
 
 The controller keeps the contract of Kubernetes' external provisioners (the sig-storage library that Google's disk
 driver uses too): the volume binding controller asks for a volume by an annotation on the claim, at once or, with
 `WaitForFirstConsumer`, when a pod was placed; the provisioner creates one bound to the claim in advance, grows it when
-the claim grows, and deletes it when it was released. Nothing is ever mounted: the nodes are kwok's.
+the claim grows, and deletes it when it was released. Nothing is ever mounted: the nodes are kwok's. In a cluster of the
+stand-in cloud, volumes are disks in its ledger (`local/cloud/disk_driver.py`); elsewhere there is nothing behind them.
 
-Run as a process: `python -m local.volumes --kubeconfig FILE --ready FILE`.
+Run as a process: `python -m local.volumes --kubeconfig FILE --ready FILE [--ledger FILE --project ID]`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import urllib3
 from kubernetes import watch
@@ -27,13 +28,19 @@ from kubernetes.client.exceptions import ApiException
 
 from dragonfly.quantity import parse_quantity
 from local.api_errors import exists_already, in_short, is_missing
+from local.cloud.disk_driver import DRIVER, DiskDriver
+from local.cloud.ledger import Ledger
 from local.kubeconfig import connect
 
 STORAGE_CLASS = "standard"
 """Name of the class: the guide's default, and that of GKE's own class."""
 
-PROVISIONER = "dragonfly.local/volumes"
-"""Names this controller on the class, its claims and its volumes."""
+_CLOUD_DEFAULT = "standard-rwo"
+_CLOUD_CLASSES = {_CLOUD_DEFAULT: "WaitForFirstConsumer", "premium-rwo": "WaitForFirstConsumer"}
+"""GKE's other classes and how they bind; the first is its default (GKE documentation, "About persistent volumes")."""
+
+_PROVISIONER = "dragonfly.local/volumes"
+"""Names this controller on the class, its claims and its volumes where no cloud is played."""
 
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 _PROVISION_REQUESTED_OF = "volume.kubernetes.io/storage-provisioner"
@@ -47,47 +54,108 @@ _MERGE_PATCH = "application/merge-patch+json"
 _log = logging.getLogger("volumes")
 
 
-def storage_class_manifest() -> dict[str, Any]:
-    """Describe the class: bound at once, growing allowed and deleted with the claim, as GKE's `standard` is."""
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {
-            "name": STORAGE_CLASS,
-            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-        },
-        "provisioner": PROVISIONER,
-        "reclaimPolicy": "Delete",
-        "volumeBindingMode": "Immediate",
-        "allowVolumeExpansion": True,
-    }
+class Backing(Protocol):
+    """What is behind the volumes."""
+
+    @property
+    def provisioner(self) -> str:
+        """Its name in StorageClasses, claims and volumes."""
+        ...
+
+    def make(self, claim: Any, name: str) -> dict[str, Any]:
+        """Make what a claim asks for; returns the fields of the volume's spec that tell where it is."""
+        ...
+
+    def grow(self, volume: Any, size: str) -> None:
+        """Make it at least as large as a Kubernetes quantity."""
+        ...
+
+    def remove(self, volume: Any) -> None:
+        """Remove it for good; may take seconds."""
+        ...
+
+    def look_after(self) -> None:
+        """Do what is to be done besides, for ever."""
+        ...
 
 
-def apply_storage_class(client: ApiClient) -> None:
-    """Create the class; one that exists is left as it is (most of its fields are immutable).
+class Nothing:
+    """Nothing is behind the volumes: nodes of kwok write no data."""
+
+    provisioner = _PROVISIONER
+
+    def make(self, claim: Any, name: str) -> dict[str, Any]:
+        """Name a path on the node."""
+        del claim
+        return {"hostPath": {"path": f"/var/lib/dragonfly-local/{name}"}}
+
+    def grow(self, volume: Any, size: str) -> None:
+        """Do nothing."""
+        del volume, size
+
+    def remove(self, volume: Any) -> None:
+        """Do nothing."""
+        del volume
+
+    def look_after(self) -> None:
+        """Do nothing."""
+
+
+def storage_class_manifests(*, in_cloud: bool) -> list[dict[str, Any]]:
+    """Describe the classes, as on GKE: growing is allowed, and volumes are deleted with their claims.
+
+    Args:
+        in_cloud: all of GKE's everyday classes, on its disk driver; otherwise the guide's one, bound at once.
+    """
+    binding = {STORAGE_CLASS: "Immediate", **(_CLOUD_CLASSES if in_cloud else {})}
+    # GKE's default is one that waits for the pod's zone.
+    default = _CLOUD_DEFAULT if in_cloud else STORAGE_CLASS
+    return [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": name,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": str(name == default).lower()},
+            },
+            "provisioner": DRIVER if in_cloud else _PROVISIONER,
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": mode,
+            "allowVolumeExpansion": True,
+        }
+        for name, mode in binding.items()
+    ]
+
+
+def apply_storage_classes(client: ApiClient, *, in_cloud: bool) -> None:
+    """Create the classes; one that exists is left as it is (most of its fields are immutable).
 
     Args:
         client: Of an administrator.
+        in_cloud: Whether the stand-in cloud runs the cluster.
 
     Raises:
         ApiException: The API server refuses.
     """
-    try:
-        StorageV1Api(client).create_storage_class(cast(Any, storage_class_manifest()))
-    except ApiException as error:
-        if not exists_already(error):
-            raise
+    for manifest in storage_class_manifests(in_cloud=in_cloud):
+        try:
+            StorageV1Api(client).create_storage_class(cast(Any, manifest))
+        except ApiException as error:
+            if not exists_already(error):
+                raise
 
 
 class VolumeController:
     """Watches claims and volumes and brings each into the state it should have; every step can be repeated."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, backing: Backing) -> None:
         """Work with the permissions of a client that may change claims' status and volumes."""
+        self._backing = backing
+        self._going: set[str] = set()
         self._core = CoreV1Api(client)
         # The typed methods take models only; patches and manifests are plain dictionaries here.
         self._untyped = cast(Any, self._core)
-        self._class_grows = _class_lookup(StorageV1Api(client))
+        self._class_grows = _class_lookup(StorageV1Api(client), backing.provisioner)
         self._listed = {"claims": threading.Event(), "volumes": threading.Event()}
 
     def run(self, ready: Path | None = None) -> None:
@@ -110,6 +178,7 @@ class VolumeController:
         ]
         for loop in loops:
             loop.start()
+        threading.Thread(target=self._backing.look_after, daemon=True).start()
         for event in self._listed.values():
             event.wait()
         if ready is not None:
@@ -149,18 +218,17 @@ class VolumeController:
         if claim.metadata.deletion_timestamp is not None:
             return
         annotations = _annotations(claim)
-        if annotations.get(_PROVISION_REQUESTED_OF) != PROVISIONER:
-            return
         if claim.spec.volume_name is None:
-            self._provision(claim)
-        elif claim.status.phase == "Bound":
+            if annotations.get(_PROVISION_REQUESTED_OF) == self._backing.provisioner:
+                self._provision(claim)
+        elif claim.status.phase == "Bound" and claim.spec.storage_class_name:
             self._grow(claim)
 
     def _provision(self, claim: Any) -> None:
         manifest = {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
-            "metadata": {"name": _volume_name(claim), "annotations": {_PROVISIONED_BY: PROVISIONER}},
+            "metadata": {"name": _volume_name(claim), "annotations": {_PROVISIONED_BY: self._backing.provisioner}},
             "spec": {
                 "capacity": {"storage": claim.spec.resources.requests["storage"]},
                 "accessModes": claim.spec.access_modes,
@@ -174,7 +242,7 @@ class VolumeController:
                     "name": claim.metadata.name,
                     "uid": claim.metadata.uid,
                 },
-                "hostPath": {"path": f"/var/lib/dragonfly-local/{_volume_name(claim)}"},
+                **self._backing.make(claim, _volume_name(claim)),
             },
         }
         try:
@@ -191,6 +259,7 @@ class VolumeController:
         if parse_quantity(wanted) <= parse_quantity(has) or not self._class_grows(str(claim.spec.storage_class_name)):
             return
         capacity = {"storage": wanted}
+        self._backing.grow(self._untyped.read_persistent_volume(claim.spec.volume_name), wanted)
         self._untyped.patch_persistent_volume(
             claim.spec.volume_name, {"spec": {"capacity": capacity}}, _content_type=_MERGE_PATCH
         )
@@ -204,27 +273,44 @@ class VolumeController:
         _log.info("grew %s from %s to %s", claim.spec.volume_name, has, wanted)
 
     def _reconcile_volume(self, volume: Any) -> None:
-        annotations = _annotations(volume)
+        annotations, name = _annotations(volume), str(volume.metadata.name)
         released = volume.status is not None and volume.status.phase == "Released"
         if (
-            annotations.get(_PROVISIONED_BY) != PROVISIONER
+            annotations.get(_PROVISIONED_BY) != self._backing.provisioner
+            or name in self._going
             or not released
             or volume.spec.persistent_volume_reclaim_policy != "Delete"
             or volume.metadata.deletion_timestamp is not None
         ):
             return
+        self._going.add(name)
+        # What is behind it takes its time; other volumes do not wait for that.
+        threading.Thread(target=self._remove, args=(volume, name), daemon=True).start()
+
+    def _remove(self, volume: Any, name: str) -> None:
         try:
-            self._untyped.delete_persistent_volume(volume.metadata.name)
+            self._backing.remove(volume)
+            self._untyped.delete_persistent_volume(name)
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            if not (isinstance(error, ApiException) and is_missing(error)):
+                # Tried again when all volumes are listed again.
+                _log.warning("%s: %s", name, in_short(error))
+        else:
+            _log.info("deleted %s", name)
+        finally:
+            self._going.discard(name)
+
+
+def _class_lookup(storage: StorageV1Api, provisioner: str) -> Callable[[str], bool]:
+    def grows(name: str) -> bool:
+        try:
+            found = storage.read_storage_class(name)
         except ApiException as error:
             if not is_missing(error):
                 raise
-            return
-        _log.info("deleted %s", volume.metadata.name)
-
-
-def _class_lookup(storage: StorageV1Api) -> Callable[[str], bool]:
-    def grows(name: str) -> bool:
-        return bool(storage.read_storage_class(name).allow_volume_expansion)
+            # A claim of a static volume may name a class that nobody made.
+            return False
+        return found.provisioner == provisioner and bool(found.allow_volume_expansion)
 
     return grows
 
@@ -243,9 +329,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.volumes", description="Gives claims their volumes.")
     parser.add_argument("--kubeconfig", type=Path, required=True, help="kubeconfig of an administrator")
     parser.add_argument("--ready", type=Path, required=True, help="file to create once the first look is done")
+    parser.add_argument("--ledger", type=Path, help="ledger of the stand-in cloud that runs the cluster")
+    parser.add_argument("--project", default="", help="the cloud's project")
+    parser.add_argument("--zone", default="", help="zone of disks that are made before a pod needs them")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    VolumeController(connect(arguments.kubeconfig)).run(arguments.ready)
+    client = connect(arguments.kubeconfig)
+    backing: Backing = Nothing()
+    if arguments.ledger is not None:
+        backing = DiskDriver(client, Ledger(arguments.ledger), arguments.project, arguments.zone)
+    VolumeController(client, backing).run(arguments.ready)
 
 
 if __name__ == "__main__":

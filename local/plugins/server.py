@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module, metadata
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import grpc as _grpc  # pyright: ignore[reportMissingTypeStubs]
 from pulumi.runtime.proto import plugin_pb2 as _plugin_pb2
@@ -80,6 +80,15 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class FunctionProvider(Protocol):
+    """A plug-in that also answers questions."""
+
+    def invoke(self, request: Any) -> Any:
+        """Answer a question of the program's."""
+        ...
+
+
 class Servicer(_ServicerBase):
     """The `ResourceProvider` service over a provider; failures become the statuses that the engine understands."""
 
@@ -112,6 +121,7 @@ class Servicer(_ServicerBase):
             "Create": lambda request: self._provider().create(request),
             "Read": lambda request: self._provider().read(request),
             "Update": lambda request: self._provider().update(request),
+            "Invoke": self._invoke,
             "Delete": lambda request: self._provider().delete(request) or _empty(),
             "Cancel": lambda _: self._provider().cancel() or _empty(),
         }
@@ -138,6 +148,12 @@ class Servicer(_ServicerBase):
             return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
         except ProviderError as failure:
             return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
+
+    def _invoke(self, request: Any) -> Any:
+        provider = self._provider()
+        if not isinstance(provider, FunctionProvider):
+            raise ProviderError(f"the stand-in for pulumi-{self._package} has no functions")
+        return provider.invoke(request)
 
     def _handshake(self, request: Any) -> Any:
         self._log = GrpcEngineLog(request.engine_address)
@@ -179,13 +195,34 @@ def _random(log: EngineLog) -> Provider:
     return RandomProvider(log)
 
 
-_PACKAGES: Final[dict[str, Callable[[EngineLog], Provider]]] = {"kubernetes": _kubernetes, "random": _random}
+def _gcp(log: EngineLog) -> Provider:
+    from local.plugins.gcp_provider import GcpProvider
+
+    return GcpProvider(log)
+
+
+_PACKAGES: Final[dict[str, Callable[[EngineLog], Provider]]] = {
+    "gcp": _gcp,
+    "kubernetes": _kubernetes,
+    "random": _random,
+}
 
 
 def _load_client() -> None:
-    # The engine is busy starting the rest meanwhile, so this costs the run nothing.
     for name in ("kubernetes.client", "kubernetes.config"):
         import_module(name)
+
+
+def _load_google() -> None:
+    from local.plugins.gcp_provider import KINDS
+    from local.plugins.google_types import input_types
+
+    for kind in KINDS:
+        input_types(kind)
+
+
+_PREPARATIONS: Final = {"gcp": _load_google, "kubernetes": _load_client}
+"""Slow imports. The engine is busy starting the rest meanwhile, so this costs the run nothing."""
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -221,8 +258,8 @@ def main(arguments: list[str]) -> int:
         return 1
     server.start()
     print(port, flush=True)
-    if package == "kubernetes":
-        threading.Thread(target=_load_client, daemon=True).start()
+    if package in _PREPARATIONS:
+        threading.Thread(target=_PREPARATIONS[package], daemon=True).start()
     while os.getppid() == engine:
         if not server.wait_for_termination(_ENGINE_LOOK):
             return 0

@@ -1,0 +1,352 @@
+"""The stand-in for pulumi-resource-gcp: each operation of the engine as a change of the stand-in cloud's ledger.
+
+Behaviour follows pulumi-gcp 10.2, which bridges Terraform's `google` provider 7, as far as a program can see it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+from pulumi.runtime.proto import provider_pb2 as _wire
+
+from local.cloud.clusters import Clusters
+from local.cloud.ledger import Entry, Ledger
+from local.cloud.locations import region_of
+from local.plugins.engine_log import WARNING, EngineLog
+from local.plugins.google_account_kinds import Account, IamMember, Service
+from local.plugins.google_changes import changes, needs_replacement
+from local.plugins.google_cluster_kind import Cluster
+from local.plugins.google_disk_kind import Disk
+from local.plugins.google_functions import FUNCTIONS
+from local.plugins.google_kind import Cloud, Kind
+from local.plugins.google_network_kinds import Address, Firewall, Network, Router, RouterNat, Subnetwork
+from local.plugins.google_node_pool_kind import NodePool
+from local.plugins.google_types import Fault, input_types, output_names, type_faults
+from local.plugins.object_fields import text_at
+from local.plugins.property_values import (
+    UNKNOWN,
+    Properties,
+    Value,
+    mark_secrets,
+    plain_object,
+    read_properties,
+    write_properties,
+)
+from local.plugins.provider_errors import ProviderError
+
+wire: Any = _wire
+
+KINDS: Final[dict[str, Kind]] = {
+    kind.type: kind
+    for kind in (
+        Account(),
+        Address(),
+        Cluster(),
+        Disk(),
+        Firewall(),
+        IamMember(),
+        Network(),
+        NodePool(),
+        Router(),
+        RouterNat(),
+        Service(),
+        Subnetwork(),
+    )
+}
+"""Every kind that the stand-in has, by type token."""
+
+_CONFIG: Final = "gcp:config:"
+_ENVIRONMENT: Final = {
+    "project": ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"),
+    "region": ("GOOGLE_REGION", "GCLOUD_REGION", "CLOUDSDK_COMPUTE_REGION"),
+    "zone": ("GOOGLE_ZONE", "GCLOUD_ZONE", "CLOUDSDK_COMPUTE_ZONE"),
+}
+"""Environment variables that the real plug-in reads, the first one set counting."""
+
+_NO_PROJECT: Final = (
+    "unable to detect a global setting for GCP Project;\n"
+    "Pulumi will rely on per-resource settings for this operation.\n"
+    "Set the GCP Project by using:\n"
+    "\t`pulumi config set gcp:project <project>`\n"
+    "If you would like to disable this warning use:\n"
+    "\t`pulumi config set gcp:disableGlobalProjectWarning true`"
+)
+_DEFAULTS: Final = "__defaults"
+"""Input that names those which the plug-in filled in, as the bridge writes it."""
+
+_NAME_DIGITS: Final = 7
+_DELETION_POLICY: Final = "deletionPolicy"
+
+
+class GcpProvider:
+    """One configured provider. Operations run at the same time, each in its thread."""
+
+    def __init__(self, log: EngineLog, cloud: Cloud | None = None) -> None:
+        """Start unconfigured.
+
+        Args:
+            log: where messages go.
+            cloud: the cloud; the one that the environment names when not given.
+        """
+        self._log = log
+        self._cloud = cloud
+
+    # The provider's own configuration.
+
+    def check_config(self, request: Any) -> Any:
+        """Accept the provider's inputs; what is wrong with a project or zone shows when it is used."""
+        return wire.CheckResponse(inputs=request.news)
+
+    def diff_config(self, request: Any) -> Any:
+        """Tell whether changed configuration updates the provider or replaces it: another project does."""
+        old, new = plain_object(read_properties(request.olds)), plain_object(read_properties(request.news))
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        return wire.DiffResponse(
+            changes=wire.DiffResponse.DIFF_SOME if changed else wire.DiffResponse.DIFF_NONE,
+            diffs=changed,
+            replaces=[key for key in changed if key == "project"],
+        )
+
+    def configure(self, request: Any) -> Any:
+        """Take project, region and zone from the configuration or from the environment.
+
+        Raises:
+            NoLedgerError: the environment names no ledger.
+        """
+        variables = cast("Mapping[str, str]", request.variables)
+        found = {name: _setting(variables, name) for name in _ENVIRONMENT}
+        if self._cloud is None:
+            ledger = Ledger.of_environment()
+            self._cloud = Cloud(ledger, Clusters(ledger), found["project"], found["region"], found["zone"])
+        if not found["project"] and variables.get(f"{_CONFIG}disableGlobalProjectWarning") != "true":
+            self._log.message(WARNING, "", _NO_PROJECT)
+        return wire.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def cancel(self) -> None:
+        """Let what goes on end by itself, within seconds, as a cloud's operations do."""
+
+    # Operations on resources.
+
+    def check(self, request: Any) -> Any:
+        """Complete the inputs with a name, and name everything that is wrong with them.
+
+        Raises:
+            ProviderError: the kind is one that the stand-in does not have.
+        """
+        kind = _kind(request)
+        marked, olds = read_properties(request.news), read_properties(request.olds)
+        marked.pop(_DEFAULTS, None)
+        resource_name = _resource_name(request)
+        plain = plain_object(marked)
+        if kind.named and plain.get("name") is None:
+            made_up = olds.get("name") if "name" in _defaulted(olds) else None
+            name: Value = made_up or f"{resource_name}-{secrets.token_hex(4)[:_NAME_DIGITS]}"
+            marked["name"] = plain["name"] = name
+            marked[_DEFAULTS] = ["name"]
+        faults = type_faults(kind.type, plain) or kind.faults(plain)
+        failures = [
+            wire.CheckFailure(
+                property=fault.path.partition(".")[0].partition("[")[0], reason=_text(kind, resource_name, fault)
+            )
+            for fault in faults
+        ]
+        return wire.CheckResponse(inputs=write_properties(marked), failures=failures)
+
+    def diff(self, request: Any) -> Any:
+        """Compare a resource's state with new inputs."""
+        kind = _kind(request)
+        state, new = plain_object(read_properties(request.olds)), plain_object(read_properties(request.news))
+        old_inputs = plain_object(read_properties(request.old_inputs))
+        autonamed = "name" in _defaulted(new)
+        for properties in (new, old_inputs):
+            properties.pop(_DEFAULTS, None)
+            properties.pop(_DELETION_POLICY, None)
+        found = changes(state, old_inputs, new, kind.references)
+        for ignored in cast("list[str]", request.ignoreChanges):
+            found = {path: change for path, change in found.items() if not _inside(path, ignored)}
+        replacing = (*kind.replaces, *kind.identity)
+        replaces = [path for path, change in found.items() if needs_replacement(path, change, replacing, kind.shrinks)]
+        same_name = kind.named and new.get("name") == state.get("name") and not autonamed
+        kinds = {"add": "ADD", "delete": "DELETE", "update": "UPDATE"}
+        detailed = {
+            path: wire.PropertyDiff(
+                kind=getattr(wire.PropertyDiff, kinds[change.kind] + ("_REPLACE" if path in replaces else "")),
+                inputDiff=False,
+            )
+            for path, change in found.items()
+        }
+        return wire.DiffResponse(
+            changes=wire.DiffResponse.DIFF_SOME if found else wire.DiffResponse.DIFF_NONE,
+            replaces=replaces,
+            diffs=sorted(found),
+            # Two of the same name cannot be there at once.
+            deleteBeforeReplace=bool(replaces) and (same_name or not kind.named),
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+        )
+
+    def create(self, request: Any) -> Any:
+        """Make a resource; in a preview, tell what will be known only then.
+
+        Raises:
+            ProviderError: Google's API refuses.
+        """
+        kind, marked = _kind(request), read_properties(request.properties)
+        inputs = plain_object(marked)
+        inputs.pop(_DEFAULTS, None)
+        if request.preview:
+            return wire.CreateResponse(id="", properties=write_properties(_foreseen(kind, marked)))
+        urn, cloud = cast(str, request.urn), self._configured()
+        entry = self._run(urn, f"creating {kind.name}", lambda: self._create(kind, cloud, inputs, urn))
+        return wire.CreateResponse(id=entry.id, properties=_state(entry, marked))
+
+    def _create(self, kind: Kind, cloud: Cloud, inputs: Properties, urn: str) -> Entry:
+        return kind.create(cloud, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text))
+
+    def read(self, request: Any) -> Any:
+        """Return a resource as it is now; an empty answer where there is none.
+
+        Raises:
+            ProviderError: what goes on with it fails.
+        """
+        kind, cloud = _kind(request), self._configured()
+        entry = cloud.ledger.read().get(cast(str, request.id))
+        if entry is not None:
+            entry = kind.read(cloud, entry)
+        if entry is None:
+            return wire.ReadResponse()
+        inputs = read_properties(request.inputs)
+        if not inputs:
+            known = input_types(kind.type)
+            inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in known}
+        return wire.ReadResponse(id=entry.id, properties=_state(entry, inputs), inputs=write_properties(inputs))
+
+    def update(self, request: Any) -> Any:
+        """Change a resource in place; in a preview, tell what it will be.
+
+        Raises:
+            ProviderError: Google's API refuses, or there is nothing to change any more.
+        """
+        kind, marked = _kind(request), read_properties(request.news)
+        if request.preview:
+            return wire.UpdateResponse(properties=write_properties({**read_properties(request.olds), **marked}))
+        urn, cloud = cast(str, request.urn), self._configured()
+        inputs = plain_object(marked)
+        inputs.pop(_DEFAULTS, None)
+        entry = cloud.ledger.read().get(cast(str, request.id))
+        if entry is None:
+            raise ProviderError(
+                f"Error updating {kind.name}: googleapi: Error 404: {request.id} was not found, notFound"
+            )
+        changed = self._run(
+            urn,
+            f"updating {kind.name}",
+            lambda: kind.update(cloud, entry, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text)),
+        )
+        return wire.UpdateResponse(properties=_state(changed, marked))
+
+    def delete(self, request: Any) -> None:
+        """Delete a resource; one that is not there is no error.
+
+        Raises:
+            ProviderError: Google's API refuses, or the resource is protected by its own property.
+        """
+        kind, cloud, urn = _kind(request), self._configured(), cast(str, request.urn)
+        state = plain_object(read_properties(request.properties))
+        policy = text_at(state, _DELETION_POLICY)
+        if policy == "PREVENT":
+            raise ProviderError(f'cannot destroy {kind.name} without setting deletion_policy to "DELETE"')
+        entry = cloud.ledger.read().get(cast(str, request.id))
+        if entry is None or policy == "ABANDON":
+            return
+        self._run(
+            urn,
+            f"deleting {kind.name}",
+            lambda: kind.delete(cloud, entry, state, lambda text: self._log.status(urn, text)),
+        )
+
+    def invoke(self, request: Any) -> Any:
+        """Answer a question of the program's.
+
+        Raises:
+            ProviderError: the stand-in has no such function, or Google's API refuses.
+        """
+        token = cast(str, request.tok)
+        if token not in FUNCTIONS:
+            raise ProviderError(f"the stand-in for pulumi-gcp has no function {token}; it has: {', '.join(FUNCTIONS)}")
+        try:
+            found = FUNCTIONS[token](self._configured(), plain_object(read_properties(request.args)))
+        except ProviderError as error:
+            raise ProviderError(f"invoking {token}: {error}") from error
+        return wire.InvokeResponse(**{"return": write_properties(found)})
+
+    def _configured(self) -> Cloud:
+        if self._cloud is None:
+            raise ProviderError("the provider is not configured")
+        return self._cloud
+
+    def _run(self, urn: str, doing: str, operation: Callable[[], Any]) -> Any:
+        self._log.status(urn, f"{doing} ...")
+        try:
+            return operation()
+        except ProviderError as error:
+            # As the bridge tells the errors of a Terraform provider.
+            raise ProviderError(f"1 error occurred:\n\t* Error {doing}: {error}") from error
+        finally:
+            self._log.status(urn, "")
+
+
+def _kind(request: Any) -> Kind:
+    token = cast(str, request.urn).split("::")[2].rpartition("$")[2]
+    if token not in KINDS:
+        raise ProviderError(f"the stand-in for pulumi-gcp has no {token}; it has: {', '.join(sorted(KINDS))}")
+    return KINDS[token]
+
+
+def _resource_name(request: Any) -> str:
+    return cast(str, request.urn).rpartition("::")[2]
+
+
+def _setting(variables: Mapping[str, str], name: str) -> str:
+    given = variables.get(_CONFIG + name, "")
+    if given:
+        return given
+    if found := next((os.environ[variable] for variable in _ENVIRONMENT[name] if os.environ.get(variable)), ""):
+        return found
+    return region_of(_setting(variables, "zone")) if name == "region" else ""
+
+
+def _defaulted(properties: Properties) -> list[Value]:
+    names = properties.get(_DEFAULTS)
+    return names if isinstance(names, list) else []
+
+
+def _text(kind: Kind, resource_name: str, fault: Fault) -> str:
+    at = f". Examine values at '{resource_name}.{fault.path}'." if fault.path else ""
+    return f"{kind.type} resource '{resource_name}' has a problem: {fault.reason.rstrip('.')}{at}"
+
+
+def _inside(path: str, ignored: str) -> bool:
+    return path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
+
+
+def _foreseen(kind: Kind, inputs: Properties) -> Properties:
+    """Return what a preview can tell of a new resource."""
+    unknown: Properties = dict.fromkeys((*output_names(kind.type), *kind.computed), UNKNOWN)
+    foreseen: Properties = {**unknown, **{name: value for name, value in inputs.items() if value is not None}}
+    authentication = foreseen.get("masterAuth")
+    if kind.type == Cluster.type and (authentication is None or isinstance(authentication, dict)):
+        # The program gives one part of it and the cloud another.
+        foreseen["masterAuth"] = {**(authentication or {}), "clusterCaCertificate": UNKNOWN}
+    return foreseen
+
+
+def _state(entry: Entry, marked: Properties) -> Any:
+    outputs: Properties = {**cast(Properties, entry.properties), "id": entry.id}
+    mark_secrets(outputs, marked)
+    if _DEFAULTS in marked:
+        outputs[_DEFAULTS] = marked[_DEFAULTS]
+    return write_properties(outputs)

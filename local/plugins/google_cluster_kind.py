@@ -1,0 +1,303 @@
+"""GKE clusters: `gcp.container.Cluster`. Each is a control plane on this machine; its nodes come with node pools."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from local.cloud.clusters import CLUSTER
+from local.cloud.ledger import Entries, Entry
+from local.cloud.locations import is_region, is_zone, region_of, zones_of
+from local.cluster import ClusterError
+from local.plugins.google_account_kinds import check_account
+from local.plugins.google_kind import Cloud, GoogleError, Kind, referred, refers
+from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
+from local.plugins.google_rules import Network as Range
+from local.plugins.google_rules import cluster_name_faults, overlap, range_at, range_faults
+from local.plugins.google_types import Fault
+from local.plugins.google_versions import CHANNELS, offered_version
+from local.plugins.object_fields import object_at, objects_at, text_at, value_at
+from local.plugins.property_values import Properties
+from local.plugins.provider_errors import ProviderError
+from local.processes import ProcessError
+from local.toolchain import ToolchainError
+
+_PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
+_POD_RANGE: Final = "10.60.0.0/14"
+_SERVICE_RANGE: Final = "34.118.224.0/20"
+
+
+class Cluster(Kind):
+    """`gcp.container.Cluster`."""
+
+    type = CLUSTER
+    path = "projects/{project}/locations/{location}/clusters/{name}"
+    api = "container"
+    place = "location"
+    link = "https://container.googleapis.com/v1"
+    # `ForceNew` in resource_container_cluster.go. Blocks force with everything in them.
+    replaces = (
+        "initialNodeCount",
+        "network",
+        "subnetwork",
+        "networkingMode",
+        "clusterIpv4Cidr",
+        "datapathProvider",
+        "defaultMaxPodsPerNode",
+        "description",
+        "enableAutopilot",
+        "enableKubernetesAlpha",
+        "enableTpu",
+        "ipAllocationPolicy.clusterSecondaryRangeName",
+        "ipAllocationPolicy.servicesSecondaryRangeName",
+        "ipAllocationPolicy.clusterIpv4CidrBlock",
+        "ipAllocationPolicy.servicesIpv4CidrBlock",
+        "ipAllocationPolicy.stackType",
+        "masterAuth.clientCertificateConfig",
+        "privateClusterConfig.masterIpv4CidrBlock",
+        "privateClusterConfig.privateEndpointSubnetwork",
+        "nodeConfig",
+        "nodePools",
+        "confidentialNodes",
+    )
+    references = ("network", "subnetwork", "location")
+    computed = ("clusterIpv4Cidr", "nodeVersion", "nodeLocations", "nodePools", "loggingService", "monitoringService")
+
+    def faults(self, inputs: Properties) -> list[Fault]:
+        faults = cluster_name_faults(inputs)
+        count, removed = inputs.get("initialNodeCount"), inputs.get("removeDefaultNodePool") is True
+        pools = objects_at(inputs, "nodePools")
+        if pools and (count is not None or removed):
+            other = "remove_default_node_pool" if removed else "initial_node_count"
+            faults.append(Fault("nodePools", f'"node_pool": conflicts with {other}'))
+        if removed and isinstance(count, int) and count != 1:
+            faults.append(
+                Fault("initialNodeCount", "initial_node_count must be 1 where remove_default_node_pool is set")
+            )
+        if isinstance(count, int) and count < 0:
+            faults.append(Fault("initialNodeCount", f"expected initial_node_count to be at least (0), got {count}"))
+        if not pools and inputs.get("enableAutopilot") is not True and count is None:
+            faults.append(
+                Fault("initialNodeCount", "Cluster.initial_node_count must be greater than zero without a node_pool")
+            )
+        faults += range_faults(inputs, "clusterIpv4Cidr", "clusterIpv4Cidr")
+        master = ("privateClusterConfig", "masterIpv4CidrBlock")
+        faults += range_faults(inputs, ".".join(master), *master)
+        found = range_at(inputs, *master)
+        if found is not None and found.prefixlen != 28:
+            faults.append(Fault(".".join(master), f"Master CIDR block {found} must be a /28."))
+        for index, block in enumerate(objects_at(inputs, "masterAuthorizedNetworksConfig", "cidrBlocks")):
+            path = f"masterAuthorizedNetworksConfig.cidrBlocks[{index}].cidrBlock"
+            faults += range_faults(block, path, "cidrBlock")
+        channel = value_at(inputs, "releaseChannel", "channel")
+        if isinstance(channel, str) and channel not in (*CHANNELS, "UNSPECIFIED"):
+            faults.append(Fault("releaseChannel.channel", f"expected one of {', '.join(CHANNELS)}, got {channel!r}"))
+        datapath = inputs.get("datapathProvider")
+        if isinstance(datapath, str) and datapath not in ("LEGACY_DATAPATH", "ADVANCED_DATAPATH"):
+            faults.append(Fault("datapathProvider", f"expected a datapath provider, got {datapath!r}"))
+        if datapath == "ADVANCED_DATAPATH" and value_at(inputs, "networkPolicy", "enabled") is True:
+            faults.append(
+                Fault(
+                    "networkPolicy",
+                    "Enabling NetworkPolicy for clusters with DatapathProvider=ADVANCED_DATAPATH is not allowed.",
+                )
+            )
+        pool = value_at(inputs, "workloadIdentityConfig", "workloadPool")
+        if isinstance(pool, str) and not pool.endswith(".svc.id.goog"):
+            faults.append(Fault("workloadIdentityConfig.workloadPool", f"expected PROJECT.svc.id.goog, got {pool!r}"))
+        return faults
+
+    def defaults(self, inputs: Properties) -> Properties:
+        return {
+            "deletionProtection": True,
+            "network": "default",
+            "networkingMode": "VPC_NATIVE",
+            "enableShieldedNodes": True,
+            "loggingService": "logging.googleapis.com/kubernetes",
+            "monitoringService": "monitoring.googleapis.com/kubernetes",
+        }
+
+    def check_place(self, place: str) -> None:
+        if not is_region(place) and not is_zone(place):
+            raise GoogleError(400, f'Location "{place}" does not exist.', "badRequest")
+
+    def meet(self, entries: Entries, inputs: Properties) -> None:
+        project, location = text_at(inputs, "project"), text_at(inputs, "location")
+        network = referred(entries, text_at(inputs, "network"), NETWORK_PATH, project)
+        subnetwork = None
+        if name := text_at(inputs, "subnetwork"):
+            path = f"projects/{{project}}/regions/{region_of(location)}/subnetworks/{{name}}"
+            subnetwork = referred(entries, name, path, project)
+            if not refers(subnetwork, "network", network):
+                raise GoogleError(
+                    400, f'Subnetwork "{subnetwork.id}" is not a subnetwork of network "{network.id}".', "badRequest"
+                )
+        elif network.properties.get("autoCreateSubnetworks") is False:
+            raise GoogleError(400, f'Network "{network.name}" requires specifying a subnetwork.', "badRequest")
+        for field in ("clusterSecondaryRangeName", "servicesSecondaryRangeName"):
+            self._secondary_range(subnetwork, inputs, field)
+        ranges = [(f"subnetwork {name}", found) for name, found in _subnetwork_ranges(subnetwork)]
+        if master := range_at(inputs, "privateClusterConfig", "masterIpv4CidrBlock"):
+            clash = overlap([*ranges, ("the control plane", master)])
+            if clash:
+                raise GoogleError(
+                    400,
+                    f"Requested CIDR {master} for peering is not available: it overlaps with {clash[0]} of network "
+                    f'"{network.name}".',
+                    "badRequest",
+                )
+        version = text_at(inputs, "minMasterVersion")
+        if version and not offered_version(version).startswith(version):
+            raise GoogleError(400, f'Master version "{version}" is unsupported in location "{location}".', "badRequest")
+        if account := text_at(inputs, "nodeConfig", "serviceAccount"):
+            check_account(entries, account, f'Service account "{account}" does not exist.')
+
+    @staticmethod
+    def _secondary_range(subnetwork: Entry | None, inputs: Properties, field: str) -> Range | None:
+        name = text_at(inputs, "ipAllocationPolicy", field)
+        if not name:
+            return None
+        if subnetwork is not None:
+            for secondary in objects_at(subnetwork.properties, "secondaryIpRanges"):
+                if secondary.get("rangeName") == name:
+                    return range_at(secondary, "ipCidrRange")
+        where = subnetwork.name if subnetwork else "default"
+        raise GoogleError(400, f'Pod secondary range "{name}" does not exist in subnetwork "{where}".', "badRequest")
+
+    def create(self, cloud: Cloud, inputs: Properties, status: Callable[[str], None]) -> Entry:
+        entry_id = self.id_of(inputs)
+        with cloud.ledger.change() as entries:
+            self._admit(cloud, entries, inputs)
+            self.meet(entries, inputs)
+            entry = Entry(self.type, entry_id, dict(inputs), inputs, status=_PROVISIONING)
+            entries.put(entry)
+        status("the control plane starts")
+        try:
+            return self._provision(cloud, entry)
+        except Exception:
+            # A cluster in error is deleted by the real plug-in too.
+            cloud.clusters.remove(entry_id)
+            with cloud.ledger.change() as entries:
+                entries.remove(entry_id)
+            raise
+
+    def _provision(self, cloud: Cloud, entry: Entry) -> Entry:
+        """Bring a cluster up that is being made: it goes on where somebody was killed."""
+        cloud.pause()
+        try:
+            cloud.clusters.start(entry.id)
+        except (ClusterError, ProcessError, ToolchainError) as error:
+            raise ProviderError(f"Error waiting for creating GKE cluster: {error}") from error
+        with cloud.ledger.change() as entries:
+            properties = {**entry.properties, **self._found(cloud, entries, entry)}
+            running = replace(entry, properties=properties, status=_RUNNING)
+            entries.put(running)
+            # The rules by which the control plane reaches the nodes: GKE makes and deletes them itself.
+            digest = hashlib.sha256(entry.id.encode()).hexdigest()[:8]
+            name = f"gke-{entry.name}-{digest}-all"
+            rule = f"projects/{entry.properties['project']}/global/firewalls/{name}"
+            about = {"name": name, "network": entry.properties["network"], "project": entry.properties["project"]}
+            entries.put(Entry(Firewall.type, rule, about, owner=entry.id))
+        return running
+
+    def _found(self, cloud: Cloud, entries: Entries, entry: Entry) -> Properties:
+        inputs = entry.inputs
+        endpoint, authority = cloud.clusters.endpoint(entry.id)
+        location = text_at(inputs, "location")
+        version = offered_version(text_at(inputs, "minMasterVersion"))
+        subnetworks = entries.of_type(Subnetwork.type)
+        subnetwork = next((other for other in subnetworks if refers(entry, "subnetwork", other)), None)
+        pods = self._secondary_range(subnetwork, inputs, "clusterSecondaryRangeName")
+        services = self._secondary_range(subnetwork, inputs, "servicesSecondaryRangeName")
+        path = f"zones/{location}" if is_zone(location) else f"locations/{location}"
+        zones = inputs.get("nodeLocations") or ([] if is_zone(location) else zones_of(location))
+        return {
+            "endpoint": endpoint,
+            "masterAuth": {
+                "clientCertificateConfig": {"issueClientCertificate": False},
+                **object_at(inputs, "masterAuth"),
+                "clusterCaCertificate": authority,
+                "clientCertificate": "",
+                "clientKey": "",
+            },
+            "masterVersion": version,
+            "nodeVersion": version,
+            "clusterIpv4Cidr": str(pods or _POD_RANGE),
+            "servicesIpv4Cidr": str(services or _SERVICE_RANGE),
+            "nodeLocations": cast(Any, zones),
+            "selfLink": f"{self.link}/projects/{text_at(inputs, 'project')}/{path}/clusters/{entry.name}",
+            "labelFingerprint": "a9dc16a7",
+            "tpuIpv4CidrBlock": "",
+            "operation": "",
+            "effectiveLabels": {},
+            "pulumiLabels": {},
+        }
+
+    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
+        if entry.status == _PROVISIONING:
+            return self._provision(cloud, entry)
+        if entry.status == _STOPPING:
+            self._end(cloud, entry)
+            return None
+        return entry
+
+    def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
+        cloud.pause()
+        with cloud.ledger.change() as entries:
+            changed = replace(entry, inputs=inputs)
+            found = self._found(cloud, entries, changed)
+            changed = replace(changed, properties={**entry.properties, **inputs, **found})
+            entries.put(changed)
+        return changed
+
+    def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:
+        if state.get("deletionProtection") is not False:
+            raise ProviderError(
+                "Cannot destroy cluster because deletion_protection is set to true. Set it to false to proceed with "
+                "cluster deletion."
+            )
+        status("nodes and control plane end")
+        with cloud.ledger.change() as entries:
+            entries.put(replace(entry, status=_STOPPING))
+        self._end(cloud, entry)
+
+    @staticmethod
+    def _end(cloud: Cloud, entry: Entry) -> None:
+        cloud.pause()
+        cloud.clusters.remove(entry.id)
+        with cloud.ledger.change() as entries:
+            entries.remove(entry.id)
+
+
+def running_cluster(entries: Entries, reference: str, location: str, project: str) -> Entry:
+    """Return the cluster that a node pool names.
+
+    Args:
+        entries: the ledger's.
+        reference: the cluster's name or ID.
+        location: the node pool's.
+        project: the node pool's.
+
+    Raises:
+        GoogleError: there is none, or it does not run.
+    """
+    cluster_id = reference if "/" in reference else f"projects/{project}/locations/{location}/clusters/{reference}"
+    found = entries.get(cluster_id)
+    if found is None or found.status == _STOPPING:
+        raise GoogleError(404, f"Not found: {cluster_id}.", "notFound")
+    if found.status != _RUNNING:
+        raise GoogleError(400, f"Cluster is running incompatible operation: {found.status}.", "failedPrecondition")
+    return found
+
+
+def _subnetwork_ranges(subnetwork: Entry | None) -> list[tuple[str, Range]]:
+    if subnetwork is None:
+        return []
+    found = [(subnetwork.name, range_at(subnetwork.properties, "ipCidrRange"))]
+    found += [
+        (f"{subnetwork.name} ({secondary.get('rangeName')})", range_at(secondary, "ipCidrRange"))
+        for secondary in objects_at(subnetwork.properties, "secondaryIpRanges")
+    ]
+    return [(name, item) for name, item in found if item is not None]

@@ -1,0 +1,90 @@
+"""Questions that a program asks Google Cloud without making anything (`invoke`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from local.cloud.locations import is_region, is_zone
+from local.plugins.google_kind import Cloud, GoogleError, project_number
+from local.plugins.google_rules import is_project
+from local.plugins.google_versions import CHANNELS, newest_version
+from local.plugins.object_fields import text_at
+from local.plugins.property_values import Properties, Value
+from local.plugins.provider_errors import ProviderError
+
+
+def _engine_versions(cloud: Cloud, arguments: Properties) -> Properties:
+    project, location = _project(cloud, arguments), text_at(arguments, "location") or cloud.zone
+    if not is_region(location) and not is_zone(location):
+        raise GoogleError(400, f'Location "{location}" does not exist.', "badRequest")
+    if cloud.ledger.read().get(f"{project}/container.googleapis.com") is None:
+        raise GoogleError(
+            403,
+            f"container.googleapis.com has not been used in project {project} before or it is disabled.",
+            "accessNotConfigured",
+        )
+    newest = newest_version()
+    versions: list[Value] = [newest]
+    channels: Properties = dict.fromkeys(CHANNELS, newest)
+    return {
+        "id": f"{project}/{location}",
+        "project": project,
+        "location": location,
+        "defaultClusterVersion": newest,
+        "latestMasterVersion": newest,
+        "latestNodeVersion": newest,
+        "validMasterVersions": versions,
+        "validNodeVersions": versions,
+        "releaseChannelDefaultVersion": channels,
+        "releaseChannelLatestVersion": channels,
+        "releaseChannelUpgradeTargetVersion": channels,
+    }
+
+
+def _client_config(cloud: Cloud, arguments: Properties) -> Properties:
+    del arguments
+    return {
+        "id": f'projects/"{cloud.project}"/regions/"{cloud.region}"/zones/"{cloud.zone}"',
+        "project": cloud.project,
+        "region": cloud.region,
+        "zone": cloud.zone,
+        "accessToken": cloud.ledger.access_token.read_text(),
+        "defaultLabels": {},
+    }
+
+
+def _get_project(cloud: Cloud, arguments: Properties) -> Properties:
+    project = text_at(arguments, "projectId") or _project(cloud, arguments)
+    if not is_project(project):
+        raise GoogleError(403, f"The caller does not have permission to read project {project}", "forbidden")
+    return {
+        "id": f"projects/{project}",
+        "projectId": project,
+        "name": project,
+        "number": project_number(project),
+        "autoCreateNetwork": True,
+        "billingAccount": "",
+        "deletionPolicy": "PREVENT",
+        "folderId": "",
+        "orgId": "",
+        "labels": {},
+        "effectiveLabels": {},
+        "pulumiLabels": {},
+        "tags": {},
+    }
+
+
+def _project(cloud: Cloud, arguments: Properties) -> str:
+    project = text_at(arguments, "project") or cloud.project
+    if not project:
+        raise ProviderError("project: required field is not set")
+    return project
+
+
+FUNCTIONS: Final[dict[str, Callable[[Cloud, Properties], Properties]]] = {
+    "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
+    "gcp:organizations/getClientConfig:getClientConfig": _client_config,
+    "gcp:organizations/getProject:getProject": _get_project,
+}
+"""Every function that the stand-in has, by token."""

@@ -1,0 +1,283 @@
+"""Node pools: `gcp.container.NodePool`. Their nodes are made by `local/cloud/node_pools.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
+from local import kubeconfig
+from local.api_errors import in_short
+from local.cloud.ledger import Entries, Entry
+from local.cloud.locations import region_of, zones_of
+from local.cloud.node_pools import NodePool as Nodes
+from local.cloud.node_pools import NodePoolError, apply_pool, remove_pool
+from local.nodes import NodeShape
+from local.plugins.google_account_kinds import check_account, default_account
+from local.plugins.google_cluster_kind import running_cluster
+from local.plugins.google_kind import Cloud, GoogleError, Kind
+from local.plugins.google_rules import pool_name_faults, registry_faults
+from local.plugins.google_types import Fault
+from local.plugins.google_versions import newest_version
+from local.plugins.object_fields import list_at, number_at, object_at, objects_at, text_at, value_at
+from local.plugins.property_values import Properties, Value
+from local.plugins.provider_errors import ProviderError
+
+_PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
+_DEFAULT_MACHINE: Final = "e2-medium"
+_CPU_QUOTA: Final = 200
+"""vCPUs a project may have in a region."""
+
+_DEFAULT_COUNT: Final = 3
+_SMALLEST_DISK_GIB: Final = 10
+_EFFECTS: Final = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
+_WITHOUT_NEW_NODES: Final = ("machineType", "diskSizeGb", "labels", "taints", "resourceLabels")
+"""Parts of `nodeConfig` that the shape of nodes tells already, or that change on running nodes."""
+
+
+class NodePool(Kind):
+    """`gcp.container.NodePool`."""
+
+    type = "gcp:container/nodePool:NodePool"
+    path = "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
+    api = "container"
+    place = "location"
+    # `ForceNew` in resource_container_node_pool.go and node_config.go. Machine type, disk, image, labels, taints, tags
+    # and containerd config are not among them: nodes are upgraded.
+    replaces = (
+        "initialNodeCount",
+        "maxPodsPerNode",
+        "placementPolicy",
+        "queuedProvisioning",
+        "nodeConfig.bootDiskKmsKey",
+        "nodeConfig.confidentialNodes",
+        "nodeConfig.ephemeralStorageLocalSsdConfig",
+        "nodeConfig.guestAccelerators",
+        "nodeConfig.localNvmeSsdBlockConfig",
+        "nodeConfig.localSsdCount",
+        "nodeConfig.metadata",
+        "nodeConfig.minCpuPlatform",
+        "nodeConfig.nodeGroup",
+        "nodeConfig.oauthScopes",
+        "nodeConfig.preemptible",
+        "nodeConfig.reservationAffinity",
+        "nodeConfig.sandboxConfig",
+        "nodeConfig.secondaryBootDisks",
+        "nodeConfig.serviceAccount",
+        "nodeConfig.shieldedInstanceConfig",
+        "nodeConfig.spot",
+        "networkConfig.createPodRange",
+        "networkConfig.podRange",
+        "networkConfig.podIpv4CidrBlock",
+    )
+    references = ("cluster", "location")
+    computed = ("version", "nodeLocations", "nodeCount", "initialNodeCount", "maxPodsPerNode")
+
+    def faults(self, inputs: Properties) -> list[Fault]:
+        faults = pool_name_faults(inputs)
+        for field in ("nodeCount", "initialNodeCount"):
+            count = inputs.get(field)
+            if isinstance(count, int) and count < 0:
+                faults.append(Fault(field, f"expected {field} to be at least (0), got {count}"))
+        if inputs.get("autoscaling") and inputs.get("nodeCount") is not None:
+            faults.append(Fault("nodeCount", "node_count should not be used alongside autoscaling"))
+        for least, most in (("minNodeCount", "maxNodeCount"), ("totalMinNodeCount", "totalMaxNodeCount")):
+            low, high = value_at(inputs, "autoscaling", least), value_at(inputs, "autoscaling", most)
+            if isinstance(low, int) and isinstance(high, int) and low > high:
+                faults.append(Fault(f"autoscaling.{least}", f"{least} ({low}) must not exceed {most} ({high})"))
+        config = object_at(inputs, "nodeConfig")
+        machine = config.get("machineType")
+        if isinstance(machine, str) and machine not in MACHINE_TYPES:
+            faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist'))
+        disk = config.get("diskSizeGb")
+        if isinstance(disk, int) and disk < _SMALLEST_DISK_GIB:
+            faults.append(
+                Fault(
+                    "nodeConfig.diskSizeGb", f"expected disk_size_gb to be at least ({_SMALLEST_DISK_GIB}), got {disk}"
+                )
+            )
+        for index, taint in enumerate(objects_at(config, "taints")):
+            effect = taint.get("effect")
+            if isinstance(effect, str) and effect not in _EFFECTS:
+                faults.append(Fault(f"nodeConfig.taints[{index}].effect", f"expected one of {', '.join(_EFFECTS)}"))
+        faults += _upgrade_faults(inputs)
+        return faults + registry_faults(object_at(config, "containerdConfig"), "nodeConfig.containerdConfig")
+
+    def defaults(self, inputs: Properties) -> Properties:
+        return {"version": newest_version(), "maxPodsPerNode": 110}
+
+    def meet(self, entries: Entries, inputs: Properties) -> None:
+        project = text_at(inputs, "project")
+        running_cluster(entries, text_at(inputs, "cluster"), text_at(inputs, "location"), project)
+        account = text_at(inputs, "nodeConfig", "serviceAccount") or default_account(project)
+        check_account(entries, account, f'Service account "{account}" does not exist.')
+        self._check_quota(entries, inputs)
+
+    def _check_quota(self, entries: Entries, inputs: Properties) -> None:
+        region, own = region_of(text_at(inputs, "location")), self.id_of(inputs)
+        used = sum(
+            _vcpus(entry.inputs)
+            for entry in entries.of_type(self.type)
+            if entry.id != own and region_of(text_at(entry.inputs, "location")) == region
+        )
+        wanted = _vcpus(inputs)
+        if used + wanted > _CPU_QUOTA:
+            raise GoogleError(
+                403,
+                f"Insufficient regional quota to satisfy request: resource \"CPUS\": request requires '{wanted}.0' and "
+                f"is short '{used + wanted - _CPU_QUOTA}.0'. project has a quota of '{_CPU_QUOTA}.0' with "
+                f"'{_CPU_QUOTA - used}.0' available.",
+                "forbidden",
+            )
+
+    def create(self, cloud: Cloud, inputs: Properties, status: Callable[[str], None]) -> Entry:
+        entry_id = self.id_of(inputs)
+        with cloud.ledger.change() as entries:
+            self._admit(cloud, entries, inputs)
+            self.meet(entries, inputs)
+            owner = running_cluster(
+                entries, text_at(inputs, "cluster"), text_at(inputs, "location"), text_at(inputs, "project")
+            )
+            entry = Entry(self.type, entry_id, dict(inputs), inputs, owner.id, _PROVISIONING)
+            entries.put(entry)
+        return self._provision(cloud, entry, status)
+
+    def _provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
+        """Bring the nodes to what they should be; goes on where somebody was killed."""
+        cloud.pause()
+        status("nodes start")
+        with _client(cloud, entry) as client:
+            apply_pool(client, _nodes(entry), status)
+        running = replace(entry, properties={**entry.properties, **self._found(entry)}, status=_RUNNING)
+        with cloud.ledger.change() as entries:
+            entries.put(running)
+        return running
+
+    def _found(self, entry: Entry) -> Properties:
+        inputs, nodes = entry.inputs, _nodes(entry)
+        group = f"{Kind.link}/projects/{text_at(inputs, 'project')}/zones"
+        urls: list[Value] = [f"{group}/{zone}/instanceGroupManagers/gke-{entry.name}" for zone in nodes.zones]
+        config: Properties = {"machineType": _DEFAULT_MACHINE, "diskSizeGb": DEFAULT_BOOT_DISK_GIB}
+        return {
+            "nodeCount": nodes.per_zone,
+            "initialNodeCount": inputs.get("initialNodeCount", nodes.per_zone),
+            "nodeLocations": list[Value](nodes.zones),
+            "instanceGroupUrls": urls,
+            "managedInstanceGroupUrls": urls,
+            "operation": "",
+            "version": text_at(inputs, "version") or newest_version(),
+            "nodeConfig": {**config, **object_at(inputs, "nodeConfig")},
+        }
+
+    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
+        if entry.status == _STOPPING:
+            self._end(cloud, entry)
+            return None
+        return self._provision(cloud, entry, _say_nothing) if entry.status == _PROVISIONING else entry
+
+    def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
+        with cloud.ledger.change() as entries:
+            self._check_quota(entries, inputs)
+            changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs}, status=_PROVISIONING)
+            entries.put(changing)
+        return self._provision(cloud, changing, status)
+
+    def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:
+        status("nodes end")
+        with cloud.ledger.change() as entries:
+            entries.put(replace(entry, status=_STOPPING))
+        self._end(cloud, entry)
+
+    @staticmethod
+    def _end(cloud: Cloud, entry: Entry) -> None:
+        cloud.pause()
+        with _client(cloud, entry) as client:
+            remove_pool(client, entry.name)
+        with cloud.ledger.change() as entries:
+            entries.remove(entry.id)
+
+
+@contextmanager
+def _client(cloud: Cloud, entry: Entry) -> Generator[ApiClient]:
+    plane = cloud.clusters.control_plane(entry.owner)
+    try:
+        with kubeconfig.connect(plane.kubeconfig) as client:
+            yield client
+    except NodePoolError as error:
+        raise ProviderError(f"Error waiting for GKE NodePool: {error}") from error
+    except (ApiException, HTTPError, OSError) as error:
+        raise ProviderError(f"Error waiting for GKE NodePool: {in_short(error)}") from error
+
+
+def _nodes(entry: Entry) -> Nodes:
+    inputs = entry.inputs
+    config = object_at(inputs, "nodeConfig")
+    taints = [
+        {
+            "key": text_at(taint, "key"),
+            "value": text_at(taint, "value"),
+            "effect": _EFFECTS.get(text_at(taint, "effect"), ""),
+        }
+        for taint in objects_at(config, "taints")
+    ]
+    labels = {name: str(value) for name, value in object_at(config, "labels").items()}
+    shape = NodeShape(
+        MACHINE_TYPES[text_at(config, "machineType") or _DEFAULT_MACHINE],
+        entry.name,
+        number_at(config, "diskSizeGb", default=DEFAULT_BOOT_DISK_GIB),
+        labels,
+        taints,
+    )
+    other: dict[str, Any] = {name: value for name, value in config.items() if name not in _WITHOUT_NEW_NODES}
+    return Nodes(
+        cluster=entry.owner.rpartition("/")[2],
+        name=entry.name,
+        shape=shape,
+        zones=_zones(inputs),
+        per_zone=_count(inputs),
+        surge=number_at(inputs, "upgradeSettings", "maxSurge", default=1),
+        revision=json.dumps(other, sort_keys=True),
+    )
+
+
+def _zones(inputs: Properties) -> list[str]:
+    return [str(zone) for zone in list_at(inputs, "nodeLocations")] or zones_of(text_at(inputs, "location"))
+
+
+def _count(inputs: Properties) -> int:
+    """Return the number of nodes in each zone; an autoscaler that nothing asks for more stays at its beginning."""
+    for path in (("nodeCount",), ("initialNodeCount",), ("autoscaling", "minNodeCount")):
+        count = value_at(inputs, *path)
+        if isinstance(count, int):
+            return count
+    return _DEFAULT_COUNT
+
+
+def _vcpus(inputs: Properties) -> int:
+    machine = MACHINE_TYPES.get(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
+    return (machine.vcpus if machine else 0) * _count(inputs) * len(_zones(inputs))
+
+
+def _upgrade_faults(inputs: Properties) -> list[Fault]:
+    settings = object_at(inputs, "upgradeSettings")
+    surge, unavailable = settings.get("maxSurge"), settings.get("maxUnavailable")
+    strategy = settings.get("strategy")
+    faults: list[Fault] = []
+    if isinstance(strategy, str) and strategy not in ("SURGE", "BLUE_GREEN"):
+        faults.append(Fault("upgradeSettings.strategy", f"expected one of SURGE, BLUE_GREEN, got {strategy!r}"))
+    if surge == 0 and unavailable in (0, None):
+        faults.append(Fault("upgradeSettings", "max_surge and max_unavailable cannot both be 0"))
+    if isinstance(surge, int) and isinstance(unavailable, int) and surge + unavailable > 20:
+        faults.append(Fault("upgradeSettings", "the sum of max_surge and max_unavailable cannot exceed 20"))
+    return faults
+
+
+def _say_nothing(_: str) -> None:
+    """Take a message of an operation that nobody watches."""

@@ -1,0 +1,80 @@
+"""Stacks that provision their cluster in the stand-in cloud, each in a cloud of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from kubernetes.client.api_client import ApiClient
+
+from dragonfly import recovery
+from local import kubeconfig
+from local.cloud.clusters import CLUSTER, Clusters
+from local.cloud.disk_driver import DISK
+from local.cloud.ledger import Ledger
+from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError
+
+CloudStackFactory = Callable[..., LocalStack]
+
+
+@contextmanager
+def cloud_stacks(engine: Engine) -> Generator[CloudStackFactory]:
+    """Makes stacks by name with the config of Pulumi.dev.yaml, and destroys them and their clouds at the end."""
+    made: list[LocalStack] = []
+    config = yaml.safe_load((PROJECT_FOLDER / "Pulumi.dev.yaml").read_text())["config"]
+
+    def make(name: str, **changes: Any) -> LocalStack:
+        own = {f"dragonfly:{key}": value for key, value in changes.items()}
+        stack = LocalStack(
+            engine,
+            name,
+            None,
+            {**config, "gcp:project": f"project-{name}", "dragonfly:readyTimeoutSeconds": 60, **own},
+        )
+        stack.prepare()
+        made.append(stack)
+        return stack
+
+    try:
+        yield make
+    finally:
+        for stack in made:
+            for entry in stack.ledger.read().of_type(CLUSTER):
+                Clusters(stack.ledger).remove(entry.id)
+
+
+def recover(stack: LocalStack) -> None:
+    """The documented way back after `kill -9`."""
+    recovery.recover(stack.name, str(stack.engine.tools["pulumi"]), stack.environment(), stack.engine.project)
+
+
+@contextmanager
+def cluster_client(ledger: Ledger) -> Generator[ApiClient]:
+    """A client of the one cluster's API server, as its administrator."""
+    with kubeconfig.connect(_only_cluster(ledger).kubeconfig) as client:
+        yield client
+
+
+def cluster_status(ledger: Ledger) -> str | None:
+    """What goes on with the cluster, or None without one."""
+    return next((entry.status for entry in ledger.read().of_type(CLUSTER)), None)
+
+
+def disks(ledger: Ledger) -> dict[str, Any]:
+    """When every disk was made, by ID."""
+    return {entry.id: entry.properties.get("creationTimestamp") for entry in ledger.read().of_type(DISK)}
+
+
+def failure_of(stack: LocalStack, *arguments: str) -> str:
+    """What a command of the CLI that fails prints."""
+    try:
+        printed = stack.output(*arguments)
+    except StackError as error:
+        return str(error)
+    raise AssertionError(f"pulumi {' '.join(arguments)} did not fail:\n{printed}")
+
+
+def _only_cluster(ledger: Ledger) -> Any:
+    return Clusters(ledger).control_plane(ledger.read().of_type(CLUSTER)[0].id)

@@ -1,0 +1,161 @@
+"""The life of the GKE stack of Pulumi.dev.yaml, by the real engine on the stand-in cloud.
+
+The tests follow one stack from its first preview to its end, in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from kubernetes import client
+
+from local.cloud.__main__ import delete_cluster
+from local.cloud.clusters import CLUSTER
+from local.stack import Engine, LocalStack
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
+from tests.engine.cluster_objects import unready_pods
+
+CLUSTER_NAME = "dragonfly-cluster"
+SAYS_SO_SECONDS = 30
+"""Within which an existing stack's preview says that the control plane does not answer."""
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine) -> Iterator[LocalStack]:
+    """The dev stack, but protected as a stack is that says nothing of it."""
+    with pytest.MonkeyPatch.context() as patch, cloud_stacks(engine) as make:
+        patch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.1")
+        yield make("gke", deletionProtection=True)
+
+
+def _volumes(stack: LocalStack) -> dict[str, str]:
+    """UID of every claim, by its name."""
+    with cluster_client(stack.ledger) as api:
+        core: Any = client.CoreV1Api(api)
+        claims = core.list_namespaced_persistent_volume_claim("default").items
+    return {claim.metadata.name: claim.metadata.uid for claim in claims}
+
+
+def _machine_types(stack: LocalStack) -> list[str]:
+    with cluster_client(stack.ledger) as api:
+        nodes: Any = client.CoreV1Api(api).list_node().items
+    return [node.metadata.labels["node.kubernetes.io/instance-type"] for node in nodes]
+
+
+def test_preview_before_there_is_a_cluster(stack: LocalStack) -> None:
+    printed = stack.output("preview")
+    assert "to create" in printed
+    assert stack.ledger.billed() == []
+
+
+def test_up_from_nothing(stack: LocalStack) -> None:
+    stack.output("up", "--yes", "--skip-preview")
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+    assert _machine_types(stack) == ["e2-standard-4"] * 3
+    assert len(disks(stack.ledger)) == 2
+    kinds = {entry.type.rpartition(":")[2] for entry in stack.ledger.read().all()}
+    assert kinds == {
+        "Service",
+        "Network",
+        "Subnetwork",
+        "Router",
+        "RouterNat",
+        "Firewall",
+        "Account",
+        "IAMMember",
+        "Cluster",
+        "NodePool",
+        "Disk",
+    }
+
+
+def test_the_kubeconfig_output_works_for_kubectl(stack: LocalStack) -> None:
+    stack.write_kubeconfig()
+    environment = stack.environment()
+    asked = subprocess.run(
+        [stack.engine.tools["kubectl"], "get", "nodes", "--output=name"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout.count(f"node/gke-{CLUSTER_NAME}-dragonfly-") == 3
+    assert environment["DRAGONFLY_CLOUD_LEDGER"] == str(stack.ledger.path)
+
+
+def test_nothing_changes_by_itself(stack: LocalStack) -> None:
+    stack.output("preview", "--refresh", "--expect-no-changes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("gcp:zone", "us-west1-b"), ("dragonfly:clusterName", "another")],
+)
+def test_what_would_replace_a_protected_cluster_is_refused_at_preview(stack: LocalStack, key: str, value: str) -> None:
+    before = stack.config_file.read_text()
+    stack.output("config", "set", key, value)
+    try:
+        assert "unable to replace resource" in failure_of(stack, "preview")
+    finally:
+        stack.config_file.write_text(before)
+
+
+def test_another_machine_type_keeps_cluster_and_data(stack: LocalStack) -> None:
+    before = (_volumes(stack), disks(stack.ledger))
+    made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]
+    stack.output("config", "set", "dragonfly:nodeMachineType", "e2-standard-8")
+    # The first of the two steps of a wanted end.
+    stack.output("config", "set", "dragonfly:deletionProtection", "false")
+    stack.output("up", "--yes", "--skip-preview")
+    assert _machine_types(stack) == ["e2-standard-8"] * 3
+    assert (_volumes(stack), disks(stack.ledger)) == before
+    assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == made
+    assert "replace" not in stack.last_changes()
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+
+
+def test_a_control_plane_that_does_not_answer_is_told_in_time(stack: LocalStack) -> None:
+    record = next(stack.ledger.folder.glob("clusters/*/processes/kube-apiserver.json"))
+    server = psutil.Process(json.loads(record.read_text())["pid"])
+    server.suspend()
+    started = time.monotonic()
+    try:
+        printed = _any_output(stack, "preview")
+    finally:
+        server.resume()
+    assert "unreachable" in printed or "does not answer" in printed
+    assert time.monotonic() - started < SAYS_SO_SECONDS
+
+
+def _any_output(stack: LocalStack, *arguments: str) -> str:
+    process = stack.start(*arguments, "--non-interactive", stdout=subprocess.PIPE)
+    printed, _ = process.communicate(timeout=120)
+    return printed.decode()
+
+
+def test_a_cluster_deleted_by_hand_is_rebuilt_with_its_data(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = disks(stack.ledger)
+    delete_cluster(stack.ledger, CLUSTER_NAME)
+    assert cluster_status(stack.ledger) is None
+    monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+    stack.output("refresh", "--yes", "--skip-preview")
+    monkeypatch.delenv("PULUMI_K8S_DELETE_UNREACHABLE")
+    stack.output("up", "--yes", "--skip-preview")
+    assert disks(stack.ledger) == before
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+
+
+def test_nothing_is_billed_after_destroy(stack: LocalStack) -> None:
+    stack.output("destroy", "--yes", "--skip-preview")
+    assert stack.ledger.billed() == []
+    assert not stack.has_resources()
+    assert list(stack.ledger.folder.glob("clusters/*/processes/*")) == []
