@@ -5,26 +5,26 @@ SHELL := /bin/sh
 # The stack. `local` installs into a local cluster; one that provisions a cluster, as `dev` does, gets it from a stand-in
 # for Google Cloud on this machine, where nothing is billed.
 STACK ?= local
-# Size of the local nodes: any type in dragonfly/machine_types.py.
-MACHINE_TYPE ?= e2-standard-4
-NODES ?= 3
+# Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type in dragonfly/machine_types.py.
+MACHINE_TYPE ?=
+NODES ?=
 # The engine tests run on one cluster each; two at a time keep two processors busy.
 TEST_WORKERS ?= 2
 
 PYTHON_RUN = .venv/bin/python
-LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) --machine-type $(MACHINE_TYPE) --nodes $(NODES)
+LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODES),--nodes $(NODES))
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 
 .PHONY: help up preview down recover env bench test test-unit test-engine lint format diagram clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 up: $(UP_STAMP) ## Start a local Kubernetes and install Dragonfly into it; STACK=dev: provision GKE on a played cloud.
 	@$(LOCAL) up
 
-preview: $(UP_STAMP) ## Show what `make up` would change.
+preview: $(UP_STAMP) ## Show what `make up` would change; starts the cluster if need be.
 	@$(LOCAL) preview
 
 down: $(UP_STAMP) ## Destroy the stack and stop the cluster.
@@ -42,7 +42,7 @@ bench: $(UP_STAMP) ## Measure preview and installation.
 test: lint test-unit test-engine ## Everything that CI checks.
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/unit
+	@$(PYTHON_RUN) -m pytest tests/unit --numprocesses $(TEST_WORKERS)
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope

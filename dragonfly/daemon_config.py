@@ -53,7 +53,12 @@ class UnixListen(TypedDict):
     socket: str
 
 
+class Security(TypedDict):
+    insecure: bool
+
+
 class TcpServer(TypedDict):
+    security: Security
     tcpListen: TcpListen
 
 
@@ -68,9 +73,8 @@ class Download(TypedDict):
     peerGRPC: TcpServer
 
 
-class Upload(TypedDict):
+class Upload(TcpServer):
     rateLimit: str
-    tcpListen: TcpListen
 
 
 class Storage(TypedDict):
@@ -96,8 +100,7 @@ class ProxyRule(TypedDict):
     regx: str
 
 
-class Proxy(TypedDict):
-    tcpListen: TcpListen
+class Proxy(TcpServer):
     defaultFilter: str
     registryMirror: RegistryMirror
     proxies: list[ProxyRule]
@@ -108,6 +111,7 @@ class DaemonConfig(TypedDict):
     """The whole file. What is left out keeps Dragonfly's default."""
 
     console: bool
+    aliveTime: str
     keepStorage: bool
     workHome: str
     cacheDir: str
@@ -180,6 +184,8 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
     """
     return {
         "console": True,
+        # For ever: the default of five minutes without a download ends the daemon, which is meant for single commands.
+        "aliveTime": "0s",
         # What has been downloaded is served again after a restart of the container.
         "keepStorage": True,
         "workHome": WORK_HOME,
@@ -193,9 +199,9 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
             "perPeerRateLimit": "512Mi",
             "downloadGRPC": {"unixListen": {"socket": f"{RUN}/dfdaemon.sock"}},
             # Other peers fetch from here, and kubelet's probe asks here.
-            "peerGRPC": {"tcpListen": _listen(ALL_ADDRESSES, ports.grpc)},
+            "peerGRPC": _listen(ALL_ADDRESSES, ports.grpc),
         },
-        "upload": {"rateLimit": "1024Mi", "tcpListen": _listen(ALL_ADDRESSES, ports.upload)},
+        "upload": {**_listen(ALL_ADDRESSES, ports.upload), "rateLimit": "1024Mi"},
         "storage": {
             "taskExpireTime": "6h",
             "strategy": "io.d7y.storage.v2.simple",
@@ -204,11 +210,11 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
             "diskGCThresholdPercent": 80,
             "multiplex": True,
         },
-        "health": {"tcpListen": _listen(ALL_ADDRESSES, ports.health)},
+        "health": _listen(ALL_ADDRESSES, ports.health),
         "proxy": {
             # On every address, a pod could reach the node's metadata server, and with it the node's credentials,
             # through the proxy.
-            "tcpListen": _listen(LOOPBACK, ports.proxy),
+            **_listen(LOOPBACK, ports.proxy),
             # containerd adds ?ns=; without the filter one blob would have several task ids.
             "defaultFilter": "Expires&Signature&ns",
             "registryMirror": {
@@ -226,6 +232,10 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
     }
 
 
-def _listen(address: str, port: int) -> TcpListen:
-    # A single number is a start: the daemon would take the next free port, where nobody looks for it.
-    return {"listen": address, "port": {"start": port, "end": port}}
+def _listen(address: str, port: int) -> TcpServer:
+    return {
+        # No TLS, said outright: where this part of a server's options is missing, some of them ask for a certificate.
+        "security": {"insecure": True},
+        # A single number is a start: the daemon would take the next free port, where nobody looks for it.
+        "tcpListen": {"listen": address, "port": {"start": port, "end": port}},
+    }

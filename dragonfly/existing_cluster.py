@@ -8,8 +8,6 @@ import pulumi_kubernetes as kubernetes
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.settings import Settings
 
-_AMBIENT_CLUSTER = "ambient-kubeconfig"
-
 
 def existing_cluster(settings: Settings) -> kubernetes.Provider:
     """The provider for the cluster of `kubeconfig` and `kubeContext`, or of the ambient kubeconfig."""
@@ -17,5 +15,7 @@ def existing_cluster(settings: Settings) -> kubernetes.Provider:
     return kubernetes_provider(
         kubeconfig=pulumi.Output.secret(kubeconfig.get_secret_value()) if kubeconfig else None,
         context=settings.kube_context,
-        cluster_identifier=settings.kube_context or _AMBIENT_CLUSTER,
+        # One stack, one cluster. The context's name would not do: it can be set, renamed or left out for the same
+        # cluster, and each time every object would be replaced, data included.
+        cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}",
     )

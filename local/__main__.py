@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -25,7 +28,7 @@ STACK = "local"
 CLOUD_PROJECT = "played-on-this-machine"
 """Project of the stand-in cloud."""
 
-READY_TIMEOUT_SECONDS = 45
+READY_TIMEOUT_SECONDS = 25
 """Pods on the local nodes are Ready within seconds or never; `pulumi up` then ends with the reason within a minute."""
 
 
@@ -34,13 +37,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=sorted(_COMMANDS))
     parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
-    parser.add_argument("--machine-type", default="e2-standard-4", help="GKE machine type of the nodes")
-    parser.add_argument("--nodes", type=int, default=3, help="number of nodes")
+    parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
+    parser.add_argument("--nodes", type=int, help="number of nodes, 3 at first")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        session = _Session(console, options.stack, options.machine_type, options.nodes)
+        nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes)
+        session = _Session(console, options.stack, nodes)
         _COMMANDS[options.command](session)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
@@ -54,16 +58,40 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """Size and number of the local nodes, which stay as they are until `make up` is told otherwise."""
+
+    machine_type: str = "e2-standard-4"
+    count: int = 3
+
+    @classmethod
+    def remembered(cls, state: Path) -> Nodes:
+        """Those of the last start, or the default."""
+        file = state / "nodes.json"
+        return cls(**json.loads(file.read_text())) if file.exists() else cls()
+
+    def with_changes(self, machine_type: str | None, count: int | None) -> Nodes:
+        """The same with what the command line says otherwise."""
+        return Nodes(machine_type or self.machine_type, count or self.count)
+
+    def remember(self, state: Path) -> None:
+        """Keeps them for the next command."""
+        (state / "nodes.json").write_text(json.dumps(asdict(self)))
+
+
 class _Session:
     """What every command needs."""
 
-    def __init__(self, console: Console, stack: str, machine_type: str, nodes: int) -> None:
+    def __init__(self, console: Console, stack: str, nodes: Nodes) -> None:
         self.console = console
+        self.nodes = nodes
         self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
-        self.cluster = Cluster(STATE / "cluster", machine_type, nodes, self.tools)
+        self.cluster = Cluster(STATE / "cluster", nodes.machine_type, nodes.count, self.tools)
         self.stack_name = stack
         self.in_cloud = _provisions_cluster(stack)
         """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
+        self.cluster_is_new = False
         self._stack: LocalStack | None = None
 
     @property
@@ -84,10 +112,12 @@ class _Session:
                 self.console.print(f"started again: {cluster_id}")
             return
         started = time.monotonic()
+        self.cluster_is_new = not self.cluster.has_data()
         if self.cluster.start():
             self.console.print(f"Kubernetes started in {time.monotonic() - started:.1f} s: {self.cluster.url}")
         else:
             self.console.print(f"Kubernetes runs: {self.cluster.url}")
+        self.nodes.remember(STATE)
 
     def prepare(self) -> LocalStack:
         stack = self.stack
@@ -95,11 +125,15 @@ class _Session:
         stack.prepare()
         return stack
 
+    def refresh(self) -> list[str]:
+        """The option that compares the state with the cluster first, where the cluster is not the one it knew."""
+        return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
+
 
 def _up(session: _Session) -> None:
     started = time.monotonic()
     stack = session.prepare()
-    stack.run("up", "--yes", "--skip-preview")
+    stack.run("up", "--yes", "--skip-preview", *session.refresh())
     if session.in_cloud:
         stack.write_kubeconfig()
     changes = stack.last_changes()
@@ -123,7 +157,7 @@ def _up(session: _Session) -> None:
 
 
 def _preview(session: _Session) -> None:
-    session.prepare().run("preview")
+    session.prepare().run("preview", *session.refresh())
 
 
 def _recover(session: _Session) -> None:
@@ -135,13 +169,10 @@ def _down(session: _Session) -> None:
     if session.in_cloud:
         _down_in_cloud(session)
         return
-    if not session.cluster.kubeconfig.exists():
-        session.console.print("Nothing runs here.")
-        return
     stack = session.stack
     if stack.has_resources():
         session.start_cluster()
-        stack.run("destroy", "--yes", "--skip-preview")
+        stack.run("destroy", "--yes", "--skip-preview", *session.refresh())
     session.cluster.stop(remove=True)
     session.console.print("Kubernetes stopped; nothing is left running.")
 

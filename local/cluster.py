@@ -33,6 +33,7 @@ from local.certificates import Authority, Certificate, signing_key, write_privat
 from local.file_lock import LockTimeoutError, file_lock
 from local.nodes import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, node_count, ready_nodes
 from local.processes import Daemon, ProcessError, Processes
+from local.system_pods import apply_system_pods
 from local.volumes import apply_storage_classes
 
 SERVICE_RANGE = "10.96.0.0/16"
@@ -169,6 +170,10 @@ class Cluster:
             raise ClusterError(f"there is no cluster in {self.state}: start it first")
         return f"https://{_LOOPBACK}:{ports.api_server}"
 
+    def has_data(self) -> bool:
+        """Whether the cluster was started before and what it held is still there."""
+        return (self.state / "etcd" / "member").is_dir()
+
     def running(self) -> bool:
         """Whether every process runs and the API server says that it is ready."""
         ports = self._load_ports()
@@ -303,6 +308,8 @@ class Cluster:
             self._volumes_ready_file.exists, "the volumes controller to be ready", _ALL, _READY_TIMEOUT_SECONDS
         )
         self._wait_for_nodes(started_at)
+        with kubeconfig.connect(self.kubeconfig) as client:
+            apply_system_pods(client)
 
     def _start(self, daemons: Mapping[str, Daemon], *names: str) -> None:
         for name in names:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+import psutil
 import yaml
 from rich.console import Console
 
@@ -24,7 +25,6 @@ from local.cloud.ledger import LEDGER_VARIABLE, Ledger
 from local.plugin_choice import CLOUD_STAND_INS, stand_in_folder
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
-_INTERRUPTED = 130
 _BINARIES = ("pulumi", "pulumi-language-python", "kubectl")
 _LEDGER = "cloud/ledger.json"
 
@@ -72,7 +72,9 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """Environment variables of the CLI, besides the user's own."""
-        self._backend.mkdir(parents=True, exist_ok=True)
+        # Nobody else's: states, passphrase and the cluster's keys are below it.
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._backend.mkdir(exist_ok=True)
         folders = dict.fromkeys([*(str(path.parent) for path in self.tools.values()), str(CLOUD_STAND_INS)])
         if self.stand_ins is not None:
             folders[str(self.stand_ins)] = None
@@ -90,6 +92,10 @@ class Engine:
             "PULUMI_PYTHON_CMD": sys.executable,
             "PULUMI_STANDIN_PYTHON": sys.executable,
         }
+
+    def locks(self, stack: str) -> list[Path]:
+        """Files by which the CLI keeps two updates of one stack apart."""
+        return sorted(self._backend.glob(f".pulumi/locks/organization/*/{stack}/*.json"))
 
     @property
     def _backend(self) -> Path:
@@ -190,15 +196,25 @@ class LocalStack:
             StackError: it failed.
         """
         # Ctrl-C reaches the CLI too, which then ends in order; we wait for it instead of dying first.
-        process = self.start(*arguments)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
         try:
-            code = process.wait()
+            code = self.start(*arguments).wait()
         finally:
             signal.signal(signal.SIGINT, before)
+        if interrupts:
+            raise KeyboardInterrupt
         if code != 0:
-            interrupted = code in (-signal.SIGINT, _INTERRUPTED)
-            raise StackError(f"pulumi {arguments[0]} {'was interrupted' if interrupted else 'failed'}", abs(code))
+            raise StackError(f"pulumi {arguments[0]} failed{self._lock_holder()}", abs(code))
+
+    def _lock_holder(self) -> str:
+        """What to do when another update holds the stack's lock, for the end of a message."""
+        for lock in self.engine.locks(self.name):
+            holder = int(json.loads(lock.read_text())["pid"])
+            if psutil.pid_exists(holder):
+                return f": another update of this stack runs, process {holder}"
+            return ": the last update was killed; run `make recover`"
+        return ""
 
     def start(self, *arguments: str, stdout: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
         """Starts the CLI and does not wait for it.

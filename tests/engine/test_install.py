@@ -12,6 +12,7 @@ import yaml
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
+from local.kubeconfig import CONTEXT
 from local.stack import LocalStack, StackError
 from tests.engine.cluster_objects import (
     generations,
@@ -209,6 +210,14 @@ def test_a_faulty_config_ends_before_anything_is_registered(installed: str, stac
     assert "the nearest one is dragonfly:tag" in message
     assert "Traceback" not in message
     assert "to delete" not in message
+
+
+def test_a_context_that_is_set_later_replaces_nothing(installed: str, stack: LocalStack) -> None:
+    stack.output("config", "set", "dragonfly:kubeContext", CONTEXT)
+    try:
+        assert "replace" not in stack.output("preview")
+    finally:
+        stack.output("config", "rm", "dragonfly:kubeContext")
 
 
 def test_the_tracked_stack_files_never_change(installed: str, stack: LocalStack) -> None:

@@ -15,7 +15,7 @@ from tests.engine.conftest import StackFactory
 def test_too_small_nodes_end_the_update_within_a_minute_with_the_schedulers_reason(
     make_stack: StackFactory, tmp_path: Path
 ) -> None:
-    small = Cluster(tmp_path / "small", machine_type="e2-small", node_count=1)
+    small = Cluster(tmp_path / "small", machine_type="e2-small")
     small.start()
     try:
         stack = make_stack("small", kubeconfig=small.kubeconfig, readyTimeoutSeconds=20)

@@ -370,3 +370,16 @@ def test_host_names_in_the_config_are_short_enough_to_resolve(program: RecordedP
     # Plain names: the pods are in the Services' namespace, and no namespace stands in two places.
     for text in strings_in(_config(program, name)):
         assert ".svc" not in text
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_daemon_does_not_stop_when_it_is_idle(program: RecordedProgram, name: str) -> None:
+    # Unless told otherwise it ends after five minutes without a download (DefaultDaemonAliveTime).
+    assert _config(program, name)["aliveTime"] == "0s"
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_servers_without_certificates_say_so(program: RecordedProgram, name: str) -> None:
+    config = _config(program, name)
+    for server in (config["download"]["peerGRPC"], config["upload"], config["health"], config["proxy"]):
+        assert server["security"] == {"insecure": True}

@@ -40,10 +40,10 @@ def test_renewed_kubeconfig_does_not_replace_the_provider(configured_program: Re
     assert _provider(renewed)["clusterIdentifier"] == _provider(configured_program)["clusterIdentifier"] != ""
 
 
-def test_another_context_is_another_cluster(
+def test_a_context_that_is_set_later_replaces_nothing(
     default_program: RecordedProgram, configured_program: RecordedProgram
 ) -> None:
-    assert _provider(default_program)["clusterIdentifier"] != _provider(configured_program)["clusterIdentifier"]
+    assert _provider(default_program)["clusterIdentifier"] == _provider(configured_program)["clusterIdentifier"]
 
 
 def test_secrets_and_config_maps_are_updated_in_place(program: RecordedProgram) -> None:
