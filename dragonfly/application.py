@@ -99,7 +99,7 @@ def _definition(parent: pulumi.Resource) -> crd.CustomResourceDefinitionPatch:
                 )
             ],
         ),
-        # Change what is declared here with care: the provider replaces a definition as a whole, others' fields included.
+        # Change what is declared with care: the provider replaces a definition as a whole, others' fields included.
         # Deleting a definition deletes every object of its kind, other applications' too.
         opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
     )
