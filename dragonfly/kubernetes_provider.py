@@ -5,8 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-# A single API request; the provider's own default of 32 seconds lets a preview against an unreachable cluster hang.
-REQUEST_TIMEOUT_SECONDS = 20
+# A single API request; an admission webhook, which GKE gives 10 seconds by default, may be part of it. With the
+# provider's own default of 32 seconds a preview against a control plane that does not answer says so only after that.
+REQUEST_TIMEOUT_SECONDS = 15
 
 
 def kubernetes_provider(

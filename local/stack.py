@@ -85,6 +85,8 @@ class Engine:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
+            # The plug-in on the PATH plays Google Cloud; a user's setting must not let the real one take its place.
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
             # The plug-ins were asked for before. Otherwise each command tries again, for three seconds where it cannot
             # succeed, and fetches the one of pulumi-gcp, which a local stack never uses.
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
