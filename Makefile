@@ -8,8 +8,8 @@ STACK ?= local
 # Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type in dragonfly/machine_types.py.
 MACHINE_TYPE ?=
 NODES ?=
-# The engine tests run on one cluster each; two at a time keep two processors busy.
-TEST_WORKERS ?= 2
+# Each runs engine tests on a cluster of its own, and waits much of the time.
+TEST_WORKERS ?= 4
 
 PYTHON_RUN = .venv/bin/python
 LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODES),--nodes $(NODES))
@@ -42,7 +42,7 @@ bench: $(UP_STAMP) ## Measure preview and installation.
 test: lint test-unit test-engine ## Everything that CI checks.
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/unit --numprocesses $(TEST_WORKERS)
+	@$(PYTHON_RUN) -m pytest tests/unit
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
