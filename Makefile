@@ -8,8 +8,8 @@ STACK ?= local
 # Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type in dragonfly/machine_types.py.
 MACHINE_TYPE ?=
 NODES ?=
-# Each runs engine tests on a cluster of its own, and waits much of the time.
-TEST_WORKERS ?= 4
+# The engine tests run on one cluster each; more at a time than processors miss their time limits.
+TEST_WORKERS ?= 2
 
 PYTHON_RUN = .venv/bin/python
 LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODES),--nodes $(NODES))

@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 # A single API request; an admission webhook, which GKE gives 10 seconds by default, may be part of it. With the
 # provider's own default of 32 seconds a preview against a control plane that does not answer says so only after that.
-REQUEST_TIMEOUT_SECONDS = 15
+REQUEST_TIMEOUT_SECONDS = 12
 
 
 def kubernetes_provider(

@@ -7,9 +7,8 @@ from typing import Any, cast
 
 from pulumi.runtime.proto import provider_pb2
 
-from local.cloud.clusters import CLUSTER, Clusters
-from local.cloud.disk_driver import DISK
-from local.cloud.ledger import Entry, Ledger
+from local.cloud.clusters import Clusters
+from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
 from local.plugins.gcp_provider import GcpProvider
 from local.plugins.google_kind import Cloud
 from local.plugins.property_values import Properties, write_properties

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.cloud.clusters import CLUSTER, Clusters
-from local.cloud.ledger import Ledger, NoLedgerError
+from local.cloud.clusters import Clusters
+from local.cloud.ledger import CLUSTER, Ledger, NoLedgerError
 from local.cluster import ClusterError
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
-
-from local import kubeconfig
 from local.certificates import write_private
-from local.cloud.disk_driver import Attachment, attachments
-from local.cloud.ledger import Entry, Ledger
+from local.cloud.ledger import CLUSTER, Entry, Ledger
 from local.cloud.locations import zones_of
-from local.cluster import CloudSide, Cluster
 
-CLUSTER: Final = "gcp:container/cluster:Cluster"
-"""Type of the ledger's entries."""
+# Imported where they are used: Kubernetes' client takes more than a second to load, and most runs ask no cluster.
+if TYPE_CHECKING:
+    from local.cloud.disk_driver import Attachment
+    from local.cluster import Cluster
 
 _USER: Final = "user-of-the-stand-in-cloud"
 
@@ -36,6 +32,8 @@ class Clusters:
         Args:
             cluster_id: `projects/p/locations/l/clusters/c`.
         """
+        from local.cluster import CloudSide, Cluster
+
         _, project, _, location, _, _ = cluster_id.split("/")
         folder = self._ledger.folder / "clusters" / cluster_id.replace("/", "_")
         cloud = CloudSide(self._ledger.path, project, zones_of(location)[0], self._access_tokens())
@@ -68,7 +66,16 @@ class Clusters:
 
     def attached_to(self, disk_id: str) -> Attachment | None:
         """Return where a disk is attached, or None. A cluster whose control plane does not answer holds no disk."""
-        for entry in self._ledger.read().of_type(CLUSTER):
+        clusters = self._ledger.read().of_type(CLUSTER)
+        if not clusters:
+            return None
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        from local import kubeconfig
+        from local.cloud.disk_driver import attachments
+
+        for entry in clusters:
             plane = self.control_plane(entry.id)
             if not plane.kubeconfig.exists() or not plane.running():
                 continue

@@ -20,13 +20,10 @@ from kubernetes.client.exceptions import ApiException
 
 from dragonfly.quantity import parse_quantity
 from local.api_errors import in_short
-from local.cloud.ledger import Entry, Ledger
+from local.cloud.ledger import DISK, Entry, Ledger
 
 DRIVER: Final = "pd.csi.storage.gke.io"
 """Name of the driver in StorageClasses and volumes (GKE documentation, "Compute Engine persistent disk CSI Driver")."""
-
-DISK: Final = "gcp:compute/disk:Disk"
-"""Type of the ledger's entries."""
 
 DELETION_SECONDS: Final = 3.0
 """From the claim's end to the disk's: real ones take from a few seconds to a minute."""

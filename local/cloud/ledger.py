@@ -14,6 +14,12 @@ from typing import Any, Final, cast
 from local.certificates import write_private
 from local.file_lock import file_lock
 
+CLUSTER: Final = "gcp:container/cluster:Cluster"
+"""Type of a GKE cluster's entry."""
+
+DISK: Final = "gcp:compute/disk:Disk"
+"""Type of a disk's entry, whether the program or a cluster's driver made it."""
+
 LEDGER_VARIABLE: Final = "DRAGONFLY_CLOUD_LEDGER"
 """Environment variable with the ledger's path, for plug-ins and for the command that hands out credentials."""
 
@@ -32,7 +38,7 @@ class Entry:
     """One thing in the cloud.
 
     Attributes:
-        type: the resource's type token; disks that a cluster made for a claim have that of `Disk`.
+        type: the resource's type token.
         id: the provider's ID, `projects/p/zones/z/disks/d`.
         properties: inputs and outputs by their names in the SDK, as last read.
         inputs: what was asked for.

@@ -24,7 +24,7 @@ from local.plugins.google_functions import FUNCTIONS
 from local.plugins.google_kind import Cloud, Kind
 from local.plugins.google_network_kinds import Address, Firewall, Network, Router, RouterNat, Subnetwork
 from local.plugins.google_node_pool_kind import NodePool
-from local.plugins.google_types import Fault, input_types, output_names, type_faults
+from local.plugins.google_types import Fault, input_names, output_names, type_faults
 from local.plugins.object_fields import text_at
 from local.plugins.property_values import (
     UNKNOWN,
@@ -220,7 +220,7 @@ class GcpProvider:
             return wire.ReadResponse()
         inputs = read_properties(request.inputs)
         if not inputs:
-            known = input_types(kind.type)
+            known = input_names(kind.type)
             inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in known}
         return wire.ReadResponse(id=entry.id, properties=_state(entry, inputs), inputs=write_properties(inputs))
 

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from local.cloud.clusters import CLUSTER
-from local.cloud.ledger import Entries, Entry
+from local.cloud.ledger import CLUSTER, Entries, Entry
 from local.cloud.locations import is_region, is_zone, region_of, zones_of
-from local.cluster import ClusterError
 from local.plugins.google_account_kinds import check_account
 from local.plugins.google_kind import Cloud, GoogleError, Kind, referred, refers
 from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
@@ -21,8 +19,6 @@ from local.plugins.google_versions import CHANNELS, offered_version
 from local.plugins.object_fields import object_at, objects_at, text_at, value_at
 from local.plugins.property_values import Properties
 from local.plugins.provider_errors import ProviderError
-from local.processes import ProcessError
-from local.toolchain import ToolchainError
 
 _PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
 _POD_RANGE: Final = "10.60.0.0/14"
@@ -185,6 +181,10 @@ class Cluster(Kind):
 
     def _provision(self, cloud: Cloud, entry: Entry) -> Entry:
         """Bring a cluster up that is being made: it goes on where somebody was killed."""
+        from local.cluster import ClusterError
+        from local.processes import ProcessError
+        from local.toolchain import ToolchainError
+
         cloud.pause()
         try:
             cloud.clusters.start(entry.id)

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from local.cloud.disk_driver import DISK
-from local.cloud.ledger import Entries, Entry
+from local.cloud.ledger import DISK, Entries, Entry
 from local.plugins.google_changes import Change
 from local.plugins.google_kind import Cloud, GoogleError, Kind
 from local.plugins.google_rules import name_faults

@@ -7,8 +7,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-from local.cloud.clusters import CLUSTER
-from local.cloud.ledger import Entries, Entry
+from local.cloud.ledger import CLUSTER, Entries, Entry
 from local.plugins.google_kind import GoogleError, Kind, now, referred, refers
 from local.plugins.google_rules import Network as Range
 from local.plugins.google_rules import name_faults, overlap, range_at, range_faults

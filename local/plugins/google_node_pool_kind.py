@@ -6,20 +6,11 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
-
-from kubernetes.client.api_client import ApiClient
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from typing import TYPE_CHECKING, Any, Final
 
 from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
-from local import kubeconfig
-from local.api_errors import in_short
 from local.cloud.ledger import Entries, Entry
 from local.cloud.locations import region_of, zones_of
-from local.cloud.node_pools import NodePool as Nodes
-from local.cloud.node_pools import NodePoolError, apply_pool, remove_pool
-from local.nodes import NodeShape
 from local.plugins.google_account_kinds import check_account, default_account
 from local.plugins.google_cluster_kind import running_cluster
 from local.plugins.google_kind import Cloud, GoogleError, Kind
@@ -29,6 +20,12 @@ from local.plugins.google_versions import newest_version
 from local.plugins.object_fields import list_at, number_at, object_at, objects_at, text_at, value_at
 from local.plugins.property_values import Properties, Value
 from local.plugins.provider_errors import ProviderError
+
+# Imported where they are used: Kubernetes' client takes more than a second to load, and most runs ask no cluster.
+if TYPE_CHECKING:
+    from kubernetes.client.api_client import ApiClient
+
+    from local.cloud.node_pools import NodePool as Nodes
 
 _PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
 _DEFAULT_MACHINE: Final = "e2-medium"
@@ -151,6 +148,8 @@ class NodePool(Kind):
 
     def _provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
         """Bring the nodes to what they should be; goes on where somebody was killed."""
+        from local.cloud.node_pools import apply_pool
+
         cloud.pause()
         status("nodes start")
         with _client(cloud, entry) as client:
@@ -197,6 +196,8 @@ class NodePool(Kind):
 
     @staticmethod
     def _end(cloud: Cloud, entry: Entry) -> None:
+        from local.cloud.node_pools import remove_pool
+
         cloud.pause()
         with _client(cloud, entry) as client:
             remove_pool(client, entry.name)
@@ -206,6 +207,13 @@ class NodePool(Kind):
 
 @contextmanager
 def _client(cloud: Cloud, entry: Entry) -> Generator[ApiClient]:
+    from kubernetes.client.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
+
+    from local import kubeconfig
+    from local.api_errors import in_short
+    from local.cloud.node_pools import NodePoolError
+
     plane = cloud.clusters.control_plane(entry.owner)
     try:
         with kubeconfig.connect(plane.kubeconfig) as client:
@@ -217,6 +225,9 @@ def _client(cloud: Cloud, entry: Entry) -> Generator[ApiClient]:
 
 
 def _nodes(entry: Entry) -> Nodes:
+    from local.cloud.node_pools import NodePool as Nodes
+    from local.nodes import NodeShape
+
     inputs = entry.inputs
     config = object_at(inputs, "nodeConfig")
     taints = [

@@ -215,10 +215,10 @@ def _load_client() -> None:
 
 def _load_google() -> None:
     from local.plugins.gcp_provider import KINDS
-    from local.plugins.google_types import input_types
+    from local.plugins.sdk_types import described
 
     for kind in KINDS:
-        input_types(kind)
+        described(kind)
 
 
 _PREPARATIONS: Final = {"gcp": _load_google, "kubernetes": _load_client}

@@ -11,9 +11,8 @@ from kubernetes.client.api_client import ApiClient
 
 from dragonfly import recovery
 from local import kubeconfig
-from local.cloud.clusters import CLUSTER, Clusters
-from local.cloud.disk_driver import DISK
-from local.cloud.ledger import Ledger
+from local.cloud.clusters import Clusters
+from local.cloud.ledger import CLUSTER, DISK, Ledger
 from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError
 
 CloudStackFactory = Callable[..., LocalStack]

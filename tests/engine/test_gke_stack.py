@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from kubernetes import client
 
 from local.cloud.__main__ import delete_cluster
-from local.cloud.clusters import CLUSTER
+from local.cloud.ledger import CLUSTER
 from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
@@ -76,11 +77,11 @@ def test_up_from_nothing(stack: LocalStack) -> None:
     }
 
 
-def test_the_kubeconfig_output_works_for_kubectl(stack: LocalStack) -> None:
+def test_the_kubeconfig_output_works_for_kubectl(stack: LocalStack, tmp_path: Path) -> None:
     stack.write_kubeconfig()
     environment = stack.environment()
     asked = subprocess.run(
-        [stack.engine.tools["kubectl"], "get", "nodes", "--output=name"],
+        [stack.engine.tools["kubectl"], "get", "nodes", "--output=name", f"--cache-dir={tmp_path}"],
         env=environment,
         capture_output=True,
         text=True,

@@ -12,9 +12,9 @@ from kubernetes.client.api_client import ApiClient
 
 from local import kubeconfig
 from local.cloud.__main__ import delete_cluster, start_cluster, stop_cluster
-from local.cloud.clusters import CLUSTER, Clusters
-from local.cloud.disk_driver import DELETION_SECONDS, DISK, DRIVER
-from local.cloud.ledger import Ledger
+from local.cloud.clusters import Clusters
+from local.cloud.disk_driver import DELETION_SECONDS, DRIVER
+from local.cloud.ledger import CLUSTER, DISK, Ledger
 from local.plugins import google_disk_kind
 from local.plugins.gcp_provider import GcpProvider
 from local.plugins.property_values import read_properties, write_properties

@@ -8,9 +8,8 @@ from typing import Any, cast
 import pytest
 
 from dragonfly.google_ids import google_id
-from local.cloud.clusters import CLUSTER, Clusters
-from local.cloud.disk_driver import DISK
-from local.cloud.ledger import Entry, Ledger
+from local.cloud.clusters import Clusters
+from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
 from local.plugins.gcp_provider import KINDS, GcpProvider
 from local.plugins.google_kind import Cloud
 from local.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
