@@ -14,7 +14,6 @@ from typing import Any, cast
 import yaml
 from rich.console import Console
 
-from dragonfly import recovery
 from local import toolchain
 from local.bench import bench
 from local.cloud.clusters import Clusters
@@ -161,8 +160,9 @@ def _preview(session: _Session) -> None:
 
 
 def _recover(session: _Session) -> None:
-    stack = session.prepare()
-    recovery.recover(stack.name, str(stack.engine.tools["pulumi"]), stack.environment(), stack.engine.project)
+    # Before the first command of the CLI, which half a state would end.
+    session.stack.engine.restore_checkpoint(session.stack_name)
+    session.prepare().recover()
 
 
 def _down(session: _Session) -> None:

@@ -19,6 +19,7 @@ import psutil
 import yaml
 from rich.console import Console
 
+from dragonfly import recovery
 from local import toolchain
 from local.certificates import write_private
 from local.cloud.ledger import LEDGER_VARIABLE, Ledger
@@ -98,6 +99,20 @@ class Engine:
     def locks(self, stack: str) -> list[Path]:
         """Files by which the CLI keeps two updates of one stack apart."""
         return sorted(self._backend.glob(f".pulumi/locks/organization/*/{stack}/*.json"))
+
+    def restore_checkpoint(self, stack: str) -> None:
+        """Puts the last whole state back where the CLI was killed while it wrote a new one.
+
+        The CLI writes states of a file backend in place, and keeps the one before beside it; half a state makes every
+        command end with "EOF", those on other stacks too.
+        """
+        for checkpoint in self._backend.glob(f".pulumi/stacks/*/{stack}.json"):
+            before = checkpoint.with_name(f"{checkpoint.name}.bak")
+            try:
+                json.loads(checkpoint.read_text())
+            except ValueError:
+                if before.exists():
+                    shutil.copyfile(before, checkpoint)
 
     @property
     def _backend(self) -> Path:
@@ -232,6 +247,15 @@ class LocalStack:
             stdout=stdout,
             stderr=None if stdout is None else subprocess.STDOUT,
         )
+
+    def recover(self) -> None:
+        """Brings the stack back after its update was killed.
+
+        Raises:
+            RecoveryError: a step failed; what the CLI printed says why.
+        """
+        self.engine.restore_checkpoint(self.name)
+        recovery.recover(self.name, str(self.engine.tools["pulumi"]), self.environment(), self.engine.project)
 
     def output(self, *arguments: str) -> str:
         """Runs the CLI and returns what it prints.

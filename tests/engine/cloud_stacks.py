@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly import recovery
 from local import kubeconfig
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import CLUSTER, DISK, Ledger
@@ -46,7 +45,7 @@ def cloud_stacks(engine: Engine) -> Generator[CloudStackFactory]:
 
 def recover(stack: LocalStack) -> None:
     """The documented way back after `kill -9`."""
-    recovery.recover(stack.name, str(stack.engine.tools["pulumi"]), stack.environment(), stack.engine.project)
+    stack.recover()
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import pytest
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
-from dragonfly import recovery
 from local import toolchain
 from local.cluster import Cluster
 from local.kubeconfig import connect
@@ -79,7 +78,7 @@ def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
             stack.output("destroy", "--yes", "--skip-preview")
         except StackError:
             # A test that failed may have left an update's lock and pending creations.
-            recovery.recover(stack.name, str(engine.tools["pulumi"]), stack.environment(), engine.project)
+            stack.recover()
             stack.output("destroy", "--yes", "--skip-preview")
 
 

@@ -13,7 +13,6 @@ import pytest
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly import recovery
 from local.stack import LocalStack, StackError
 from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values, unready_pods, wait_until
 from tests.engine.conftest import StackFactory
@@ -86,7 +85,7 @@ def test_after_kill_9_the_recovery_leads_back(make_stack: StackFactory, api: Api
     apps.delete_namespaced_daemon_set("dragonfly-1-dfget", stack.name)
     with pytest.raises(StackError):
         stack.output("up", "--yes", "--skip-preview")
-    recovery.recover(stack.name, str(stack.engine.tools["pulumi"]), stack.environment(), stack.engine.project)
+    stack.recover()
     stack.output("up", "--yes", "--skip-preview")
     assert unready_pods(api, stack.name) == []
     assert len(objects_by_kind(api, stack.name)["DaemonSet"]) == 1
