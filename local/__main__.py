@@ -160,8 +160,6 @@ def _preview(session: _Session) -> None:
 
 
 def _recover(session: _Session) -> None:
-    # Before the first command of the CLI, which half a state would end.
-    session.stack.engine.restore_checkpoint(session.stack_name)
     session.prepare().recover()
 
 

@@ -82,7 +82,9 @@ class Engine:
         return {
             "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
             "PULUMI_HOME": str(pulumi_home()),
-            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            # Without the files of metadata, which nobody reads: one of them half written by an engine that was killed
+            # makes the CLI refuse the state ("failed to load checkpoint: EOF"). The state itself is replaced whole.
+            "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
@@ -99,20 +101,6 @@ class Engine:
     def locks(self, stack: str) -> list[Path]:
         """Files by which the CLI keeps two updates of one stack apart."""
         return sorted(self._backend.glob(f".pulumi/locks/organization/*/{stack}/*.json"))
-
-    def restore_checkpoint(self, stack: str) -> None:
-        """Puts the last whole state back where the CLI was killed while it wrote a new one.
-
-        The CLI writes states of a file backend in place, and keeps the one before beside it; half a state makes every
-        command end with "EOF", those on other stacks too.
-        """
-        for checkpoint in self._backend.glob(f".pulumi/stacks/*/{stack}.json"):
-            before = checkpoint.with_name(f"{checkpoint.name}.bak")
-            try:
-                json.loads(checkpoint.read_text())
-            except ValueError:
-                if before.exists():
-                    shutil.copyfile(before, checkpoint)
 
     @property
     def _backend(self) -> Path:
@@ -254,7 +242,6 @@ class LocalStack:
         Raises:
             RecoveryError: a step failed; what the CLI printed says why.
         """
-        self.engine.restore_checkpoint(self.name)
         recovery.recover(self.name, str(self.engine.tools["pulumi"]), self.environment(), self.engine.project)
 
     def output(self, *arguments: str) -> str:
