@@ -30,7 +30,7 @@ def volume_claim(
     """Declares the claim of one database.
 
     Args:
-        resource_name: Pulumi's name of the resource.
+        resource_name: begins Pulumi's names of the claim and of what it is bound to.
         instance: the instance that the database belongs to.
         name: the claim's name.
         component: MySQL or Redis.
@@ -42,7 +42,7 @@ def volume_claim(
     volume = None
     if disk_place is not None:
         volume = database_volume(
-            resource_name.removesuffix("-claim"),
+            resource_name,
             instance,
             disk_place,
             component=component,
@@ -52,7 +52,7 @@ def volume_claim(
             parent=parent,
         )
     return core.PersistentVolumeClaim(
-        resource_name,
+        f"{resource_name}-claim",
         metadata=instance.metadata(name, component),
         spec=core.PersistentVolumeClaimSpecArgs(
             access_modes=["ReadWriteOnce"],

@@ -69,12 +69,10 @@ class Mysql(pulumi.ComponentResource):
     """A MySQL server with one replica, its volume claim and its exporter.
 
     Attributes:
-        claim: the claim of the data.
         before_server: what exists before the server's StatefulSet is handed to the engine.
         exporter_address: `host:port` of the exporter's Service within the cluster.
     """
 
-    claim: core.PersistentVolumeClaim
     before_server: list[pulumi.Resource]
     exporter_address: pulumi.Output[str]
 
@@ -107,8 +105,8 @@ class Mysql(pulumi.ComponentResource):
             },
             opts=child,
         )
-        self.claim = volume_claim(
-            f"{name}-claim",
+        claim = volume_claim(
+            name,
             instance,
             name=names.mysql_claim,
             component=Component.MYSQL,
@@ -117,7 +115,7 @@ class Mysql(pulumi.ComponentResource):
             disk_place=args.disk_place,
             parent=self,
         )
-        self.before_server = [secret, exporter_secret, self.claim]
+        self.before_server = [secret, exporter_secret, claim]
         instance.service(
             f"{name}-headless",
             name=names.mysql_headless,
@@ -171,7 +169,7 @@ class Mysql(pulumi.ComponentResource):
                         security_context=pod_security_context(DATABASE_UID),
                         containers=containers,
                         volumes=[
-                            data_volume(self.claim),
+                            data_volume(claim),
                             core.VolumeArgs(name="scratch", empty_dir=core.EmptyDirVolumeSourceArgs()),
                             core.VolumeArgs(
                                 name="passwords",

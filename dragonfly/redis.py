@@ -66,12 +66,10 @@ class Redis(pulumi.ComponentResource):
     """A Redis server with one replica, its volume claim and its exporter.
 
     Attributes:
-        claim: the claim of the data.
         before_server: what exists before the server's StatefulSet is handed to the engine.
         exporter_address: `host:port` of the exporter's Service within the cluster.
     """
 
-    claim: core.PersistentVolumeClaim
     before_server: list[pulumi.Resource]
     exporter_address: pulumi.Output[str]
 
@@ -93,8 +91,8 @@ class Redis(pulumi.ComponentResource):
             string_data={_CONFIG_FILE: config},
             opts=child,
         )
-        self.claim = volume_claim(
-            f"{name}-claim",
+        claim = volume_claim(
+            name,
             instance,
             name=names.redis_claim,
             component=Component.REDIS,
@@ -103,7 +101,7 @@ class Redis(pulumi.ComponentResource):
             disk_place=args.disk_place,
             parent=self,
         )
-        self.before_server = [secret, config_secret, self.claim]
+        self.before_server = [secret, config_secret, claim]
         instance.service(
             f"{name}-headless",
             name=names.redis_headless,
@@ -148,7 +146,7 @@ class Redis(pulumi.ComponentResource):
                         security_context=pod_security_context(DATABASE_UID),
                         containers=containers,
                         volumes=[
-                            data_volume(self.claim),
+                            data_volume(claim),
                             config_volume(object_name(config_secret), _CONFIG_FILE),
                         ],
                     ),

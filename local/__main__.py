@@ -164,26 +164,23 @@ def _recover(session: _Session) -> None:
 
 
 def _down(session: _Session) -> None:
-    if session.in_cloud:
-        _down_in_cloud(session)
-        return
     stack = session.stack
     if stack.has_resources():
         session.start_cluster()
         stack.run("destroy", "--yes", "--skip-preview", *session.refresh())
+    if session.in_cloud:
+        _report_bill(session)
+        return
     session.cluster.stop(remove=True)
     session.console.print("Kubernetes stopped; nothing is left running.")
 
 
-def _down_in_cloud(session: _Session) -> None:
-    stack = session.stack
-    if stack.has_resources():
-        session.start_cluster()
-        stack.run("destroy", "--yes", "--skip-preview")
-    left = stack.ledger.billed()
+def _report_bill(session: _Session) -> None:
+    ledger = session.stack.ledger
+    left = ledger.billed()
     if left:
         raise StackError("the cloud still holds, and would bill for:\n" + "\n".join(f"  {name}" for name in left), 1)
-    session.console.print(f"The cloud's ledger is empty: nothing would be billed. {stack.ledger.path}")
+    session.console.print(f"The cloud's ledger is empty: nothing would be billed. {ledger.path}")
 
 
 def _stop(session: _Session) -> None:

@@ -109,12 +109,7 @@ class Engine:
     def _passphrase(self) -> Path:
         file = self.state / "passphrase"
         if not file.exists():
-            self.state.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_suffix(f".{os.getpid()}")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(secrets.token_urlsafe(32))
-            temporary.replace(file)
+            write_private(file, secrets.token_urlsafe(32).encode())
         return file
 
 
@@ -186,13 +181,12 @@ class LocalStack:
             self.config_file.write_text(yaml.safe_dump(document, sort_keys=False))
         if self._exists():
             return
-        environment = {**os.environ, **self.environment()}
+        environment = self._process_environment()
         del environment["PULUMI_STACK"], environment["PULUMI_OPTION_CONFIG_FILE"]
         self._checked(["stack", "init", self.name, "--cwd", str(self._folder), "--no-select"], environment)
 
     def _exists(self) -> bool:
-        listed = self._checked(["stack", "ls", "--json"], {**os.environ, **self.environment()})
-        return any(stack["name"] == self.name for stack in json.loads(listed))
+        return any(stack["name"] == self.name for stack in json.loads(self.output("stack", "ls", "--json")))
 
     def run(self, *arguments: str) -> None:
         """Runs the CLI in the foreground, with its own output.
@@ -231,7 +225,7 @@ class LocalStack:
         return subprocess.Popen(
             self._command(arguments),
             cwd=self.engine.project,
-            env={**os.environ, **self.environment()},
+            env=self._process_environment(),
             stdout=stdout,
             stderr=None if stdout is None else subprocess.STDOUT,
         )
@@ -250,7 +244,7 @@ class LocalStack:
         Raises:
             StackError: it failed; the message holds its error output.
         """
-        return self._checked(arguments, {**os.environ, **self.environment()})
+        return self._checked(arguments, self._process_environment())
 
     def has_resources(self) -> bool:
         """Whether the stack's state holds anything that `pulumi destroy` would delete."""
@@ -277,6 +271,9 @@ class LocalStack:
     def shell_exports(self) -> str:
         """The environment as commands for `eval` in a POSIX shell."""
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment().items())
+
+    def _process_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment()}
 
     def _command(self, arguments: Iterable[str]) -> list[str]:
         return [str(self.engine.tools["pulumi"]), *arguments]

@@ -7,6 +7,7 @@ a cache outside the repository, one folder for each tool and everything that its
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -101,6 +102,7 @@ class Tool:
         return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", linker]
 
 
+@functools.cache
 def _official_pulumi() -> dict[str, Path] | None:
     """Find the official CLI, which brings its language hosts, unless it is older than the release built here.
 
@@ -143,6 +145,13 @@ def _kubectl_on_machine() -> dict[str, Path] | None:
     return {"kubectl": Path(path)}
 
 
+_KUBERNETES_VERSION = (
+    "k8s.io/component-base/version.gitVersion={version}",
+    "k8s.io/component-base/version.gitMajor={major}",
+    "k8s.io/component-base/version.gitMinor={minor}",
+)
+"""What Kubernetes' own build sets: without it, a binary says that it is v0.0.0."""
+
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
@@ -156,11 +165,7 @@ TOOLS: Mapping[str, Tool] = {
                 "kube-scheduler": "kube-scheduler",
             },
             minutes=5,
-            link_values=(
-                "k8s.io/component-base/version.gitVersion={version}",
-                "k8s.io/component-base/version.gitMajor={major}",
-                "k8s.io/component-base/version.gitMinor={minor}",
-            ),
+            link_values=_KUBERNETES_VERSION,
         ),
         Tool(
             name="pulumi",
@@ -201,11 +206,7 @@ TOOLS: Mapping[str, Tool] = {
             module="k8s.io/kubernetes",
             binaries={"kubectl": "kubectl"},
             minutes=1,
-            link_values=(
-                "k8s.io/component-base/version.gitVersion={version}",
-                "k8s.io/component-base/version.gitMajor={major}",
-                "k8s.io/component-base/version.gitMinor={minor}",
-            ),
+            link_values=_KUBERNETES_VERSION,
             on_machine=_kubectl_on_machine,
         ),
         Tool(

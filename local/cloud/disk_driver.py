@@ -18,7 +18,7 @@ from kubernetes.client.api.storage_v1_api import StorageV1Api
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from dragonfly.quantity import parse_quantity
+from dragonfly.quantity import whole_gibibytes
 from local.api_errors import in_short
 from local.cloud.ledger import DISK, Entry, Ledger
 
@@ -28,7 +28,6 @@ DRIVER: Final = "pd.csi.storage.gke.io"
 DELETION_SECONDS: Final = 3.0
 """From the claim's end to the disk's: real ones take from a few seconds to a minute."""
 
-_GIB: Final = 1024**3
 _POLL_SECONDS: Final = 0.25
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 _ZONE_LABEL: Final = "topology.gke.io/zone"
@@ -80,7 +79,7 @@ class DiskDriver:
         if node:
             zone = str(self._core.read_node(node).metadata.labels[_ZONE_LABEL])
         handle = f"projects/{self._project}/zones/{zone}/disks/{name}"
-        size = _whole_gibibytes(str(claim.spec.resources.requests["storage"]))
+        size = whole_gibibytes(str(claim.spec.resources.requests["storage"]))
         properties: dict[str, Any] = {"name": name, "project": self._project, "zone": zone, "size": size, "users": []}
         with self._ledger.change() as entries:
             entries.put(Entry(DISK, handle, properties))
@@ -97,7 +96,7 @@ class DiskDriver:
 
     def grow(self, volume: Any, size: str) -> None:
         """Make a disk at least so large; one that is already, because the program's disk grew first, stays."""
-        handle, wanted = _handle(volume), _whole_gibibytes(size)
+        handle, wanted = _handle(volume), whole_gibibytes(size)
         with self._ledger.change() as entries:
             disk = entries.get(handle or "")
             if disk is not None and int(disk.properties["size"]) < wanted:
@@ -188,7 +187,3 @@ def attachments(client: ApiClient) -> list[Attachment]:
 def _handle(volume: Any) -> str | None:
     csi = volume.spec.csi
     return str(csi.volume_handle) if csi is not None and csi.driver == DRIVER else None
-
-
-def _whole_gibibytes(quantity: str) -> int:
-    return max(1, -(-int(parse_quantity(quantity)) // _GIB))

@@ -43,11 +43,6 @@ def cloud_stacks(engine: Engine) -> Generator[CloudStackFactory]:
                 Clusters(stack.ledger).remove(entry.id)
 
 
-def recover(stack: LocalStack) -> None:
-    """The documented way back after `kill -9`."""
-    stack.recover()
-
-
 @contextmanager
 def cluster_client(ledger: Ledger) -> Generator[ApiClient]:
     """A client of the one cluster's API server, as its administrator."""

@@ -20,7 +20,6 @@ from tests.engine.cloud_stacks import (
     cluster_client,
     cluster_status,
     disks,
-    recover,
 )
 from tests.engine.cluster_objects import unready_pods, wait_until
 
@@ -123,11 +122,11 @@ def test_after_kill_9_the_recovery_leads_back(make_stack: CloudStackFactory, tmp
 
     for moment in (_cluster_starts, _workloads_start):
         assert _interrupted(stack, log, "up", moment, _kill) == -signal.SIGKILL
-        recover(stack)
+        stack.recover()
     stack.output("up", "--yes", "--skip-preview")
     _check_ready(stack)
     for moment in (_workloads_end, _cluster_ends):
         assert _interrupted(stack, log, "destroy", moment, _kill) == -signal.SIGKILL
-        recover(stack)
+        stack.recover()
     stack.output("destroy", "--yes", "--skip-preview")
     assert stack.ledger.billed() == []
