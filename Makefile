@@ -11,6 +11,9 @@ NODES ?=
 # The engine tests run on one cluster each; more at a time than processors miss their time limits.
 TEST_WORKERS ?= 2
 
+# Where it is set, each of the many Python processes of a run compiles the SDKs anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON_RUN = .venv/bin/python
 LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODES),--nodes $(NODES))
 UP_STAMP = .venv/.packages-up

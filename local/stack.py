@@ -95,6 +95,8 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             # The language host that is built here does not read the virtualenv option of Pulumi.yaml.
             "PULUMI_PYTHON_CMD": sys.executable,
+            # Empty is unset. Where it is set, each run of the program compiles the SDKs anew, for seconds.
+            "PYTHONDONTWRITEBYTECODE": "",
             "PULUMI_STANDIN_PYTHON": sys.executable,
         }
 

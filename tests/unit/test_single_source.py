@@ -45,13 +45,16 @@ def _docstrings(tree: ast.Module) -> set[int]:
     return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
 
 
-def _strings(path: Path) -> Iterator[str]:
+@cache
+def _strings(path: Path) -> tuple[str, ...]:
     """Text of every literal, the fixed parts of f-strings included."""
     tree = _tree(path)
     documentation = _docstrings(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
-            yield node.value
+    return tuple(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
+    )
 
 
 def _files_with_text(text: str) -> set[str]:
@@ -60,16 +63,19 @@ def _files_with_text(text: str) -> set[str]:
     return {path.name for path in PROGRAM if any(pattern.search(literal) for literal in _strings(path))}
 
 
-def _numbers(path: Path) -> Iterator[int]:
+@cache
+def _numbers(path: Path) -> tuple[int, ...]:
     tree = _tree(path)
     own = {
         id(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in PEER_PORT_FIELDS
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and type(node.value) is int and id(node) not in own:
-            yield node.value
+    return tuple(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) is int and id(node) not in own
+    )
 
 
 @pytest.mark.parametrize("name", PORTS)
