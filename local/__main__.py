@@ -14,6 +14,7 @@ from typing import Any, cast
 import yaml
 from rich.console import Console
 
+from dragonfly.recovery import RecoveryError
 from local import toolchain
 from local.bench import bench
 from local.cloud.clusters import Clusters
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         console.print(f"[red]{error}[/] after {time.monotonic() - started:.0f} s", markup=True)
         return error.exit_code
-    except (ClusterError, ProcessError, ToolchainError, ValueError) as error:
+    except (ClusterError, ProcessError, RecoveryError, ToolchainError, ValueError) as error:
         console.print(f"error: {error}", markup=False)
         return 1
     return 0
