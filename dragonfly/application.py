@@ -13,6 +13,7 @@ from dragonfly import ports
 from dragonfly.instance import Instance
 from dragonfly.labels import instance_selector
 from dragonfly.names import APPLICATION_CRD
+from dragonfly.root_password import ROOT_PASSWORD_KEY
 
 GROUP = "app.k8s.io"
 VERSION = "v1beta1"
@@ -125,6 +126,7 @@ def _spec(args: ApplicationArgs) -> dict[str, object]:
         "info": [
             {"name": "Console, after port forwarding", "type": "Value", "value": args.console_url},
             {"name": "Port forwarding", "type": "Value", "value": args.port_forward_command},
+            _secret_reference("Console root password", names.manager_secret, ROOT_PASSWORD_KEY),
             _secret_reference("MySQL root password", names.mysql_secret, "root-password"),
             _secret_reference("MySQL dragonfly password", names.mysql_secret, "dragonfly-password"),
             _secret_reference("Redis password", names.redis_secret, "password"),

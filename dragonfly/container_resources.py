@@ -41,5 +41,8 @@ RESOURCES: Final[dict[Image, ContainerResources]] = {
     Image.METRICS_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),
 }
 
+# A shell that asks the manager five times a second.
+ROOT_PASSWORD_RESOURCES: Final = ContainerResources("10m", "200m", "16Mi", "64Mi")
+
 # A shell that sleeps.
 MIRROR_WRITER_RESOURCES: Final = ContainerResources("5m", "100m", "8Mi", "32Mi")

@@ -33,6 +33,7 @@ class Credentials(pulumi.ComponentResource):
         db_user_password: the MySQL user that the manager signs in as.
         db_exporter_password: the MySQL user that mysqld_exporter signs in as.
         redis_password: Redis' default user.
+        console_root_password: the user root of the manager's console.
         token_key: signs the manager's console tokens. The chart's is public, so that anyone could make a token.
         config_hash_key: keys the hashes by which pods are rolled when their config changes.
     """
@@ -41,6 +42,7 @@ class Credentials(pulumi.ComponentResource):
     db_user_password: pulumi.Output[str]
     db_exporter_password: pulumi.Output[str]
     redis_password: pulumi.Output[str]
+    console_root_password: pulumi.Output[str]
     token_key: pulumi.Output[str]
     config_hash_key: pulumi.Output[str]
 
@@ -50,6 +52,7 @@ class Credentials(pulumi.ComponentResource):
         self.db_user_password = self._password("db-user-password", args.db_user_password)
         self.db_exporter_password = self._password("db-exporter-password", args.db_exporter_password)
         self.redis_password = self._password("redis-password", args.redis_password)
+        self.console_root_password = self._random("console-root-password", PASSWORD_LENGTH)
         self.token_key = self._random("manager-token-key", KEY_LENGTH)
         self.config_hash_key = self._random("config-hash-key", KEY_LENGTH)
         self.register_outputs(
@@ -58,6 +61,7 @@ class Credentials(pulumi.ComponentResource):
                 "dbUserPassword": self.db_user_password,
                 "dbExporterPassword": self.db_exporter_password,
                 "redisPassword": self.redis_password,
+                "consoleRootPassword": self.console_root_password,
                 "tokenKey": self.token_key,
                 "configHashKey": self.config_hash_key,
             }

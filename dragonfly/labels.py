@@ -11,6 +11,7 @@ class Component(StrEnum):
     """Values of the label app.kubernetes.io/component."""
 
     MANAGER = "dragonfly-manager"
+    ROOT_PASSWORD = "dragonfly-root-password"  # noqa: S105 - a component's name
     SCHEDULER = "dragonfly-scheduler"
     SEED_PEER = "dragonfly-seed-peer"
     PEER = "dragonfly-dfget"

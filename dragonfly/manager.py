@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports
 from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.manager_config import manager_config
+from dragonfly.object_name import object_name
 from dragonfly.program import Program, program_pod
+from dragonfly.root_password import ROOT_PASSWORD_KEY, RootPassword, RootPasswordArgs
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ManagerArgs:
         mysql_password: of its MySQL user, secret.
         redis_password: secret.
         token_key: signs the console's tokens, secret.
+        root_password: of the console's user root, secret.
         config_hash_key: key of the hash by which pods roll, secret.
         after: see `Program.after`.
     """
@@ -35,12 +39,13 @@ class ManagerArgs:
     mysql_password: pulumi.Input[str]
     redis_password: pulumi.Input[str]
     token_key: pulumi.Input[str]
+    root_password: pulumi.Input[str]
     config_hash_key: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
 
 
 class Manager(pulumi.ComponentResource):
-    """One manager behind one Service."""
+    """One manager behind one Service, whose console nobody opens with a public password."""
 
     def __init__(self, name: str, args: ManagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dragonfly:manager:Manager", name, None, opts)
@@ -71,6 +76,7 @@ class Manager(pulumi.ComponentResource):
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
             after=args.after,
         )
+        pod = program_pod(name, instance, program, parent=self)
         apps.Deployment(
             name,
             metadata=instance.metadata(names.manager, Component.MANAGER),
@@ -82,8 +88,26 @@ class Manager(pulumi.ComponentResource):
                     type="RollingUpdate",
                     rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
                 ),
-                template=program_pod(name, instance, program, parent=self),
+                template=pod.template,
             ),
             opts=instance.workload_options(self),
+        )
+        secret = core.Secret(
+            f"{name}-secret",
+            metadata=instance.metadata(names.manager_secret, Component.MANAGER),
+            string_data={ROOT_PASSWORD_KEY: args.root_password},
+            # The Deployment waits for the same and so has its place in the engine before the Job, which waits for it.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[pod.config]),
+        )
+        RootPassword(
+            "root-password",
+            RootPasswordArgs(
+                instance=instance,
+                image=args.image,
+                secret=object_name(secret),
+                password=args.root_password,
+                config_hash_key=args.config_hash_key,
+            ),
+            pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -15,6 +15,8 @@ SERVICE_NAME_LIMIT = 63
 # A StatefulSet's or DaemonSet's name plus "-" and a ten character revision hash must fit the 63 characters of the
 # label controller-revision-hash.
 WORKLOAD_NAME_LIMIT = 52
+# A Job's name is the value of its pods' label batch.kubernetes.io/job-name.
+JOB_NAME_LIMIT = 63
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Names:
     @property
     def manager_config(self) -> str:
         return f"{self.app}-manager-config"
+
+    @property
+    def manager_secret(self) -> str:
+        return f"{self.app}-manager-secret"
+
+    @property
+    def root_password_job(self) -> str:
+        return f"{self.app}-root-password"
 
     @property
     def scheduler(self) -> str:
@@ -150,19 +160,21 @@ class Names:
         """Names of Deployment, StatefulSets and DaemonSet, each limited to WORKLOAD_NAME_LIMIT characters."""
         return (self.manager, self.scheduler, self.seed_peer, self.peer, self.mysql, self.redis)
 
+    def limited(self) -> dict[str, int]:
+        """How many characters each name may have, of every object whose name has a limit below 253."""
+        return {
+            **dict.fromkeys(self.services(), SERVICE_NAME_LIMIT),
+            **dict.fromkeys(self.workloads(), WORKLOAD_NAME_LIMIT),
+            self.root_password_job: JOB_NAME_LIMIT,
+        }
+
 
 def longest_app_name() -> int:
     """The number of characters that `appInstanceName` may have so that every derived name fits its limit."""
-    suffixes = Names("")
-    return min(
-        SERVICE_NAME_LIMIT - max(len(name) for name in suffixes.services()),
-        WORKLOAD_NAME_LIMIT - max(len(name) for name in suffixes.workloads()),
-    )
+    return min(limit - len(suffix) for suffix, limit in Names("").limited().items())
 
 
 def too_long_name(app: str) -> str:
     """The derived name that goes furthest beyond its limit, for an instance name that is too long."""
-    names = Names(app)
-    excess = {name: len(name) - SERVICE_NAME_LIMIT for name in names.services()}
-    excess.update({name: len(name) - WORKLOAD_NAME_LIMIT for name in names.workloads()})
-    return max(excess, key=lambda name: excess[name])
+    limited = Names(app).limited()
+    return max(limited, key=lambda name: len(name) - limited[name])

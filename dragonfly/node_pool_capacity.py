@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dragonfly.container_resources import RESOURCES
+from dragonfly.container_resources import RESOURCES, ROOT_PASSWORD_RESOURCES, ContainerResources
 from dragonfly.images import Image
 from dragonfly.machine_types import MACHINE_TYPES, MIB, MachineType, allocatable
 from dragonfly.quantity import parse_quantity
@@ -52,22 +52,23 @@ def requests_of(*images: Image) -> Requests:
     """What a pod with these containers requests."""
     total = Requests(0, 0)
     for image in images:
-        row = RESOURCES[image]
-        total += Requests(
-            int(parse_quantity(row.cpu_request) * 1000),
-            int(parse_quantity(row.memory_request)),
-        )
+        total += _requests(RESOURCES[image])
     return total
 
 
+def _requests(row: ContainerResources) -> Requests:
+    return Requests(int(parse_quantity(row.cpu_request) * 1000), int(parse_quantity(row.memory_request)))
+
+
 def pods_of_a_cluster(*, metrics_exporter_enabled: bool) -> tuple[Requests, ...]:
-    """The pods of which an installation has one, and a second manager while its image is changed."""
+    """The pods of which an installation has one, the Job's too, and a second manager while its image is changed."""
     sidecar = (Image.METRICS_EXPORTER,) if metrics_exporter_enabled else ()
     return (
         requests_of(Image.MYSQL, Image.MYSQLD_EXPORTER, *sidecar),
         requests_of(Image.REDIS, Image.REDIS_EXPORTER, *sidecar),
         requests_of(Image.MANAGER),
         requests_of(Image.MANAGER),
+        _requests(ROOT_PASSWORD_RESOURCES),
         requests_of(Image.SCHEDULER),
         requests_of(Image.SEED_PEER),
     )

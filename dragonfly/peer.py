@@ -67,7 +67,7 @@ class Peer(pulumi.ComponentResource):
             },
             after=args.after,
         )
-        pod = program_pod(name, instance, program, host_network=True, parent=self)
+        pod = program_pod(name, instance, program, host_network=True, parent=self).template
         if args.node_mirrors is not None:
             this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
             _add(pod, args.node_mirrors.container(args.image, this_one), args.node_mirrors.volumes())

@@ -58,6 +58,19 @@ class Program:
     after: Sequence[pulumi.Resource]
 
 
+@dataclass(frozen=True)
+class ProgramPod:
+    """What a program's workload is made of.
+
+    Attributes:
+        template: of its pods.
+        config: the Secret that holds its config file.
+    """
+
+    template: core.PodTemplateSpecArgs
+    config: core.Secret
+
+
 def program_pod(
     resource_name: str,
     instance: Instance,
@@ -65,7 +78,7 @@ def program_pod(
     *,
     host_network: bool = False,
     parent: pulumi.Resource,
-) -> core.PodTemplateSpecArgs:
+) -> ProgramPod:
     """Declares a program's config Secret and gives the template of the pod that reads it.
 
     Args:
@@ -83,7 +96,7 @@ def program_pod(
         opts=pulumi.ResourceOptions(parent=parent, depends_on=program.after),
     )
     check = probes.Grpc(program.ports["grpc"])
-    return core.PodTemplateSpecArgs(
+    template = core.PodTemplateSpecArgs(
         metadata=instance.pod_metadata(program.component, document_hash(program.config_hash_key, text)),
         spec=core.PodSpecArgs(
             # None of the programs talks to the API server; a token in the pod would serve only an attacker.
@@ -126,3 +139,4 @@ def program_pod(
             ],
         ),
     )
+    return ProgramPod(template, secret)

@@ -133,6 +133,7 @@ class Dragonfly(pulumi.ComponentResource):
                 mysql_password=self.credentials.db_user_password,
                 redis_password=self.credentials.redis_password,
                 token_key=self.credentials.token_key,
+                root_password=self.credentials.console_root_password,
                 config_hash_key=config_hash_key,
                 after=after_databases,
             ),

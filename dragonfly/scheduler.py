@@ -77,7 +77,7 @@ class Scheduler(pulumi.ComponentResource):
                 replicas=1,
                 service_name=names.scheduler_headless,
                 selector=instance.selector(Component.SCHEDULER),
-                template=program_pod(name, instance, program, parent=self),
+                template=program_pod(name, instance, program, parent=self).template,
             ),
             opts=instance.workload_options(self),
         )

@@ -83,7 +83,7 @@ class SeedPeer(pulumi.ComponentResource):
                 replicas=1,
                 service_name=names.seed_peer_headless,
                 selector=instance.selector(Component.SEED_PEER),
-                template=program_pod(name, instance, program, parent=self),
+                template=program_pod(name, instance, program, parent=self).template,
             ),
             opts=instance.workload_options(self),
         )

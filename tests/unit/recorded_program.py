@@ -30,6 +30,7 @@ _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+JOB = "Job"
 
 
 def is_secret(value: object) -> bool:
@@ -214,7 +215,8 @@ class RecordedProgram:
 
     @property
     def pods(self) -> list[Pod]:
-        return [Pod(workload) for workload in self.of_kind(*WORKLOADS)]
+        """Of every workload, and of what runs to its end."""
+        return [Pod(workload) for workload in self.of_kind(*WORKLOADS, JOB)]
 
     def pod(self, name: str) -> Pod:
         """The pod of a workload by its name, in which the instance's name is left out."""

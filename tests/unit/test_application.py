@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.recorded_program import WORKLOADS, RecordedProgram, Resource
+from tests.unit.recorded_program import JOB, WORKLOADS, RecordedProgram, Resource
 
 GROUPS = {
     "Service": "",
@@ -45,8 +45,9 @@ def test_component_kinds_are_api_groups_and_not_versions(program: RecordedProgra
 
 
 def test_component_kinds_are_all_that_the_program_declares(program: RecordedProgram) -> None:
+    # The Job deletes itself once it is done.
     declared = {one.kind for one in program.objects}
-    assert declared - {"Namespace", "CustomResourceDefinitionPatch", "Application"} == set(GROUPS)
+    assert declared - {"Namespace", "CustomResourceDefinitionPatch", "Application", JOB} == set(GROUPS)
 
 
 def test_selector_selects_every_object_of_the_instance(program: RecordedProgram) -> None:
@@ -88,6 +89,7 @@ def test_passwords_are_references_to_existing_keys(program: RecordedProgram, inf
         assert secret["key"] in keys[secret["name"]]
         found.add((secret["name"].removeprefix(program.app), secret["key"]))
     assert found == {
+        ("-manager-secret", "root-password"),
         ("-mysql-secret", "root-password"),
         ("-mysql-secret", "dragonfly-password"),
         ("-redis-secret", "password"),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from dragonfly.names import Names
-from tests.unit.recorded_program import WORKLOADS, RecordedProgram, Resource
+from tests.unit.recorded_program import JOB, WORKLOADS, RecordedProgram, Resource
 
 COMPONENTS = {
     "dragonfly:release:Dragonfly",
@@ -15,6 +15,7 @@ COMPONENTS = {
     "dragonfly:mysql:Mysql",
     "dragonfly:redis:Redis",
     "dragonfly:manager:Manager",
+    "dragonfly:root_password:RootPassword",
     "dragonfly:scheduler:Scheduler",
     "dragonfly:seed_peer:SeedPeer",
     "dragonfly:peer:Peer",
@@ -78,7 +79,7 @@ def test_every_object_is_made_by_the_programs_own_provider(program: RecordedProg
 
 def test_no_workload_waits_for_a_service_or_another_workload(program: RecordedProgram) -> None:
     # All starts at once; what needs another waits inside its pod.
-    for workload in program.of_kind(*WORKLOADS):
+    for workload in program.of_kind(*WORKLOADS, JOB):
         before = {resource.kind for resource in _everything_before(program, workload)}
         assert before <= {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace"}, workload.name
 
@@ -110,7 +111,7 @@ def test_workloads_and_claims_are_awaited_as_long_as_configured(
     request: pytest.FixtureRequest, fixture: str, seconds: int
 ) -> None:
     recorded: RecordedProgram = request.getfixturevalue(fixture)
-    for one in recorded.of_kind(*WORKLOADS, "PersistentVolumeClaim"):
+    for one in recorded.of_kind(*WORKLOADS, JOB, "PersistentVolumeClaim"):
         assert one.timeouts == (f"{seconds}s",) * 3
 
 

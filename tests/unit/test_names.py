@@ -24,7 +24,9 @@ OBJECTS = {
         "x-redis-headless",
         "x-redis-exporter-svc",
     },
+    "Job": {"x-root-password"},
     "Secret": {
+        "x-manager-secret",
         "x-mysql-secret",
         "x-mysqld-exporter-secret",
         "x-redis-secret",
@@ -48,7 +50,7 @@ SERVICE_PORTS = {
 NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
 RECOMMENDED = {"app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}
-COMPONENTS = {"manager", "scheduler", "seed-peer", "dfget", "mysql", "redis"}
+COMPONENTS = {"manager", "root-password", "scheduler", "seed-peer", "dfget", "mysql", "redis"}
 
 
 def _derived(names: Names) -> set[str]:
@@ -64,6 +66,8 @@ def test_names_knows_which_are_services_and_workloads() -> None:
     names = Names("x")
     assert sorted(names.services()) == sorted(OBJECTS["Service"])
     assert sorted(names.workloads()) == sorted(set[str]().union(*(OBJECTS[kind] for kind in WORKLOADS)))
+    # A Job's name is a label of its pods.
+    assert names.limited()["x-root-password"] == 63
 
 
 @pytest.mark.parametrize("kind", OBJECTS)

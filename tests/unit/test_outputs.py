@@ -11,6 +11,7 @@ from dragonfly.images import Image
 from tests.unit.recorded_program import RecordedProgram
 
 PASSWORDS = {
+    "consoleRootPassword": ("-manager-secret", "root-password"),
     "dbRootPassword": ("-mysql-secret", "root-password"),
     "dbUserPassword": ("-mysql-secret", "dragonfly-password"),
     "dbExporterPassword": ("-mysqld-exporter-secret", "mysqld-exporter-password"),

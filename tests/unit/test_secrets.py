@@ -22,6 +22,7 @@ from tests.unit.recorded_program import (
 )
 
 SECRETS = {
+    "-manager-secret": {"root-password"},
     "-mysql-secret": {"root-password", "dragonfly-user", "dragonfly-password", "dragonfly-database"},
     "-mysqld-exporter-secret": {
         "mysqld-exporter-username",
@@ -44,6 +45,8 @@ RANDOM_NAMES = {
     "redisPassword": "redis-password",
 }
 KEYS = {"manager-token-key", "config-hash-key"}
+# Random whatever the config says: the manager takes no password from it.
+ALWAYS_RANDOM = {"console-root-password", *KEYS}
 # Whose pods must start anew when a password changes.
 READERS = {
     "dbRootPassword": {"-mysql"},
@@ -51,6 +54,7 @@ READERS = {
     "dbExporterPassword": {"-mysql"},
     "redisPassword": {"-redis", "-manager", "-scheduler"},
     "manager-token-key": {"-manager"},
+    "console-root-password": {"-root-password"},
 }
 
 
@@ -150,7 +154,7 @@ def _random(program: RecordedProgram) -> dict[str, Resource]:
 
 def test_random_passwords_are_long_and_need_no_quoting(default_program: RecordedProgram) -> None:
     random = _random(default_program)
-    assert set(random) == {*RANDOM_NAMES.values(), *KEYS}
+    assert set(random) == {*RANDOM_NAMES.values(), *ALWAYS_RANDOM}
     for name, resource in random.items():
         assert resource.inputs["length"] >= (64 if name in KEYS else 24)
         # Special characters would be quoted differently in YAML, SQL, a DSN and a shell.
@@ -160,8 +164,7 @@ def test_random_passwords_are_long_and_need_no_quoting(default_program: Recorded
 
 
 def test_configured_passwords_are_used_and_none_made_up(configured_program: RecordedProgram) -> None:
-    # The two keys are never configured: nobody but the programs needs to know them.
-    assert set(_random(configured_program)) == KEYS
+    assert set(_random(configured_program)) == ALWAYS_RANDOM
     for key in RANDOM_NAMES:
         assert configured_program.exports[key].value == CONFIGURED_CONFIG[f"dragonfly:{key}"]
 
@@ -172,7 +175,7 @@ def test_some_configured_passwords_leave_the_others_random() -> None:
     }
     recorded = run_main({**DEFAULT_CONFIG, **configured}, SECRET_KEYS)
     assert recorded.error is None
-    assert set(_random(recorded)) == {"db-user-password", "db-exporter-password", *KEYS}
+    assert set(_random(recorded)) == {"db-user-password", "db-exporter-password", *ALWAYS_RANDOM}
 
 
 def test_annotation_is_a_keyed_hash_that_is_shown(program: RecordedProgram) -> None:

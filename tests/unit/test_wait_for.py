@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from dragonfly.wait_for import start_when_reachable
+from tests.unit.image_shell import TOOL_SETS, image_shell
 
 LOOPBACK = "127.0.0.1"
-NO_BUSYBOX = shutil.which("busybox") is None
 # Prints its process id and what it was given, each argument on a line of its own.
 SHOW = [sys.executable, "-S", "-c", "import os, sys; print(os.getpid(), *map(repr, sys.argv[1:]), sep='\\n')"]
 
@@ -53,62 +51,15 @@ def closed_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-# `nc -z HOST PORT` for machines that have none.
-CONNECT = f"""\
-#!{sys.executable} -S
-import socket, sys
-assert sys.argv[1] == "-z"
-socket.create_connection((sys.argv[2], int(sys.argv[3]))).close()
-"""
-
-
-@pytest.fixture(
-    params=[
-        # Debian's images: bash opens the connection.
-        "bash",
-        # A shell without bash in reach takes the other way.
-        "nc",
-        # Alpine's images: shell, nc, timeout and sleep are all busybox.
-        pytest.param("busybox", marks=pytest.mark.skipif(NO_BUSYBOX, reason="this machine has no busybox")),
-    ]
-)
+@pytest.fixture(params=TOOL_SETS)
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Starts the script with each set of tools that an image may have."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    found = {tool: str(shutil.which(tool)) for tool in ("timeout", "sleep")}
-    shell = ["/bin/sh"]
-    if request.param == "bash":
-        found["bash"] = str(shutil.which("bash"))
-    elif request.param == "nc":
-        (tools / "nc").write_text(CONNECT)
-        (tools / "nc").chmod(0o755)
-    else:
-        found = dict.fromkeys(("nc", "timeout", "sleep"), str(shutil.which("busybox")))
-        shell = [str(shutil.which("busybox")), "sh"]
-    for tool, path in found.items():
-        (tools / tool).symlink_to(path)
-    processes: list[subprocess.Popen[str]] = []
+    with image_shell(request.param, tmp_path / "bin") as shell:
 
-    def run(addresses: Sequence[str], command: Sequence[str]) -> subprocess.Popen[str]:
-        declared, *arguments = start_when_reachable(addresses, command)
-        assert declared == "/bin/sh"
-        process = subprocess.Popen(
-            [*shell, *arguments],
-            env={"PATH": str(tools)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        processes.append(process)
-        return process
+        def run(addresses: Sequence[str], command: Sequence[str]) -> subprocess.Popen[str]:
+            return shell.start(start_when_reachable(addresses, command))
 
-    yield run
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=5)
+        yield run
 
 
 def _wait_until_waiting(process: subprocess.Popen[str], address: str) -> None:

@@ -12,7 +12,7 @@ from dragonfly.machine_types import allocatable, machine_type_named
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings import Settings
 from tests.unit.known_stacks import SECRET_KEYS
-from tests.unit.recorded_program import WORKLOADS, Pod, RecordedProgram, strings_in
+from tests.unit.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, strings_in
 
 DRAGONFLY = ("-manager", "-scheduler", "-seed-peer", "-dfget")
 DATABASES = ("-mysql", "-redis")
@@ -34,6 +34,11 @@ def _images(program: RecordedProgram) -> Images:
 
 def _containers(program: RecordedProgram) -> list[tuple[Pod, dict[str, Any]]]:
     return [(pod, container) for pod in program.pods for container in pod.containers]
+
+
+def _servers(program: RecordedProgram) -> list[tuple[Pod, dict[str, Any]]]:
+    """The containers that serve somebody: all but what runs to its end."""
+    return [(pod, container) for pod, container in _containers(program) if pod.workload.kind != JOB]
 
 
 def _grpc_port(program: RecordedProgram, name: str) -> int:
@@ -163,6 +168,7 @@ def test_many_nodes_get_new_peers_at_once(program: RecordedProgram) -> None:
 def test_every_image_is_one_of_the_images_table(program: RecordedProgram) -> None:
     expected = {
         ("-manager", "manager"): Image.MANAGER,
+        ("-root-password", "root-password"): Image.MANAGER,
         ("-scheduler", "scheduler"): Image.SCHEDULER,
         ("-seed-peer", "seed-peer"): Image.SEED_PEER,
         ("-dfget", "dfget"): Image.PEER,
@@ -241,7 +247,7 @@ def test_dragonfly_programs_are_asked_for_their_health_by_grpc(program: Recorded
 
 
 def test_what_waits_for_its_database_is_not_restarted_for_ten_minutes(program: RecordedProgram) -> None:
-    for _, container in _containers(program):
+    for _, container in _servers(program):
         if container["name"] in EXPORTERS:
             continue
         probe = container["startupProbe"]
@@ -251,7 +257,7 @@ def test_what_waits_for_its_database_is_not_restarted_for_ten_minutes(program: R
 
 
 def test_process_is_restarted_only_after_a_minute_of_silence(program: RecordedProgram) -> None:
-    for _, container in _containers(program):
+    for _, container in _servers(program):
         if container["name"] == "prometheus-to-sd":
             continue
         probe = container["livenessProbe"]
@@ -259,7 +265,7 @@ def test_process_is_restarted_only_after_a_minute_of_silence(program: RecordedPr
 
 
 def test_no_database_waits_for_its_exporter(program: RecordedProgram) -> None:
-    for _, container in _containers(program):
+    for _, container in _servers(program):
         assert ("readinessProbe" in container) == (container["name"] not in EXPORTERS)
         if container["name"] in EXPORTERS:
             assert "startupProbe" not in container

@@ -1,0 +1,155 @@
+"""The console's root user gets a password of the stack's own, by a Job, as soon as the manager answers.
+
+A manager that starts for the first time makes the user `root` with a password that is in Dragonfly's documentation:
+without this, whoever reaches the port owns the console.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.core import v1 as core
+
+from dragonfly import ports
+from dragonfly.config_document import document_hash
+from dragonfly.config_mount import config_mount, config_volume
+from dragonfly.container_resources import ROOT_PASSWORD_RESOURCES
+from dragonfly.instance import Instance
+from dragonfly.labels import Component
+from dragonfly.pod_security import DRAGONFLY_UID, container_security_context, pod_security_context
+from dragonfly.wait_for import start_when_reachable
+
+ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
+PUBLIC_PASSWORD = "dragonfly"  # noqa: S105 - Dragonfly's documentation tells everybody
+_DIRECTORY = "/etc/dragonfly"
+
+# Long enough for `pulumi up`, which looks once a second, and a person to see how it ended.
+_KEPT_SECONDS = 60
+
+# Arguments: host and port of the manager's REST API, and the file that holds the new password.
+# - Requests go through the shell's own printf and standard input: an argument of a program shows in `ps`.
+# - Debian's images have bash but no HTTP client, upstream's Alpine images busybox's nc but no bash.
+# - Only a refusal (401) says that a password is wrong; anything else, silence too, is asked again.
+_SCRIPT = r"""
+trap 'exit 143' TERM INT
+host="$1"
+port="$2"
+new=$(cat "$3")
+
+answer() {
+  if command -v bash >/dev/null 2>&1; then
+    timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; head -n 1 <&3' "$host" "$port" 2>/dev/null
+  else
+    timeout 5 nc "$host" "$port" 2>/dev/null | head -n 1
+  fi
+}
+
+request() {
+  printf 'POST /api/v1/users/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n' "$1" "$host"
+  printf 'Content-Length: %s\r\nConnection: close\r\n\r\n%s' "${#2}" "$2"
+}
+
+post() {
+  request "$1" "$2" | answer | { read -r _ status _; echo "$status"; }
+}
+
+sign_in() {
+  post signin "{\"name\":\"root\",\"password\":\"$1\"}"
+}
+
+while true; do
+  case "$(sign_in "$new")" in
+  200)
+    echo "root signs in with this stack's password"
+    exit 0
+    ;;
+  401)
+    case "$(sign_in PUBLIC)" in
+    200) post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}" >/dev/null ;;
+    401)
+      echo "root has a password that somebody has chosen in the console; it stays"
+      exit 0
+      ;;
+    esac
+    ;;
+  esac
+  sleep 0.2
+done
+""".replace("PUBLIC", PUBLIC_PASSWORD)
+
+
+def set_root_password(host: str, port: int, password_file: str) -> list[str]:
+    """The command that gives root its password, and ends once root has one that is not public.
+
+    Args:
+        host: of the manager's REST API.
+        port: of the same.
+        password_file: holds the new password.
+    """
+    script = ["/bin/sh", "-c", _SCRIPT, "set-root-password", host, str(port), password_file]
+    return start_when_reachable([f"{host}:{port}"], script)
+
+
+@dataclass(frozen=True)
+class RootPasswordArgs:
+    """What the Job needs to know.
+
+    Args:
+        instance: the instance that the manager belongs to.
+        image: the manager's, which is on the node already.
+        secret: name of the Secret that holds the new password.
+        password: the same password, secret.
+        config_hash_key: key of the hash by which the Job is run again when the password changes, secret.
+    """
+
+    instance: Instance
+    image: str
+    secret: pulumi.Input[str]
+    password: pulumi.Input[str]
+    config_hash_key: pulumi.Input[str]
+
+
+class RootPassword(pulumi.ComponentResource):
+    """The Job that sets the console's root password."""
+
+    def __init__(self, name: str, args: RootPasswordArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:root_password:RootPassword", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        batch.Job(
+            name,
+            metadata=instance.metadata(names.root_password_job, Component.ROOT_PASSWORD),
+            spec=batch.JobSpecArgs(
+                # Neither the Job nor its pod stays. A refresh that finds it gone makes `up` run it once more, which
+                # changes nothing.
+                ttl_seconds_after_finished=_KEPT_SECONDS,
+                template=core.PodTemplateSpecArgs(
+                    # Not the manager's label: its Service would lead to this pod.
+                    metadata=instance.pod_metadata(
+                        Component.ROOT_PASSWORD, document_hash(args.config_hash_key, args.password)
+                    ),
+                    spec=core.PodSpecArgs(
+                        restart_policy="OnFailure",
+                        automount_service_account_token=False,
+                        enable_service_links=False,
+                        security_context=pod_security_context(DRAGONFLY_UID),
+                        containers=[
+                            core.ContainerArgs(
+                                name="root-password",
+                                image=args.image,
+                                command=set_root_password(
+                                    names.manager_service, ports.MANAGER_REST, f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}"
+                                ),
+                                resources=ROOT_PASSWORD_RESOURCES.requirements(),
+                                security_context=container_security_context(),
+                                volume_mounts=[config_mount(_DIRECTORY)],
+                            )
+                        ],
+                        volumes=[config_volume(args.secret, ROOT_PASSWORD_KEY)],
+                    ),
+                ),
+            ),
+            opts=instance.workload_options(self),
+        )
+        self.register_outputs({})

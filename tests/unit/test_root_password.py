@@ -1,0 +1,173 @@
+"""The Job that gives root a password: its script against a played manager, and what the program declares."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dragonfly.root_password import PUBLIC_PASSWORD, ROOT_PASSWORD_KEY, set_root_password
+from tests.unit.image_shell import TOOL_SETS, ImageShell, image_shell
+from tests.unit.recorded_program import RecordedProgram, revealed
+
+LOOPBACK = "127.0.0.1"
+NEW = "a-New-Password-1"
+
+
+@dataclass
+class Console:
+    """What a manager answers, by its routes `users/signin` and `users/:id/reset_password`."""
+
+    password: str = PUBLIC_PASSWORD
+    out_of_order: int = 0
+    requests: list[str] = field(default_factory=list[str])
+
+    def answer(self, path: str, body: dict[str, str]) -> int:
+        self.requests.append(path)
+        if self.out_of_order > 0:
+            self.out_of_order -= 1
+            return 503
+        if path == "/api/v1/users/signin":
+            return 200 if body == {"name": "root", "password": self.password} else 401
+        assert path == "/api/v1/users/1/reset_password"
+        if body["old_password"] != self.password:
+            return 500
+        self.password = body["new_password"]
+        return 200
+
+
+def _server(console: Console, port: int = 0) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.headers["Content-Type"] == "application/json"
+            self.send_response(console.answer(self.path, body))
+            self.send_header("Content-Length", "2")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing: a test prints what it has to say."""
+
+    server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console()
+
+
+@pytest.fixture
+def port(console: Console) -> Iterator[int]:
+    server = _server(console)
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(params=TOOL_SETS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageShell]:
+    with image_shell(request.param, tmp_path / "bin") as made:
+        yield made
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    file = tmp_path / ROOT_PASSWORD_KEY
+    file.write_text(NEW)
+    return file
+
+
+def _run(shell: ImageShell, port: int, password_file: Path) -> str:
+    process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+    return out
+
+
+def test_public_password_is_replaced(shell: ImageShell, console: Console, port: int, password_file: Path) -> None:
+    out = _run(shell, port, password_file)
+    assert console.password == NEW
+    assert out == "root signs in with this stack's password\n"
+
+
+def test_second_run_changes_nothing(shell: ImageShell, console: Console, port: int, password_file: Path) -> None:
+    console.password = NEW
+    _run(shell, port, password_file)
+    assert console.requests == ["/api/v1/users/signin"]
+
+
+def test_password_that_somebody_has_chosen_stays(
+    shell: ImageShell, console: Console, port: int, password_file: Path
+) -> None:
+    console.password = "chosen in the console"
+    out = _run(shell, port, password_file)
+    assert console.password == "chosen in the console"
+    assert "it stays" in out
+
+
+def test_manager_that_is_out_of_order_is_asked_again(
+    shell: ImageShell, console: Console, port: int, password_file: Path
+) -> None:
+    console.out_of_order = 3
+    _run(shell, port, password_file)
+    assert console.password == NEW
+
+
+def test_manager_that_is_not_there_yet_is_waited_for(shell: ImageShell, console: Console, password_file: Path) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((LOOPBACK, 0))
+        port = holder.getsockname()[1]
+        process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"waiting for {LOOPBACK}:{port}\n"
+    server = _server(console, port)
+    process.communicate(timeout=10)
+    server.shutdown()
+    server.server_close()
+    assert console.password == NEW
+
+
+def test_job_runs_the_managers_own_image_and_goes_by_itself(program: RecordedProgram) -> None:
+    job = program.object("Job", "-root-password")
+    pod = program.pod("-root-password")
+    manager = program.pod("-manager")
+    assert pod.containers[0]["image"] == manager.container("manager")["image"]
+    assert job.manifest["spec"]["ttlSecondsAfterFinished"] == 60
+    assert pod.spec["restartPolicy"] == "OnFailure"
+
+
+def test_managers_service_does_not_lead_to_the_job(program: RecordedProgram) -> None:
+    selector = cast("dict[str, str]", program.object("Service", "-manager-service").manifest["spec"]["selector"])
+    labels = program.pod("-root-password").labels
+    assert not selector.items() <= labels.items()
+
+
+def test_password_is_random_and_an_output(program: RecordedProgram) -> None:
+    secret = program.secret_document("-manager-secret", ROOT_PASSWORD_KEY)
+    assert len(secret) >= 24
+    assert secret == program.random["console-root-password"]
+    export = program.exports["consoleRootPassword"]
+    assert export.secret
+    assert revealed(export.value) == secret
+
+
+def test_job_comes_after_the_manager_in_the_engine(program: RecordedProgram) -> None:
+    # Four operations at once on one CPU: a Job that waits for a manager which has no place would wait for ever.
+    config = program.object("Secret", "-manager-config")
+    secret = program.object("Secret", "-manager-secret")
+    assert config.urn in secret.dependencies
+    assert secret.urn in program.object("Job", "-root-password").dependencies
