@@ -15,6 +15,10 @@ LOOPBACK = "127.0.0.1"
 # containerd says with a header which registry it wants; this one is asked only when the header is missing. An empty
 # URL would switch the mirror off.
 _DEFAULT_REGISTRY = "https://registry-1.docker.io"
+# From this size on the daemon drops what was used least recently ...
+CACHE_SIZE = "20Gi"
+# ... but it looks only now and then, and a pod beyond its volume's limit is evicted: downloads need room meanwhile.
+CACHE_SIZE_LIMIT = "30Gi"
 # A name that no request can have (RFC 2606): requests to be forwarded must match the list, mirror requests need not.
 _NOWHERE = "nowhere.invalid"
 
@@ -206,7 +210,7 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
             "taskExpireTime": "6h",
             "strategy": "io.d7y.storage.v2.simple",
             # The cache shares the node's boot disk with images and logs.
-            "diskGCThreshold": "20Gi",
+            "diskGCThreshold": CACHE_SIZE,
             "diskGCThresholdPercent": 80,
             "multiplex": True,
         },

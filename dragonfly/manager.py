@@ -74,6 +74,7 @@ class Manager(pulumi.ComponentResource):
             config_hash_key=args.config_hash_key,
             waits_for=(f"{names.mysql_service}:{ports.MYSQL}", f"{names.redis_service}:{ports.REDIS}"),
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
+            work_size_limit="1Gi",
             after=args.after,
         )
         pod = program_pod(name, instance, program, parent=self)

@@ -170,7 +170,7 @@ class Mysql(pulumi.ComponentResource):
                         containers=containers,
                         volumes=[
                             data_volume(claim),
-                            core.VolumeArgs(name="scratch", empty_dir=core.EmptyDirVolumeSourceArgs()),
+                            core.VolumeArgs(name="scratch", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="2Gi")),
                             core.VolumeArgs(
                                 name="passwords",
                                 secret=core.SecretVolumeSourceArgs(secret_name=secret_name, default_mode=0o440),

@@ -11,7 +11,7 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports
-from dragonfly.daemon_config import DaemonPorts, daemon_config, peer_discovery
+from dragonfly.daemon_config import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, peer_discovery
 from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
@@ -65,6 +65,7 @@ class Peer(pulumi.ComponentResource):
                 "health": args.ports.health,
                 "metrics": args.ports.metrics,
             },
+            work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )
         pod = program_pod(name, instance, program, host_network=True, parent=self).template

@@ -41,6 +41,7 @@ class Program:
         config_hash_key: key of the hash by which pods roll, secret.
         waits_for: `host:port` of everything without which it exits.
         ports: what it listens on, by name; `grpc` is asked for its health.
+        work_size_limit: of what it writes besides its log, a Kubernetes quantity.
         after: resources that must exist before its workload is handed to the engine.
     """
 
@@ -55,6 +56,7 @@ class Program:
     config_hash_key: pulumi.Input[str]
     waits_for: tuple[str, ...]
     ports: Mapping[str, int]
+    work_size_limit: str
     after: Sequence[pulumi.Resource]
 
 
@@ -135,7 +137,7 @@ def program_pod(
             ],
             volumes=[
                 config_volume(object_name(secret), program.config_file),
-                work_volume(),
+                work_volume(program.work_size_limit),
             ],
         ),
     )

@@ -68,6 +68,7 @@ class Scheduler(pulumi.ComponentResource):
             config_hash_key=args.config_hash_key,
             waits_for=(f"{names.redis_service}:{ports.REDIS}", f"{names.manager_service}:{ports.MANAGER_GRPC}"),
             ports={"grpc": ports.SCHEDULER_GRPC, "metrics": ports.METRICS},
+            work_size_limit="1Gi",
             after=args.after,
         )
         apps.StatefulSet(

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_kubernetes.apps import v1 as apps
 
 from dragonfly import ports
-from dragonfly.daemon_config import DaemonPorts, daemon_config, seed_peer_discovery
+from dragonfly.daemon_config import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, seed_peer_discovery
 from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
@@ -74,6 +74,7 @@ class SeedPeer(pulumi.ComponentResource):
                 "health": ports.SEED_PEER_HEALTH,
                 "metrics": ports.METRICS,
             },
+            work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )
         apps.StatefulSet(

@@ -22,9 +22,14 @@ _DIRECTORIES = {
 }
 
 
-def work_volume() -> core.VolumeArgs:
-    """One scratch volume for all of them: what is in it can be fetched or computed again."""
-    return core.VolumeArgs(name=_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs())
+def work_volume(size_limit: str) -> core.VolumeArgs:
+    """One scratch volume for all of them: what is in it can be fetched or computed again.
+
+    Args:
+        size_limit: a Kubernetes quantity.
+    """
+    # A program gone wild would fill the node's disk, and kubelet then evicts whatever else runs there.
+    return core.VolumeArgs(name=_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs(size_limit=size_limit))
 
 
 def work_mounts() -> list[core.VolumeMountArgs]:

@@ -70,12 +70,13 @@ def generations(api: ApiClient, namespace: str) -> dict[str, int]:
 
 
 def unready_pods(api: ApiClient, namespace: str) -> list[str]:
-    """Names of the pods that are not Ready."""
+    """Names of the pods that are neither Ready nor done."""
     core: Any = client.CoreV1Api(api)
     return [
         pod.metadata.name
         for pod in core.list_namespaced_pod(namespace).items
-        if not any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
+        if pod.status.phase != "Succeeded"
+        and not any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
     ]
 
 

@@ -48,6 +48,7 @@ OBJECTS = {
         "dragonfly-1-seed-peer-headless",
     },
     "Secret": {
+        "dragonfly-1-manager-secret",
         "dragonfly-1-mysql-secret",
         "dragonfly-1-mysqld-exporter-secret",
         "dragonfly-1-redis-secret",
@@ -95,6 +96,7 @@ def test_outputs_name_what_a_user_needs(installed: str, stack: LocalStack) -> No
     assert outputs["consoleUrl"] == "http://localhost:8080"
     assert outputs["mysqldExporterAddress"] == f"dragonfly-1-mysqld-exporter-svc.{NAMESPACE}.svc:9104"
     assert {key for key, value in outputs.items() if value == "[secret]"} == {
+        "consoleRootPassword",
         "dbRootPassword",
         "dbUserPassword",
         "dbExporterPassword",
@@ -105,7 +107,12 @@ def test_outputs_name_what_a_user_needs(installed: str, stack: LocalStack) -> No
 def test_no_secret_stands_in_plain_text_in_state_or_output(installed: str, stack: LocalStack, api: ApiClient) -> None:
     secrets = {
         value
-        for name in ("dragonfly-1-mysql-secret", "dragonfly-1-mysqld-exporter-secret", "dragonfly-1-redis-secret")
+        for name in (
+            "dragonfly-1-manager-secret",
+            "dragonfly-1-mysql-secret",
+            "dragonfly-1-mysqld-exporter-secret",
+            "dragonfly-1-redis-secret",
+        )
         for key, value in secret_values(api, NAMESPACE, name).items()
         if "password" in key
     }
@@ -115,7 +122,7 @@ def test_no_secret_stands_in_plain_text_in_state_or_output(installed: str, stack
         ]
     )
     assert CONFIGURED_PASSWORD in secrets
-    assert len(secrets) == 5
+    assert len(secrets) == 6
     written = {
         "up": installed,
         "state": stack.output("stack", "export"),

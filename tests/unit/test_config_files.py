@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 import yaml
 
+from dragonfly.quantity import parse_quantity
 from tests.unit.recorded_program import RecordedProgram, strings_in
 
 FILES = {
@@ -383,3 +385,15 @@ def test_servers_without_certificates_say_so(program: RecordedProgram, name: str
     config = _config(program, name)
     for server in (config["download"]["peerGRPC"], config["upload"], config["health"], config["proxy"]):
         assert server["security"] == {"insecure": True}
+
+
+def test_peers_drop_what_is_old_long_before_their_volume_is_full(program: RecordedProgram) -> None:
+    # Beyond the limit kubelet evicts the pod, and the whole cache with it.
+    for name in ("-seed-peer", "-dfget"):
+        threshold = yaml.safe_load(program.secret_document(f"{name}-config", "dfget.yaml"))["storage"][
+            "diskGCThreshold"
+        ]
+        (limit,) = [
+            volume["emptyDir"]["sizeLimit"] for volume in program.pod(name).spec["volumes"] if "emptyDir" in volume
+        ]
+        assert parse_quantity(limit) >= parse_quantity(threshold) * Decimal("1.25")
