@@ -17,7 +17,14 @@ from rich.console import Console
 from local import toolchain
 from local.file_lock import file_lock
 from local.images import debian_root
-from local.images.catalog import Layers, database_entries, dragonfly_entries, images, pause_entries
+from local.images.catalog import (
+    Layers,
+    database_entries,
+    default_references,
+    dragonfly_entries,
+    images,
+    pause_entries,
+)
 from local.images.layer import Entry, Layer, layer, write_layer
 from local.images.oci_archive import write_archive
 
@@ -56,13 +63,14 @@ def provide_archive(console: Console | None = None) -> Path:
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     binaries = toolchain.provide(toolchain.IMAGE_TOOLS, console)
+    references = default_references()
     cache = toolchain.cache_folder()
     folder, locks = archive_folder(), cache / "locks"
     for path in (folder, locks, cache / "logs"):
         path.mkdir(parents=True, exist_ok=True)
     archive = folder / _ARCHIVE
     with file_lock(locks / _NAME, on_wait=lambda: console.print("images: waiting for another process that builds them")):
-        key = _key([debian_root.recipe(), *map(str, binaries.values()), *_own_sources()])
+        key = _key([debian_root.recipe(), repr(references), *map(str, binaries.values()), *_own_sources()])
         if archive.exists() and archive_key() == key:
             console.print(f"images built before: {archive}")
             return archive
@@ -75,7 +83,7 @@ def provide_archive(console: Console | None = None) -> Path:
                 dragonfly=_small_layer(temporary, "dragonfly", dragonfly_entries(binaries)),
                 pause=_small_layer(temporary, "pause", pause_entries(binaries)),
             )
-            listed = images(layers)
+            listed = images(layers, references)
             write_archive(temporary / _ARCHIVE, listed)
             (temporary / _ARCHIVE).rename(archive)
         (folder / _KEY).write_text(f"{key}\n")
@@ -125,7 +133,7 @@ def _temporary_folder(parent: Path, prefix: str = ".new-") -> Any:
 
 
 def _own_sources() -> list[str]:
-    """All that this package says, `dragonfly/images.py` included by way of the names."""
+    """All that this package says: a change of any of it may change an image."""
     files = sorted(path for path in _SOURCES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [path.read_text() for path in files]
 

@@ -68,14 +68,13 @@ def pause_entries(binaries: Mapping[str, Path]) -> list[Entry]:
     return [Entry("/pause", binaries["pause"].read_bytes())]
 
 
-def images(layers: Layers, references: Images | None = None) -> list[OciImage]:
+def images(layers: Layers, names: Images) -> list[OciImage]:
     """Every image of an installation, and the one that every pod needs.
 
     Args:
         layers: What they are made of.
-        references: How the program calls them; as it does unless configured, when not given.
+        names: How the program calls them.
     """
-    names = references or default_references()
     database, dragonfly = (layers.debian, layers.databases), (layers.debian, layers.dragonfly)
     return [
         *(

@@ -80,6 +80,8 @@ _GROUPS = "root:x:0:\ndatabase:x:999:\nnogroup:x:65534:\n"
 _MADE = (
     Entry("/etc/passwd", _USERS.encode(), mode=0o644),
     Entry("/etc/group", _GROUPS.encode(), mode=0o644),
+    # kubelet mounts its own over it.
+    Entry("/etc/hosts", b"127.0.0.1 localhost\n", mode=0o644),
     Entry("/etc/nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files dns\n", mode=0o644),
     Entry("/root", mode=0o700),
     Entry("/run"),
