@@ -7,10 +7,10 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -25,7 +25,7 @@ from local.images.catalog import (
     images,
     pause_entries,
 )
-from local.images.layer import Entry, Layer, layer, write_layer
+from local.images.layer import Layer, layer, write_layer
 from local.images.oci_archive import write_archive
 
 _SOURCES = Path(__file__).resolve().parent
@@ -69,7 +69,7 @@ def provide_archive(console: Console | None = None) -> Path:
     for path in (folder, locks, cache / "logs"):
         path.mkdir(parents=True, exist_ok=True)
     archive = folder / _ARCHIVE
-    with file_lock(locks / _NAME, on_wait=lambda: console.print("images: waiting for another process that builds them")):
+    with file_lock(locks / _NAME, on_wait=lambda: console.print("images: waiting for another process")):
         key = _key([debian_root.recipe(), repr(references), *map(str, binaries.values()), *_own_sources()])
         if archive.exists() and archive_key() == key:
             console.print(f"images built before: {archive}")
@@ -79,9 +79,9 @@ def provide_archive(console: Console | None = None) -> Path:
         with _temporary_folder(folder) as temporary:
             layers = Layers(
                 debian=debian,
-                databases=_small_layer(temporary, "databases", database_entries()),
-                dragonfly=_small_layer(temporary, "dragonfly", dragonfly_entries(binaries)),
-                pause=_small_layer(temporary, "pause", pause_entries(binaries)),
+                databases=write_layer(temporary / "databases.layer", database_entries()),
+                dragonfly=write_layer(temporary / "dragonfly.layer", dragonfly_entries(binaries)),
+                pause=write_layer(temporary / "pause.layer", pause_entries(binaries)),
             )
             listed = images(layers, references)
             write_archive(temporary / _ARCHIVE, listed)
@@ -101,7 +101,7 @@ def _debian_layer(cache: Path, console: Console) -> Layer:
     target = cache / f"{_DEBIAN}-{_key([debian_root.recipe()])}"
     file = target / "layer.tar"
     if target.is_dir():
-        found = json.loads((target / "layer.json").read_text())
+        found = cast("dict[str, Any]", json.loads((target / "layer.json").read_text()))
         console.print(f"{_DEBIAN}: built before")
         return Layer(file, found["digest"], found["size"])
     started = time.monotonic()
@@ -116,12 +116,8 @@ def _debian_layer(cache: Path, console: Console) -> Layer:
     return Layer(file, made.digest, made.size)
 
 
-def _small_layer(folder: Path, name: str, entries: Iterable[Entry]) -> Layer:
-    return write_layer(folder / f"{name}.layer", entries)
-
-
 @contextmanager
-def _temporary_folder(parent: Path, prefix: str = ".new-") -> Any:
+def _temporary_folder(parent: Path, prefix: str = ".new-") -> Generator[Path]:
     # The caller holds the lock: what lies here was left by a build that was interrupted.
     for leftover in parent.glob(f"{prefix}*"):
         shutil.rmtree(leftover, ignore_errors=True)

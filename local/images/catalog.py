@@ -19,7 +19,6 @@ PAUSE = "registry.k8s.io/pause:3.6"
 _FILES = Path(__file__).resolve().parent / "files"
 _BINARIES = "/opt/dragonfly/bin"
 _STANDIN = "dragonfly-standin"
-_STANDIN_LABELS = {"org.opencontainers.image.title": "stand-in for Dragonfly, not Dragonfly"}
 
 DRAGONFLY_PROGRAMS: Mapping[Image, tuple[str, ...]] = {
     Image.MANAGER: (f"{_BINARIES}/server",),
@@ -78,7 +77,12 @@ def images(layers: Layers, names: Images) -> list[OciImage]:
     database, dragonfly = (layers.debian, layers.databases), (layers.debian, layers.dragonfly)
     return [
         *(
-            OciImage(names.reference(image), dragonfly, command, labels=_STANDIN_LABELS)
+            OciImage(
+                names.reference(image),
+                dragonfly,
+                command,
+                labels={"org.opencontainers.image.title": f"stand-in for Dragonfly ({image.value}), not Dragonfly"},
+            )
             for image, command in DRAGONFLY_PROGRAMS.items()
         ),
         OciImage(

@@ -47,9 +47,11 @@ _LEFT_OUT = (
     "usr/bin/redis-check-aof",
     "usr/bin/resolveip",
     "usr/include",
-    "usr/lib/x86_64-linux-gnu/gconv",
-    "usr/lib/x86_64-linux-gnu/libperl",
-    "usr/lib/x86_64-linux-gnu/perl",
+    *(
+        f"usr/lib/{machine}-linux-gnu/{part}"
+        for machine in ("x86_64", "aarch64")
+        for part in ("gconv", "libperl", "perl")
+    ),
     "usr/sbin/dpkg-",
     "usr/share/bash-completion",
     "usr/share/common-licenses",
@@ -130,9 +132,10 @@ def write_debian_root(file: Path, log: Path) -> None:
         "-",
         *map(str, _apt_sources()),
     ]
-    with log.open("wb") as output, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output
-    ) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output) as process,
+    ):
         failure: Exception | None = None
         try:
             _copy(cast("IO[bytes]", process.stdout), file)

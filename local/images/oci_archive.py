@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_PLATFORM = {"os": "linux", "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine())}
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -57,8 +61,7 @@ class OciImage:
         """Its configuration document."""
         return {
             "created": _CREATED,
-            "architecture": "amd64",
-            "os": "linux",
+            **_PLATFORM,
             "config": {
                 "Env": [f"PATH={_PATH}"],
                 "Entrypoint": list(self.entrypoint),
@@ -101,7 +104,7 @@ class _Writer:
         )
         return {
             **manifest,
-            "platform": {"architecture": "amd64", "os": "linux"},
+            "platform": _PLATFORM,
             # containerd's own annotation, by which it names what it imports, and the specification's.
             "annotations": {
                 "io.containerd.image.name": image.reference,
