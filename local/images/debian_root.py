@@ -27,17 +27,17 @@ PACKAGES = (
     "redis-server",
     "prometheus-mysqld-exporter",
     "prometheus-redis-exporter",
-    # The roots by which a peer trusts registries.
-    "ca-certificates",
 )
 
 # Folders and files of these packages, and of what they depend on, that no container opens.
 _LEFT_OUT = (
+    "bin/tar",
     "etc/cron",
     "etc/init.d",
     "etc/logrotate.d",
     "etc/systemd",
     "lib/systemd",
+    "usr/bin/dpkg",
     "usr/bin/innochecksum",
     "usr/bin/mariadb-check",
     "usr/bin/mariadb-upgrade",

@@ -22,8 +22,10 @@ type tokenConfig struct {
 	MaxRefresh time.Duration `yaml:"maxRefresh"`
 }
 
-// The manager refuses other lengths, in every request that carries a password.
+// The manager refuses other lengths, in every request that carries a name or a password.
 const (
+	shortestName     = 3
+	longestName      = 10
 	shortestPassword = 8
 	longestPassword  = 20
 )
@@ -76,7 +78,8 @@ func (a *api) signIn(w http.ResponseWriter, r *http.Request) {
 		Name     string `json:"name"`
 		Password string `json:"password"`
 	}
-	if json.NewDecoder(r.Body).Decode(&request) != nil || !goodPassword(request.Password) {
+	if json.NewDecoder(r.Body).Decode(&request) != nil || !goodName(request.Name) ||
+		!goodPassword(request.Password) {
 		refuse(w, http.StatusUnauthorized)
 		return
 	}
@@ -104,7 +107,8 @@ func (a *api) signUp(w http.ResponseWriter, r *http.Request) {
 		Email    string `json:"email"`
 	}
 	err := json.NewDecoder(r.Body).Decode(&request)
-	if err != nil || len(request.Name) < 3 || !strings.Contains(request.Email, "@") || !goodPassword(request.Password) {
+	if err != nil || !goodName(request.Name) || !strings.Contains(request.Email, "@") ||
+		!goodPassword(request.Password) {
 		refuse(w, http.StatusUnprocessableEntity)
 		return
 	}
@@ -142,6 +146,10 @@ func (a *api) resetPassword(w http.ResponseWriter, r *http.Request) {
 	default:
 		fail(w, err)
 	}
+}
+
+func goodName(name string) bool {
+	return len(name) >= shortestName && len(name) <= longestName
 }
 
 func goodPassword(password string) bool {
