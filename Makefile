@@ -19,7 +19,7 @@ LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-t
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 
-.PHONY: help up preview down recover env bench test test-unit test-engine lint format diagram clean
+.PHONY: help up preview down recover env images bench test test-unit test-engine lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -38,6 +38,9 @@ recover: $(UP_STAMP) ## Bring back a stack whose update was killed.
 
 env: $(UP_STAMP) ## Print the environment for pulumi and kubectl: eval "$$(make -s env)"
 	@$(LOCAL) env
+
+images: $(UP_STAMP) ## Build the container images, for nodes that reach no registry.
+	@$(PYTHON_RUN) -m local.images
 
 bench: $(UP_STAMP) ## Measure preview and installation.
 	@$(LOCAL) bench

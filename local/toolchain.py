@@ -51,7 +51,8 @@ class Tool:
     Attributes:
         name: Its name in messages and in the cache.
         folder: Its module under `local/go`.
-        module: The Go module whose release, in that `go.mod`, is the tool's version.
+        module: The Go module whose release, in that `go.mod`, is the tool's version; empty for a program of our own,
+            whose source lies beside it.
         binaries: File name in the cache, and the last element of the package path in `go.mod`'s `tool` lines.
         minutes: How long a first build takes on two cores, told to the user.
         tags: Build tags.
@@ -79,6 +80,15 @@ class Tool:
         """
         return _required(self.folder, self.module)
 
+    @property
+    def title(self) -> str:
+        """Name and version, for people."""
+        return f"{self.name} {self.version}" if self.module else self.name
+
+    def sources(self) -> list[Path]:
+        """Return the Go files that are our own."""
+        return sorted((_MODULES / self.folder).rglob("*.go"))
+
     def packages(self) -> dict[str, str]:
         """Return the Go package of each binary, from `go.mod`'s `tool` lines.
 
@@ -95,9 +105,11 @@ class Tool:
 
     def flags(self) -> list[str]:
         """Return the flags of `go build`."""
-        version = self.version
-        major, minor = version.removeprefix("v").split(".")[:2]
-        values = [value.format(version=version, major=major, minor=minor) for value in self.link_values]
+        values: list[str] = []
+        if self.link_values:
+            version = self.version
+            major, minor = version.removeprefix("v").split(".")[:2]
+            values = [value.format(version=version, major=major, minor=minor) for value in self.link_values]
         linker = " ".join(["-s", "-w", *(f"-X {value}" for value in values)])
         return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", linker]
 
@@ -216,6 +228,13 @@ TOOLS: Mapping[str, Tool] = {
             binaries={"actionlint": "actionlint"},
             minutes=1,
         ),
+        Tool(
+            name="dragonfly-standin",
+            folder="dragonfly-standin",
+            module="",
+            binaries={"dragonfly-standin": "dragonfly-standin", "pause": "pause"},
+            minutes=1,
+        ),
     )
 }
 """Every tool, in the order of building: the longest first, and kubectl when the packages it shares are compiled."""
@@ -228,6 +247,9 @@ ENGINE_TOOLS = ("pulumi", "language-host", "kubectl")
 
 LINT_TOOLS = ("actionlint",)
 """What checks files that are neither run nor type-checked here."""
+
+IMAGE_TOOLS = ("dragonfly-standin",)
+"""What container images are made of, besides Debian's packages."""
 
 
 def cache_folder() -> Path:
@@ -317,6 +339,7 @@ class _Build:
             (self._module / "go.sum").read_bytes(),
             json.dumps([tool.flags(), dict(tool.binaries), list(tool.scripts)]).encode(),
             self._go_version().encode(),
+            *(source.read_bytes() for source in tool.sources()),
         ):
             digest.update(hashlib.sha256(part).digest())
         self._target = self._cache / f"{tool.name}-{digest.hexdigest()[:16]}"
@@ -384,7 +407,7 @@ class _Build:
         if code != 0:
             tail = "\n".join(f"  {line}" for line in log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
             raise ToolchainError(
-                f"building {self._tool.name} {self._tool.version} failed (go build ended with {code}). "
+                f"building {self._tool.title} failed (go build ended with {code}). "
                 f"The end of its log {log}:\n{tail}\n"
                 f"After mending the cause run the same command again; what was compiled is kept."
             )
@@ -459,7 +482,7 @@ class _Report:
         self._line(f"{tool.name}: using the machine's {', '.join(str(path) for path in binaries.values())}")
 
     def cached(self, tool: Tool) -> None:
-        self._cached.append(f"{tool.name} {tool.version}")
+        self._cached.append(tool.title)
 
     def summary(self) -> None:
         if self._cached:
@@ -470,7 +493,7 @@ class _Report:
 
     @contextlib.contextmanager
     def building(self, tool: Tool) -> Any:
-        title = f"{tool.name} {tool.version}"
+        title = tool.title
         started = time.monotonic()
         stop_reminding = threading.Event()
         task: TaskID | None = None

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"golang.org/x/crypto/bcrypt"
+)
+
+const (
+	rootName     = "root"
+	rootPassword = "dragonfly"
+)
+
+// A member is taken for gone when it missed this many of its keep-alives.
+const missedKeepAlives = 3
+
+type mysqlConfig struct {
+	User     string `yaml:"user"`
+	Password string `yaml:"password"`
+	Host     string `yaml:"host"`
+	Port     int    `yaml:"port"`
+	DBName   string `yaml:"dbname"`
+	Migrate  bool   `yaml:"migrate"`
+}
+
+var tables = []string{
+	`CREATE TABLE IF NOT EXISTS users (
+		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+		name VARCHAR(256) NOT NULL UNIQUE,
+		email VARCHAR(256) NOT NULL DEFAULT '',
+		encrypted_password VARCHAR(1024) NOT NULL
+	)`,
+	memberTable(schedulerKind),
+	memberTable(seedPeerKind),
+}
+
+func memberTable(kind memberKind) string {
+	return `CREATE TABLE IF NOT EXISTS ` + string(kind) + ` (
+		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+		host_name VARCHAR(256) NOT NULL,
+		ip VARCHAR(256) NOT NULL,
+		port INT NOT NULL,
+		cluster_id BIGINT UNSIGNED NOT NULL,
+		alive_until DATETIME(3) NOT NULL,
+		UNIQUE (host_name, ip, cluster_id)
+	)`
+}
+
+// database is the manager's, with its users and what has registered.
+type database struct {
+	pool *sql.DB
+}
+
+var errWrongPassword = errors.New("wrong password")
+
+func openDatabase(ctx context.Context, config mysqlConfig) (*database, error) {
+	address := net.JoinHostPort(config.Host, strconv.Itoa(config.Port))
+	options := mysql.NewConfig()
+	options.User, options.Passwd = config.User, config.Password
+	options.Net, options.Addr, options.DBName = "tcp", address, config.DBName
+	options.ParseTime = true
+	options.Timeout = 10 * time.Second
+	connector, err := mysql.NewConnector(options)
+	if err != nil {
+		return nil, err
+	}
+	opened := &database{sql.OpenDB(connector)}
+	if err := opened.prepare(ctx, config.Migrate); err != nil {
+		opened.close()
+		return nil, fmt.Errorf("mysql %s, user %s, database %s: %w", address, config.User, config.DBName, err)
+	}
+	log.Printf("mysql %s: signed in as %s", address, config.User)
+	return opened, nil
+}
+
+func (d *database) prepare(ctx context.Context, migrate bool) error {
+	if err := d.pool.PingContext(ctx); err != nil {
+		return err
+	}
+	if migrate {
+		for _, table := range tables {
+			if _, err := d.pool.ExecContext(ctx, table); err != nil {
+				return err
+			}
+		}
+	}
+	var users int
+	if err := d.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM users").Scan(&users); err != nil || users > 0 {
+		return err
+	}
+	log.Printf("first start: creates the user %s", rootName)
+	_, err := d.addUser(ctx, rootName, "", rootPassword)
+	if isDuplicate(err) {
+		// Another manager was faster.
+		return nil
+	}
+	return err
+}
+
+func (d *database) close() {
+	_ = d.pool.Close()
+}
+
+func (d *database) addUser(ctx context.Context, name, email, password string) (int64, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	if err != nil {
+		return 0, err
+	}
+	result, err := d.pool.ExecContext(
+		ctx, "INSERT INTO users (name, email, encrypted_password) VALUES (?, ?, ?)", name, email, string(hash),
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+// signIn gives the id of the user with that name and password.
+func (d *database) signIn(ctx context.Context, name, password string) (int64, error) {
+	var id int64
+	var hash string
+	row := d.pool.QueryRowContext(ctx, "SELECT id, encrypted_password FROM users WHERE name = ?", name)
+	if err := row.Scan(&id, &hash); err != nil {
+		return 0, err
+	}
+	return id, compare(hash, password)
+}
+
+// resetPassword changes a user's password for whoever knows the old one.
+func (d *database) resetPassword(ctx context.Context, id int64, old, new string) error {
+	var hash string
+	row := d.pool.QueryRowContext(ctx, "SELECT encrypted_password FROM users WHERE id = ?", id)
+	if err := row.Scan(&hash); err != nil {
+		return err
+	}
+	if err := compare(hash, old); err != nil {
+		return err
+	}
+	changed, err := bcrypt.GenerateFromPassword([]byte(new), bcrypt.DefaultCost)
+	if err != nil {
+		return err
+	}
+	_, err = d.pool.ExecContext(ctx, "UPDATE users SET encrypted_password = ? WHERE id = ?", string(changed), id)
+	return err
+}
+
+func compare(hash, password string) error {
+	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		return errWrongPassword
+	}
+	return err
+}
+
+func isDuplicate(err error) bool {
+	const duplicateEntry = 1062
+	var failure *mysql.MySQLError
+	return errors.As(err, &failure) && failure.Number == duplicateEntry
+}
+
+func (d *database) announce(ctx context.Context, announced member) error {
+	_, err := d.pool.ExecContext(
+		ctx,
+		"INSERT INTO "+string(announced.kind)+" (host_name, ip, port, cluster_id, alive_until) VALUES (?, ?, ?, ?, ?) "+
+			"ON DUPLICATE KEY UPDATE port = VALUES(port), alive_until = VALUES(alive_until)",
+		announced.hostname, announced.ip, announced.port, announced.cluster,
+		time.Now().UTC().Add(missedKeepAlives*announced.interval),
+	)
+	return err
+}
+
+// registered is a row of schedulers or seed peers as the REST API tells it.
+type registered struct {
+	ID       int64  `json:"id"`
+	HostName string `json:"host_name"`
+	IP       string `json:"ip"`
+	Port     int    `json:"port"`
+	Cluster  int64  `json:"cluster_id"`
+	State    string `json:"state"`
+}
+
+func (d *database) members(ctx context.Context, kind memberKind) ([]registered, error) {
+	rows, err := d.pool.QueryContext(
+		ctx, "SELECT id, host_name, ip, port, cluster_id, alive_until FROM "+string(kind)+" ORDER BY id",
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := []registered{}
+	for rows.Next() {
+		var row registered
+		var aliveUntil time.Time
+		if err := rows.Scan(&row.ID, &row.HostName, &row.IP, &row.Port, &row.Cluster, &aliveUntil); err != nil {
+			return nil, err
+		}
+		row.State = "inactive"
+		if time.Now().Before(aliveUntil) {
+			row.State = "active"
+		}
+		found = append(found, row)
+	}
+	return found, rows.Err()
+}
+
+func (d *database) activeSchedulers(ctx context.Context) ([]string, error) {
+	found, err := d.members(ctx, schedulerKind)
+	if err != nil {
+		return nil, err
+	}
+	addresses := []string{}
+	for _, scheduler := range found {
+		if scheduler.State == "active" {
+			addresses = append(addresses, net.JoinHostPort(scheduler.IP, strconv.Itoa(scheduler.Port)))
+		}
+	}
+	return addresses, nil
+}

@@ -1,0 +1,29 @@
+"""`python -m local.images`: build the container images."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from local.images.archive import provide_archive
+from local.images.debian_root import DebianRootError
+from local.toolchain import ToolchainError
+
+
+def main() -> int:
+    """Builds them; returns the process' exit code."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        provide_archive(console)
+    except KeyboardInterrupt:
+        console.print("interrupted; run the same command again to go on")
+        return 130
+    except (DebianRootError, ToolchainError) as error:
+        console.print(f"error: {error}", markup=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

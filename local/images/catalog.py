@@ -1,0 +1,118 @@
+"""Which images there are: name, layers, and what a container of each starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from dragonfly.images import Image, Images
+from local.images.layer import Entry, Layer
+from local.images.oci_archive import OciImage
+from local.stack import PROJECT_FOLDER
+
+PAUSE = "registry.k8s.io/pause:3.6"
+"""What containerd 1.6 keeps a pod's namespaces with, unless configured otherwise."""
+
+_FILES = Path(__file__).resolve().parent / "files"
+_BINARIES = "/opt/dragonfly/bin"
+_STANDIN = "dragonfly-standin"
+
+DRAGONFLY_PROGRAMS: Mapping[Image, tuple[str, ...]] = {
+    Image.MANAGER: (f"{_BINARIES}/server",),
+    Image.SCHEDULER: (f"{_BINARIES}/scheduler",),
+    Image.SEED_PEER: (f"{_BINARIES}/dfget", "daemon"),
+    Image.PEER: (f"{_BINARIES}/dfget", "daemon"),
+}
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers that images are put together from; every one but the first is small."""
+
+    debian: Layer
+    databases: Layer
+    dragonfly: Layer
+    pause: Layer
+
+
+def database_entries() -> list[Entry]:
+    """What turns Debian's databases and exporters into the well-known images."""
+    return [
+        Entry("/etc/mysql/my.cnf", _file("my.cnf"), mode=0o644),
+        Entry("/usr/local/bin/mysql-entrypoint", _file("mysql-entrypoint")),
+        Entry("/usr/local/bin/redis-entrypoint", _file("redis-entrypoint")),
+        Entry("/usr/bin/mysql", link="mariadb"),
+        Entry("/bin/mysqld_exporter", link="/usr/bin/prometheus-mysqld-exporter"),
+        Entry("/redis_exporter", link="/usr/bin/prometheus-redis-exporter"),
+        Entry("/docker-entrypoint-initdb.d"),
+        Entry("/var/lib/mysql"),
+        Entry("/data"),
+    ]
+
+
+def dragonfly_entries(binaries: Mapping[str, Path]) -> list[Entry]:
+    """The stand-in under the paths of the four programs."""
+    return [
+        Entry(f"{_BINARIES}/{_STANDIN}", binaries[_STANDIN].read_bytes()),
+        *(Entry(f"{_BINARIES}/{name}", link=_STANDIN) for name in ("server", "scheduler", "dfget")),
+        Entry("/bin/grpc_health_probe", link=f"{_BINARIES}/{_STANDIN}"),
+    ]
+
+
+def pause_entries(binaries: Mapping[str, Path]) -> list[Entry]:
+    """All of the pause image."""
+    return [Entry("/pause", binaries["pause"].read_bytes())]
+
+
+def images(layers: Layers, names: Images) -> list[OciImage]:
+    """Every image of an installation, and the one that every pod needs.
+
+    Args:
+        layers: What they are made of.
+        names: How the program calls them.
+    """
+    database, dragonfly = (layers.debian, layers.databases), (layers.debian, layers.dragonfly)
+    return [
+        *(
+            OciImage(
+                names.reference(image),
+                dragonfly,
+                command,
+                labels={"org.opencontainers.image.title": f"stand-in for Dragonfly ({image.value}), not Dragonfly"},
+            )
+            for image, command in DRAGONFLY_PROGRAMS.items()
+        ),
+        OciImage(
+            names.reference(Image.MYSQL),
+            database,
+            ["mysql-entrypoint"],
+            ["mysqld"],
+            user="999:999",
+            volumes=["/var/lib/mysql"],
+        ),
+        OciImage(names.reference(Image.MYSQLD_EXPORTER), database, ["/bin/mysqld_exporter"], user="65534:65534"),
+        OciImage(
+            names.reference(Image.REDIS),
+            database,
+            ["redis-entrypoint"],
+            ["redis-server"],
+            user="999:999",
+            folder="/data",
+            volumes=["/data"],
+        ),
+        OciImage(names.reference(Image.REDIS_EXPORTER), database, ["/redis_exporter"], user="65534:65534"),
+        OciImage(PAUSE, [layers.pause], ["/pause"], user="65535:65535"),
+    ]
+
+
+def default_references() -> Images:
+    """The names that images have where a stack's config says nothing else."""
+    config = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]
+    return Images(config["imageRegistry"]["default"], config["tag"]["default"], {})
+
+
+def _file(name: str) -> bytes:
+    return (_FILES / name).read_bytes()

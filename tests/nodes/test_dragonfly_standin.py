@@ -1,0 +1,509 @@
+"""The stand-in for the Dragonfly programs, run on loopback: what it refuses, what it waits for, what it serves."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+import yaml
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import ListValue, Struct
+
+from dragonfly.daemon_config import DaemonPorts, daemon_config, peer_discovery, seed_peer_discovery
+from dragonfly.manager_config import manager_config
+from dragonfly.names import Names
+from dragonfly.scheduler_config import scheduler_config
+from local import toolchain
+
+LOOPBACK = "127.0.0.1"
+LIMIT_SECONDS = 20
+NAMES = Names("app")
+PROGRAMS = ("server", "scheduler", "dfget")
+PEER, SEED_PEER = "peer", "seed peer"
+# A port of which nothing listens on loopback, and no server is given one.
+NOBODY = 1
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def standin() -> Path:
+    if shutil.which("go") is None:
+        pytest.skip("the stand-in is built by Go, which is not on PATH")
+    return toolchain.provide(toolchain.IMAGE_TOOLS)["dragonfly-standin"]
+
+
+@dataclass
+class Process:
+    """A stand-in that runs, with what it has said so far."""
+
+    popen: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        self.lines.extend(self.popen.stdout)
+
+    def ended(self) -> tuple[int, str]:
+        code = self.popen.wait(LIMIT_SECONDS)
+        self._reader.join(LIMIT_SECONDS)
+        return code, "".join(self.lines)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        self.popen.send_signal(number)
+        return self.ended()
+
+    def says(self, text: str) -> bool:
+        return any(text in line for line in list(self.lines))
+
+
+Start = Callable[[str, Document], Process]
+
+
+@pytest.fixture
+def start(standin: Path, tmp_path: Path) -> Iterator[Start]:
+    started: list[Process] = []
+
+    def run(program: str, config: Document) -> Process:
+        folder = tmp_path / f"{program}-{len(started)}"
+        folder.mkdir()
+        (folder / program).symlink_to(standin)
+        file = folder / "config.yaml"
+        file.write_text(yaml.safe_dump(config))
+        arguments = ["daemon"] if program == "dfget" else []
+        command = [str(folder / program), *arguments, "--config", str(file)]
+        popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        started.append(Process(popen))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.popen.kill()
+        process.popen.wait()
+
+
+def _eventually(holds: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return holds()
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _moved(config: Document, folder: Path) -> None:
+    """Sends what the program writes into a folder of the test's own."""
+    for key in ("workHome", "cacheDir", "logDir", "dataDir"):
+        config[key] = str(folder / key)
+
+
+def _manager(tmp_path: Path) -> Document:
+    rendered = manager_config(NAMES, mysql_password="secret", redis_password="secret", token_key="key")
+    config = cast("Document", deepcopy(rendered))
+    _moved(config["server"], tmp_path)
+    config["database"]["mysql"].update(host=LOOPBACK, port=NOBODY)
+    return config
+
+
+def _scheduler(tmp_path: Path) -> Document:
+    config = cast("Document", deepcopy(scheduler_config(NAMES, redis_password="secret")))
+    _moved(config["server"], tmp_path)
+    config["manager"]["addr"] = f"{LOOPBACK}:{NOBODY}"
+    config["server"]["port"], metrics = _free_ports(2)
+    config["metrics"]["addr"] = f"{LOOPBACK}:{metrics}"
+    return config
+
+
+def _daemon(tmp_path: Path, role: str, address: str = f"{LOOPBACK}:{NOBODY}") -> Document:
+    discovery = peer_discovery(address) if role == PEER else seed_peer_discovery(address)
+    config = cast("Document", deepcopy(daemon_config(DaemonPorts(*_free_ports(5)), discovery)))
+    _moved(config, tmp_path)
+    config["download"]["downloadGRPC"]["unixListen"]["socket"] = str(tmp_path / "dfdaemon.sock")
+    return config
+
+
+def _config(tmp_path: Path, role: str) -> tuple[str, Document]:
+    if role == "server":
+        return role, _manager(tmp_path)
+    if role == "scheduler":
+        return role, _scheduler(tmp_path)
+    return "dfget", _daemon(tmp_path, role)
+
+
+def _port(config: Document, *path: str) -> int:
+    for key in path:
+        config = config[key]
+    return config["tcpListen"]["port"]["start"]
+
+
+class Answers(grpc.GenericRpcHandler):
+    """A gRPC server's methods, each a function from the request's bytes to the answer's."""
+
+    def __init__(self, methods: dict[str, Callable[[bytes], bytes]]) -> None:
+        self._methods = methods
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        answer = self._methods.get(handler_call_details.method)
+        if answer is None:
+            return None
+
+        def behavior(request: bytes, _: grpc.ServicerContext) -> bytes:
+            return answer(request)
+
+        return grpc.unary_unary_rpc_method_handler(behavior)
+
+
+SERVING = b"\x08\x01"
+HEALTH = "/grpc.health.v1.Health/Check"
+
+
+@dataclass
+class Far:
+    """The other end of a stand-in's calls: a manager and a scheduler in one."""
+
+    schedulers: list[str] = field(default_factory=list[str])
+    members: list[Document] = field(default_factory=list[Document])
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    def announce(self, request: bytes) -> bytes:
+        self.members.append(dict(Struct.FromString(request)))
+        return Empty().SerializeToString()
+
+    def list(self, _: bytes) -> bytes:
+        found = ListValue()
+        found.extend(self.schedulers)
+        return found.SerializeToString()
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    played = Far()
+    methods: dict[str, Callable[[bytes], bytes]] = {
+        HEALTH: lambda _: SERVING,
+        "/standin.Registry/Announce": played.announce,
+        "/standin.Registry/Schedulers": played.list,
+    }
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[Answers(methods)])
+    played.port = server.add_insecure_port(f"{LOOPBACK}:0")
+    server.start()
+    yield played
+    server.stop(0).wait()
+
+
+@pytest.fixture
+def redis() -> Iterator[str]:
+    """A server that knows as much of Redis as signing in with `secret` needs."""
+    listener = socket.create_server((LOOPBACK, 0))
+
+    def serve(connection: socket.socket) -> None:
+        signed_in = False
+        with connection, connection.makefile("rwb") as stream:
+            while line := stream.readline():
+                words: list[str] = []
+                for _ in range(int(line[1:])):
+                    size = int(stream.readline()[1:])
+                    words.append(stream.read(size + 2)[:-2].decode())
+                answer = "+OK"
+                if words[0].lower() == "hello":
+                    answer = "-ERR unknown command"
+                elif words[0].lower() == "auth":
+                    signed_in = words[-1] == "secret"
+                    answer = "+OK" if signed_in else "-WRONGPASS invalid username-password pair"
+                elif not signed_in:
+                    answer = "-NOAUTH Authentication required."
+                elif words[0].lower() == "ping":
+                    answer = "+PONG"
+                stream.write(f"{answer}\r\n".encode())
+                stream.flush()
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"{LOOPBACK}:{listener.getsockname()[1]}"
+    listener.close()
+
+
+@pytest.fixture
+def registry() -> Iterator[tuple[str, list[http.client.HTTPMessage]]]:
+    """A web server that tells what it was asked for."""
+    seen: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"registry: {self.path}".encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{LOOPBACK}:{server.server_address[1]}", seen
+    server.shutdown()
+    server.server_close()
+
+
+def _get(port: int, path: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=LIMIT_SECONDS)
+    connection.request(method, path, headers=headers or {})
+    response = connection.getresponse()
+    found = response.status, response.read().decode()
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_first_line_of_the_log_says_that_it_is_a_stand_in(start: Start, program: str) -> None:
+    code, text = start(program, {}).ended()
+    assert code == 1
+    assert re.search(r"This is a STAND-IN for the Dragonfly \w+, not Dragonfly", text.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "value", "reason"),
+    [
+        ("server", "database.mysql", None, "mysql requires parameter user"),
+        ("server", "database.mysql.password", "", "mysql requires parameter password"),
+        ("server", "database", None, "requires parameter"),
+        ("server", "database", "mysql", "cannot unmarshal"),
+        ("server", "database.redis.addrs", None, "redis requires parameter addrs"),
+        ("server", "database.redis.addrs", "app-redis-svc:6379", "cannot unmarshal"),
+        ("server", "auth.jwt.key", None, "jwt requires parameter key"),
+        ("server", "auth.jwt.timeout", "two days", "cannot unmarshal !!str `two days` into time.Duration"),
+        ("server", "server.grpc.port.start", "many", "cannot unmarshal !!str `many` into int"),
+        ("server", "metrics.addr", "", "metrics requires parameter addr"),
+        ("scheduler", "manager", None, "manager requires parameter addr"),
+        ("scheduler", "manager.keepAlive.interval", "0s", "manager requires parameter keepAlive interval"),
+        ("scheduler", "manager.schedulerClusterID", 0, "manager requires parameter schedulerClusterID"),
+        ("scheduler", "database.redis", None, "redis requires parameter addrs"),
+        ("scheduler", "dynConfig.refreshInterval", "soon", "cannot unmarshal !!str `soon` into time.Duration"),
+        ("scheduler", "server.port", "many", "cannot unmarshal !!str `many` into int"),
+        ("scheduler", "job.enable", "perhaps", "cannot unmarshal !!str `perhaps` into bool"),
+        (PEER, "scheduler.netAddrs", None, "empty schedulers and config server is not specified"),
+        (SEED_PEER, "scheduler.manager.netAddrs", [], "manager addr is not specified"),
+        (SEED_PEER, "scheduler.manager.refreshInterval", "0s", "manager refreshInterval is not specified"),
+        (PEER, "download.totalRateLimit", "fast", '"fast" is no size'),
+        (PEER, "upload.rateLimit", "1Mi", "rate limit must be greater than"),
+        (PEER, "upload.security", None, "upload.security: neither insecure nor a certificate"),
+        (PEER, "proxy.proxies", [{"regx": "blobs/(sha256"}], "missing closing )"),
+        (PEER, "proxy.registryMirror.url", "", "proxy.registryMirror.url must be the URL of a registry"),
+        (PEER, "proxy", None, "proxy is missing"),
+        (PEER, "storage.taskExpireTime", "6 hours", "cannot unmarshal !!str `6 hours` into time.Duration"),
+        (PEER, "download.peerGRPC.tcpListen.port", {"start": "x"}, "cannot unmarshal !!str `x` into int"),
+    ],
+)
+def test_refuses_a_config_that_the_real_program_refuses(
+    start: Start, tmp_path: Path, role: str, path: str, value: object, reason: str
+) -> None:
+    program, config = _config(tmp_path, role)
+    *parents, last = path.split(".")
+    section = config
+    for key in parents:
+        section = section[key]
+    if value is None:
+        del section[last]
+    else:
+        section[last] = value
+    code, text = start(program, config).ended()
+    assert code == 1
+    assert reason in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("role", ["server", "scheduler", PEER, SEED_PEER])
+def test_knows_every_key_that_the_program_renders(start: Start, tmp_path: Path, role: str) -> None:
+    _, text = start(*_config(tmp_path, role)).ended()
+    assert "warning" not in text
+
+
+@pytest.mark.parametrize("role", ["server", "scheduler", PEER])
+def test_warns_of_an_unknown_key_and_goes_on(start: Start, tmp_path: Path, role: str) -> None:
+    program, config = _config(tmp_path, role)
+    config["newKey"] = 1
+    code, text = start(program, config).ended()
+    assert code == 1
+    assert "field newKey not found" in text
+    assert "connection refused" in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("role", ["server", "scheduler", PEER, SEED_PEER])
+def test_ends_when_what_it_needs_is_not_there(start: Start, tmp_path: Path, role: str) -> None:
+    code, text = start(*_config(tmp_path, role)).ended()
+    assert code == 1
+    assert re.search(rf"{LOOPBACK}:{NOBODY}\b.*connection refused", text.splitlines()[-1])
+
+
+def test_ends_when_a_host_is_unknown(start: Start, tmp_path: Path) -> None:
+    code, text = start("dfget", _daemon(tmp_path, PEER, "nowhere.invalid:8002")).ended()
+    assert code == 1
+    assert "nowhere.invalid:8002" in text.splitlines()[-1]
+
+
+def test_ends_when_it_cannot_write(start: Start, tmp_path: Path) -> None:
+    config = _scheduler(tmp_path)
+    config["server"]["cacheDir"] = "/proc/none"
+    code, text = start("scheduler", config).ended()
+    assert code == 1
+    assert "/proc/none" in text.splitlines()[-1]
+
+
+def test_scheduler_signs_in_registers_and_serves(start: Start, tmp_path: Path, far: Far, redis: str) -> None:
+    config = _scheduler(tmp_path)
+    config["manager"].update(addr=far.address, keepAlive={"interval": "100ms"})
+    config["database"]["redis"]["addrs"] = [redis]
+    process = start("scheduler", config)
+    assert _eventually(lambda: len(far.members) > 2), process.lines
+    assert (far.members[0]["kind"], far.members[0]["port"]) == ("schedulers", config["server"]["port"])
+    assert _open(config["server"]["port"])
+    metrics = int(config["metrics"]["addr"].rpartition(":")[2])
+    assert 'dragonfly_standin_info{program="scheduler"} 1' in _get(metrics, "/metrics")[1]
+    began = time.monotonic()
+    assert process.stop()[0] == 0
+    assert time.monotonic() - began < 1
+
+
+def test_scheduler_ends_when_redis_refuses_its_password(start: Start, tmp_path: Path, far: Far, redis: str) -> None:
+    config = _scheduler(tmp_path)
+    config["manager"]["addr"] = far.address
+    config["database"]["redis"].update(addrs=[redis], password="wrong")
+    code, text = start("scheduler", config).ended()
+    assert code == 1
+    assert "WRONGPASS" in text.splitlines()[-1]
+    assert far.members == []
+
+
+def test_seed_peer_serves_nothing_until_it_finds_a_scheduler(start: Start, tmp_path: Path, far: Far) -> None:
+    config = _daemon(tmp_path, SEED_PEER, far.address)
+    config["scheduler"]["manager"]["refreshInterval"] = "500ms"
+    process = start("dfget", config)
+    assert _eventually(lambda: process.says("no scheduler has registered"))
+    port = _port(config, "download", "peerGRPC")
+    assert not _open(port)
+    far.schedulers.append(far.address)
+    assert _eventually(lambda: bool(far.members)), process.lines
+    assert (far.members[0]["kind"], far.members[0]["port"]) == ("seed_peers", port)
+    assert _open(port)
+
+
+def test_seed_peer_asks_again_only_after_the_refresh_interval(start: Start, tmp_path: Path, far: Far) -> None:
+    config = _daemon(tmp_path, SEED_PEER, far.address)
+    del config["scheduler"]["manager"]["refreshInterval"]
+    process = start("dfget", config)
+    assert _eventually(lambda: process.says("asks again in 10m0s"))
+    far.schedulers.append(far.address)
+    assert not _eventually(lambda: _open(_port(config, "download", "peerGRPC")), 1)
+    assert process.stop()[0] == 0
+
+
+def test_peer_listens_where_its_config_says(start: Start, tmp_path: Path, far: Far) -> None:
+    config = _daemon(tmp_path, PEER, far.address)
+    process = start("dfget", config)
+    port = _port(config, "download", "peerGRPC")
+    assert _eventually(lambda: _open(port)), process.lines
+    with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+        assert channel.unary_unary(HEALTH)(b"", timeout=LIMIT_SECONDS) == SERVING
+    assert _get(_port(config, "health"), "/server/ping")[0] == 200
+    assert _get(_port(config, "upload"), "/download")[0] == 404
+    assert _get(int(config["metrics"][1:]), "/metrics")[0] == 200
+    assert process.stop()[0] == 0
+
+
+def test_proxy_passes_mirror_requests_to_the_registry_that_the_header_names(
+    start: Start, tmp_path: Path, far: Far, registry: tuple[str, list[http.client.HTTPMessage]]
+) -> None:
+    address, seen = registry
+    config = _daemon(tmp_path, PEER, far.address)
+    process = start("dfget", config)
+    port = _port(config, "proxy")
+    assert _eventually(lambda: _open(port)), process.lines
+    headers = {"X-Dragonfly-Registry": address, "Authorization": "Bearer token-of-the-client"}
+    assert _get(port, "/v2/team/app/blobs/sha256:0?ns=x", headers) == (
+        200,
+        "registry: /v2/team/app/blobs/sha256:0?ns=x",
+    )
+    assert seen[0]["Authorization"] == "Bearer token-of-the-client"
+    assert seen[0]["Host"] == address.removeprefix("http://")
+    assert _get(port, "/v2/", {"X-Dragonfly-Registry": f"http://{LOOPBACK}:{NOBODY}"})[0] == 502
+    _, text = process.stop()
+    assert f"GET /v2/team/app/blobs/sha256:0 registry={address}" in text
+    assert "token-of-the-client" not in text
+
+
+def test_proxy_passes_mirror_requests_to_the_configured_registry(
+    start: Start, tmp_path: Path, far: Far, registry: tuple[str, list[http.client.HTTPMessage]]
+) -> None:
+    config = _daemon(tmp_path, PEER, far.address)
+    config["proxy"]["registryMirror"].update(dynamic=False, url=registry[0])
+    process = start("dfget", config)
+    port = _port(config, "proxy")
+    assert _eventually(lambda: _open(port)), process.lines
+    # Without `dynamic`, the header says nothing.
+    headers = {"X-Dragonfly-Registry": f"http://{LOOPBACK}:{NOBODY}"}
+    assert _get(port, "/v2/", headers) == (200, "registry: /v2/")
+
+
+def test_proxy_forwards_only_what_the_white_list_has(
+    start: Start, tmp_path: Path, far: Far, registry: tuple[str, list[http.client.HTTPMessage]]
+) -> None:
+    address, seen = registry
+    config = _daemon(tmp_path, PEER, far.address)
+    process = start("dfget", config)
+    port = _port(config, "proxy")
+    assert _eventually(lambda: _open(port)), process.lines
+    assert _get(port, f"{address}/v2/")[0] == 401
+    with socket.create_connection((LOOPBACK, port), timeout=LIMIT_SECONDS) as tunnel:
+        tunnel.sendall(f"CONNECT {address.removeprefix('http://')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert tunnel.recv(100).startswith(b"HTTP/1.1 401")
+    assert seen == []
+    process.stop()
+
+    config["proxy"]["whiteList"] = [{"host": re.escape(LOOPBACK)}]
+    process = start("dfget", config)
+    assert _eventually(lambda: _open(port)), process.lines
+    assert _get(port, f"{address}/v2/") == (200, "registry: /v2/")
