@@ -11,6 +11,8 @@ from pydantic import SecretStr
 # 32 characters of 62 are 190 bits. Without special characters a password needs no quoting in YAML, SQL, a MySQL DSN
 # (user:password@tcp(host)/db), my.cnf, redis.conf or a shell.
 PASSWORD_LENGTH = 32
+# The manager takes 8 to 20 characters, at sign-in too (SignInRequest in its manager/types/user.go); 20 of 62 are 119 bits.
+CONSOLE_PASSWORD_LENGTH = 20
 # HMAC-SHA-256 wants a key of at least 256 bits; 64 characters of 62 are 381.
 KEY_LENGTH = 64
 
@@ -52,7 +54,7 @@ class Credentials(pulumi.ComponentResource):
         self.db_user_password = self._password("db-user-password", args.db_user_password)
         self.db_exporter_password = self._password("db-exporter-password", args.db_exporter_password)
         self.redis_password = self._password("redis-password", args.redis_password)
-        self.console_root_password = self._random("console-root-password", PASSWORD_LENGTH)
+        self.console_root_password = self._random("console-root-password", CONSOLE_PASSWORD_LENGTH)
         self.token_key = self._random("manager-token-key", KEY_LENGTH)
         self.config_hash_key = self._random("config-hash-key", KEY_LENGTH)
         self.register_outputs(
