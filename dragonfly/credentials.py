@@ -11,7 +11,8 @@ from pydantic import SecretStr
 # 32 characters of 62 are 190 bits. Without special characters a password needs no quoting in YAML, SQL, a MySQL DSN
 # (user:password@tcp(host)/db), my.cnf, redis.conf or a shell.
 PASSWORD_LENGTH = 32
-# The manager takes 8 to 20 characters, at sign-in too (SignInRequest in its manager/types/user.go); 20 of 62 are 119 bits.
+# The manager takes 8 to 20 characters, at sign-in too (SignInRequest in its manager/types/user.go); 20 of 62 are
+# 119 bits.
 CONSOLE_PASSWORD_LENGTH = 20
 # HMAC-SHA-256 wants a key of at least 256 bits; 64 characters of 62 are 381.
 KEY_LENGTH = 64

@@ -67,7 +67,15 @@ while true; do
     ;;
   401)
     case "$(sign_in PUBLIC)" in
-    200) post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}" >/dev/null ;;
+    200)
+      status=$(post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}")
+      case "$status" in
+      4*)
+        echo "the manager refuses the new password: HTTP status $status"
+        exit 1
+        ;;
+      esac
+      ;;
     401)
       echo "root has a password that somebody has chosen in the console; it stays"
       exit 0

@@ -38,7 +38,10 @@ class Console:
             return 200 if body == {"name": "root", "password": self.password} else 401
         assert path == "/api/v1/users/1/reset_password"
         if body["old_password"] != self.password:
-            return 500
+            return 401
+        # As upstream's request types say.
+        if not 8 <= len(body["new_password"]) <= 20:
+            return 422
         self.password = body["new_password"]
         return 200
 
@@ -116,6 +119,16 @@ def test_password_that_somebody_has_chosen_stays(
     out = _run(shell, port, password_file)
     assert console.password == "chosen in the console"
     assert "it stays" in out
+
+
+def test_refused_password_is_an_error_and_not_tried_for_ever(
+    shell: ImageShell, console: Console, port: int, password_file: Path
+) -> None:
+    password_file.write_text("x" * 21)
+    process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
+    out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, "the manager refuses the new password: HTTP status 422\n")
+    assert console.password == PUBLIC_PASSWORD
 
 
 def test_manager_that_is_out_of_order_is_asked_again(
