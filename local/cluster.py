@@ -17,7 +17,7 @@ import shutil
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -54,6 +54,7 @@ stop and start."""
 _READY_TIMEOUT_SECONDS = 60.0
 """For each step of a start. On two cores the whole takes under 10 s; a busy machine may take longer."""
 
+_API_SERVER_GRACE_SECONDS = 1.0
 _LOCK_TIMEOUT_SECONDS = 120.0
 _CLIENT_TIMEOUT_SECONDS = 5.0
 
@@ -61,9 +62,7 @@ _ETCD, _API_SERVER, _CONTROLLERS, _SCHEDULER = "etcd", "kube-apiserver", "kube-c
 _VOLUMES = "volumes"
 _CONTROL_PLANE = (_ETCD, _API_SERVER, _CONTROLLERS, _SCHEDULER, _VOLUMES)
 
-NODE_KINDS: Mapping[str, Callable[[Path, Processes, NodesWanted], NodeKind]] = {
-    kind.name: kind for kind in (KwokNodes, ContainerNodes)
-}
+NODE_KINDS: Mapping[str, type[KwokNodes | ContainerNodes]] = {kind.name: kind for kind in (KwokNodes, ContainerNodes)}
 """Kinds of nodes by the name that a user gives them."""
 
 
@@ -260,6 +259,14 @@ class Cluster:
                 self._lock_file.unlink(missing_ok=True)
                 self.state.rmdir()
 
+    def check(self) -> None:
+        """Make sure that this machine can have such nodes; `start` does so too, after minutes of building perhaps.
+
+        Raises:
+            ValueError: It cannot; the message says what to type.
+        """
+        self._nodes.check()
+
     def processes(self) -> list[str]:
         """Return pid and command line of each of the cluster's processes that run, for messages and tests."""
         return self._processes.survivors()
@@ -320,7 +327,8 @@ class Cluster:
         # Clients first and etcd last: a server without its own server waits for it before it ends.
         self._started_nodes().end()
         self._processes.stop([_VOLUMES, _SCHEDULER, _CONTROLLERS], grace_seconds)
-        self._processes.stop([_API_SERVER], grace_seconds)
+        # It keeps nothing itself, and would wait for kubelets that ended without a word.
+        self._processes.stop([_API_SERVER], min(grace_seconds, _API_SERVER_GRACE_SECONDS))
         self._processes.stop_all(grace_seconds)
 
     def _launch(self, tools: Mapping[str, Path]) -> None:

@@ -173,8 +173,9 @@ class ContainerNodes:
 
     def end(self) -> None:
         """End the nodes, as if their power were cut: what runs in a node's namespaces ends with its first process."""
-        holders = {name for name in self._processes.recorded() if name in self._holders()}
-        self._processes.stop(holders, grace_seconds=1)
+        # Also of nodes that the cluster had before, when it was larger.
+        holders = self._processes.recorded() & {node_name(index) for index in range(MAXIMUM_CONTAINER_NODES)}
+        self._processes.stop(holders, grace_seconds=0)
         self._cgroups.remove()
 
     def remove(self) -> None:
@@ -208,10 +209,6 @@ class ContainerNodes:
     @property
     def _dns_config(self) -> Path:
         return self._folder / "Corefile"
-
-    def _holders(self) -> list[str]:
-        # Also of nodes that an earlier, larger cluster had.
-        return [node_name(index) for index in range(MAXIMUM_CONTAINER_NODES)]
 
     def _named(self, name: str) -> _Node:
         for node in self._nodes:

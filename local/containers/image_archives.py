@@ -8,5 +8,13 @@ from local.toolchain import cache_folder
 
 
 def image_archives() -> list[Path]:
-    """OCI or Docker archives that were built for this machine's nodes, each of one image."""
-    return sorted((cache_folder() / "images").glob("*.tar"))
+    """OCI or Docker archives that were built for this machine's nodes, each of one image.
+
+    Raises:
+        ValueError: There are none.
+    """
+    folder = cache_folder() / "images"
+    found = sorted(folder.glob("*.tar"))
+    if not found:
+        raise ValueError(f"{folder} has no images for the nodes: `make images` builds them")
+    return found
