@@ -259,6 +259,37 @@ class Cluster:
                 self._lock_file.unlink(missing_ok=True)
                 self.state.rmdir()
 
+    def stop_node(self, name: str) -> None:
+        """Cut the power of a node that runs containers.
+
+        Raises:
+            ClusterError: There is no such node.
+        """
+        nodes = self._container_nodes(name)
+        with self._locked():
+            nodes.stop_node(name)
+
+    def start_node(self, name: str) -> None:
+        """Start a node again that was stopped, and wait for nothing.
+
+        Raises:
+            ClusterError: There is no such node, or the cluster was never started.
+            ProcessError: Something of it did not start.
+        """
+        nodes, ports = self._container_nodes(name), self._load_ports()
+        if ports is None:
+            raise ClusterError(f"there is no cluster in {self.state}: start it first")
+        tools = self._tools or toolchain.provide(nodes.tools)
+        with self._locked():
+            nodes.start_node(name, self._plane(tools, ports, self._trust()))
+
+    def _container_nodes(self, name: str) -> ContainerNodes:
+        if not isinstance(self._nodes, ContainerNodes):
+            raise ClusterError(f"{name} is played by {self._nodes.name} and has no power to cut")
+        if name not in self._nodes.names:
+            raise ClusterError(f"there is no node {name}, only {', '.join(self._nodes.names)}")
+        return self._nodes
+
     def check(self) -> None:
         """Make sure that this machine can have such nodes; `start` does so too, after minutes of building perhaps.
 
@@ -325,11 +356,13 @@ class Cluster:
 
     def _end(self, grace_seconds: float = 5.0) -> None:
         # Clients first and etcd last: a server without its own server waits for it before it ends.
-        self._started_nodes().end()
+        nodes = self._started_nodes()
+        nodes.end()
         self._processes.stop([_VOLUMES, _SCHEDULER, _CONTROLLERS], grace_seconds)
         # It keeps nothing itself, and would wait for kubelets that ended without a word.
         self._processes.stop([_API_SERVER], min(grace_seconds, _API_SERVER_GRACE_SECONDS))
         self._processes.stop_all(grace_seconds)
+        nodes.sweep()
 
     def _launch(self, tools: Mapping[str, Path]) -> None:
         ports = self._choose_ports()
@@ -521,6 +554,8 @@ class Cluster:
             f"--cluster-cidr={POD_RANGE}",
             # Nodes come with their part of the range.
             "--allocate-node-cidrs=false",
+            # It makes this folder, by default one of the machine's.
+            f"--flex-volume-plugin-dir={self.state / 'volume-plugins'}",
         ]
 
     def _scheduler_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
@@ -563,7 +598,7 @@ class Cluster:
 
     def _remove(self) -> None:
         # Only what this class keeps: a folder named by mistake loses nothing of its own.
-        for name in ("etcd", "certificates", "processes", "logs"):
+        for name in ("etcd", "certificates", "processes", "logs", "volume-plugins"):
             shutil.rmtree(self.state / name, ignore_errors=True)
         self._started_nodes().remove()
         for file in (self.kubeconfig, self._ports_file, self._volumes_ready_file, self._kind_file):

@@ -103,6 +103,9 @@ class KwokNodes:
         """End kwok; its nodes are objects in etcd."""
         self._processes.stop([_KWOK])
 
+    def sweep(self) -> None:
+        """Nothing is left on the machine."""
+
     def remove(self) -> None:
         """Remove kwok's work folder, which it makes in its home, which is ours."""
         shutil.rmtree(self._state / ".kwok", ignore_errors=True)

@@ -110,7 +110,11 @@ class NodeKind(Protocol):
         ...
 
     def end(self) -> None:
-        """End the nodes and all that runs on them, also what a crash left."""
+        """End the nodes and all that runs on them; the control plane may still be there."""
+        ...
+
+    def sweep(self) -> None:
+        """Take away from the machine what a crash may have left: no process of the cluster runs any more."""
         ...
 
     def remove(self) -> None:

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from local.processes import ProcessError
+
 _MOUNTS = Path("/proc/self/mounts")
 _TIMEOUT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
 
-class CgroupError(RuntimeError):
+class CgroupError(ProcessError):
     """Control groups cannot be made or do not go away."""
 
 

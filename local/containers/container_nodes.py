@@ -176,6 +176,13 @@ class ContainerNodes:
         # Also of nodes that the cluster had before, when it was larger.
         holders = self._processes.recorded() & {node_name(index) for index in range(MAXIMUM_CONTAINER_NODES)}
         self._processes.stop(holders, grace_seconds=0)
+
+    def sweep(self) -> None:
+        """Remove the control groups; all else went with the namespaces.
+
+        Raises:
+            CgroupError: A group does not go away.
+        """
         self._cgroups.remove()
 
     def remove(self) -> None:
@@ -183,21 +190,22 @@ class ContainerNodes:
         for folder in (self._folder, self._volumes):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def stop_node(self, name: str) -> None:
-        """Cut a node's power.
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names."""
+        return [node.name for node in self._nodes]
 
-        Raises:
-            ValueError: There is no such node.
-        """
+    def stop_node(self, name: str) -> None:
+        """Cut the power of one of `names`."""
         node = self._named(name)
         self._processes.stop([node.holder], grace_seconds=0)
         self._processes.stop(node.daemons)
 
     def start_node(self, name: str, plane: ControlPlane) -> None:
-        """Start a node again that was stopped.
+        """Start one of `names` again that was stopped.
 
         Raises:
-            ValueError: There is no such node.
+            ProcessError: Something of it did not start.
         """
         node = self._named(name)
         self._start_holder(node, plane)
@@ -211,10 +219,7 @@ class ContainerNodes:
         return self._folder / "Corefile"
 
     def _named(self, name: str) -> _Node:
-        for node in self._nodes:
-            if node.name == name:
-                return node
-        raise ValueError(f"there is no node {name}, only {', '.join(node.name for node in self._nodes)}")
+        return next(node for node in self._nodes if node.name == name)
 
     def _write_files(self, plane: ControlPlane) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
