@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     try:
         nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes, options.node_count)
-        session = _Session(console, options.stack, nodes)
+        session = _Session(console, options.stack, nodes, starts=options.command != "stop")
         _COMMANDS[options.command](session)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
@@ -93,12 +93,12 @@ class Nodes:
 class _Session:
     """What every command needs."""
 
-    def __init__(self, console: Console, stack: str, nodes: Nodes) -> None:
+    def __init__(self, console: Console, stack: str, nodes: Nodes, *, starts: bool) -> None:
         self.console = console
         self.nodes = nodes
         self.in_cloud = _provisions_cluster(stack)
         """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
-        if not self.in_cloud:
+        if starts and not self.in_cloud:
             # Before minutes are spent on building what then cannot be used.
             self._cluster(nodes, None).check()
         kinds = NODE_KINDS[KwokNodes.name if self.in_cloud else nodes.kind]

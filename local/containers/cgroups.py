@@ -51,14 +51,17 @@ class Cgroups:
                     if file.exists() and not file.read_text().strip() and top.name.endswith("cpuset"):
                         file.write_text((group.parent / setting).read_text())
 
-    def remove(self) -> None:
-        """Kill what still runs in the groups and remove them all.
+    def remove(self, node: str = "") -> None:
+        """Kill what still runs in the groups and remove them.
+
+        Args:
+            node: Those of one node only.
 
         Raises:
             CgroupError: A group does not go away.
         """
         deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while left := self.left():
+        while left := self.left(node):
             for group in left:
                 for pid in _processes(group):
                     with contextlib.suppress(ProcessLookupError):
@@ -67,15 +70,15 @@ class Cgroups:
                 with contextlib.suppress(OSError):
                     group.rmdir()
             if time.monotonic() > deadline:
-                raise CgroupError(f"these control groups do not go away: {', '.join(map(str, self.left()))}")
-            if self.left():
+                raise CgroupError(f"these control groups do not go away: {', '.join(map(str, self.left(node)))}")
+            if self.left(node):
                 time.sleep(_POLL_SECONDS)
 
-    def left(self) -> list[Path]:
-        """The groups that exist, the innermost first."""
+    def left(self, node: str = "") -> list[Path]:
+        """The groups that exist, of one node or all, the innermost first."""
         found: list[Path] = []
         for top in _hierarchies():
-            own = top / self._name
+            own = top / self._name / node
             if own.is_dir():
                 found += [Path(folder) for folder, _, _ in os.walk(own, topdown=False)]
         return found

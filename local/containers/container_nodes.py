@@ -200,6 +200,8 @@ class ContainerNodes:
         node = self._named(name)
         self._processes.stop([node.holder], grace_seconds=0)
         self._processes.stop(node.daemons)
+        # As after any start of a machine; kubelet would look for their pods for a long time.
+        self._cgroups.remove(node.name)
 
     def start_node(self, name: str, plane: ControlPlane) -> None:
         """Start one of `names` again that was stopped.
@@ -208,6 +210,7 @@ class ContainerNodes:
             ProcessError: Something of it did not start.
         """
         node = self._named(name)
+        self._cgroups.make(node.name)
         self._start_holder(node, plane)
         self._start_runtime(node, plane)
         self._wait_for_runtime(node)
