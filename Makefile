@@ -5,9 +5,11 @@ SHELL := /bin/sh
 # The stack. `local` installs into a local cluster; one that provisions a cluster, as `dev` does, gets it from a stand-in
 # for Google Cloud on this machine, where nothing is billed.
 STACK ?= local
-# Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type in dragonfly/machine_types.py.
-MACHINE_TYPE ?=
+# Of the local nodes, for `make up`. NODES=kwok plays them; NODES=containers runs containers on them and needs root.
+# MACHINE_TYPE=e2-standard-2 NODE_COUNT=5: any type in dragonfly/machine_types.py.
 NODES ?=
+MACHINE_TYPE ?=
+NODE_COUNT ?=
 # The engine tests run on one cluster each; more at a time than processors miss their time limits.
 TEST_WORKERS ?= 2
 
@@ -15,11 +17,12 @@ TEST_WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_RUN = .venv/bin/python
-LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODES),--nodes $(NODES))
+LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) \
+	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 
-.PHONY: help up preview down recover env images bench test test-unit test-engine lint format diagram clean
+.PHONY: help up preview down recover env images node-packages bench test test-unit test-engine test-nodes lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -45,13 +48,19 @@ images: $(UP_STAMP) ## Build the container images, for nodes that reach no regis
 bench: $(UP_STAMP) ## Measure preview and installation.
 	@$(LOCAL) bench
 
-test: lint test-unit test-engine ## Everything that CI checks.
+test: lint test-unit test-engine test-nodes ## Everything that CI checks.
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
 	@$(PYTHON_RUN) -m pytest tests/unit
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
+
+test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
+	@$(PYTHON_RUN) -m pytest tests/nodes
+
+node-packages: ## Install what NODES=containers needs from Debian; needs root.
+	apt-get install --yes --no-install-recommends $$(cat local/containers/debian-packages.txt)
 
 lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check

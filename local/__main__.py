@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,9 @@ from dragonfly.recovery import RecoveryError
 from local import toolchain
 from local.bench import bench
 from local.cloud.clusters import Clusters
-from local.cluster import Cluster, ClusterError
+from local.cluster import NODE_KINDS, Cluster, ClusterError
+from local.containers.container_nodes import ContainerNodes
+from local.kwok_nodes import KwokNodes
 from local.processes import ProcessError
 from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
 from local.toolchain import ToolchainError
@@ -28,8 +30,13 @@ STACK = "local"
 CLOUD_PROJECT = "played-on-this-machine"
 """Project of the stand-in cloud."""
 
-READY_TIMEOUT_SECONDS = 25
-"""Pods on the local nodes are Ready within seconds or never; `pulumi up` then ends with the reason within a minute."""
+READY_TIMEOUT_SECONDS = {KwokNodes.name: 25, ContainerNodes.name: 120}
+"""Pods on kwok's nodes are Ready within seconds or never; `pulumi up` then ends with the reason within a minute. Where
+containers run, a database makes its files and a small machine has everything to do at once."""
+
+_COUNTS = {KwokNodes.name: 3, ContainerNodes.name: 2}
+"""Nodes at first. With containers, each has its peer and its daemons on the same few processors, and two are enough to
+see images go from node to node."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,13 +45,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("command", choices=sorted(_COMMANDS))
     parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
     parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
-    parser.add_argument("--nodes", type=int, help="number of nodes, 3 at first")
+    parser.add_argument("--nodes", choices=sorted(NODE_KINDS), help="kind of the nodes, kwok at first")
+    parser.add_argument("--node-count", type=int, help="number of nodes, at first 3 of kwok's and 2 with containers")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes)
-        session = _Session(console, options.stack, nodes)
+        nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes, options.node_count)
+        session = _Session(console, options.stack, nodes, starts=options.command != "stop")
         _COMMANDS[options.command](session)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
@@ -60,10 +68,11 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Size and number of the local nodes, which stay as they are until `make up` is told otherwise."""
+    """Kind, size and number of the local nodes, which stay as they are until `make up` is told otherwise."""
 
     machine_type: str = "e2-standard-4"
     count: int = 3
+    kind: str = KwokNodes.name
 
     @classmethod
     def remembered(cls, state: Path) -> Nodes:
@@ -71,9 +80,11 @@ class Nodes:
         file = state / "nodes.json"
         return cls(**json.loads(file.read_text())) if file.exists() else cls()
 
-    def with_changes(self, machine_type: str | None, count: int | None) -> Nodes:
-        """The same with what the command line says otherwise."""
-        return Nodes(machine_type or self.machine_type, count or self.count)
+    def with_changes(self, machine_type: str | None, kind: str | None, count: int | None) -> Nodes:
+        """The same with what the command line says otherwise; another kind starts with its own number."""
+        kind = kind or self.kind
+        usual = self.count if kind == self.kind else _COUNTS[kind]
+        return Nodes(machine_type or self.machine_type, count or usual, kind)
 
     def remember(self, state: Path) -> None:
         """Keeps them for the next command."""
@@ -83,22 +94,30 @@ class Nodes:
 class _Session:
     """What every command needs."""
 
-    def __init__(self, console: Console, stack: str, nodes: Nodes) -> None:
+    def __init__(self, console: Console, stack: str, nodes: Nodes, *, starts: bool) -> None:
         self.console = console
         self.nodes = nodes
-        self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
-        self.cluster = Cluster(STATE / "cluster", nodes.machine_type, nodes.count, self.tools)
-        self.stack_name = stack
         self.in_cloud = _provisions_cluster(stack)
         """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
+        if starts and not self.in_cloud:
+            # Before minutes are spent on building what then cannot be used.
+            self._cluster(nodes, None).check()
+        kinds = NODE_KINDS[KwokNodes.name if self.in_cloud else nodes.kind]
+        self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *kinds.tools), console)
+        self.cluster = self._cluster(nodes, self.tools)
+        self.stack_name = stack
         self.cluster_is_new = False
         self._stack: LocalStack | None = None
+
+    @staticmethod
+    def _cluster(nodes: Nodes, tools: Mapping[str, Path] | None) -> Cluster:
+        return Cluster(STATE / "cluster", nodes.machine_type, nodes.count, tools, node_kind=nodes.kind)
 
     @property
     def stack(self) -> LocalStack:
         if self._stack is None:
             engine = Engine.provide(STATE, self.console, self.tools)
-            config: dict[str, Any] = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS}
+            config: dict[str, Any] = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[self.nodes.kind]}
             kubeconfig = self.cluster.kubeconfig
             if self.in_cloud:
                 config["gcp:project"], kubeconfig = CLOUD_PROJECT, None

@@ -1,8 +1,9 @@
-"""A Kubernetes cluster on this machine, without root and without containers.
+"""A Kubernetes cluster on this machine.
 
-etcd, the API server, the controller manager and the scheduler are the real ones; the nodes are played by kwok and the
-volumes by a controller of ours. Every server listens on 127.0.0.1 only and every connection is verified by authorities
-of the cluster's own. All it keeps is in one folder.
+etcd, the API server, the controller manager and the scheduler are the real ones; volumes come from a controller of
+ours. Nodes are of one of two kinds (`node_kind.py`): played by kwok, without root and without containers, or run by
+containerd in namespaces. On the machine every server listens on 127.0.0.1 only, and every connection is verified by
+authorities of the cluster's own. All it keeps is in one folder.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import socket
 import ssl
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -30,10 +31,12 @@ from dragonfly.machine_types import machine_type_named
 from local import kubeconfig, toolchain
 from local.api_errors import in_short, is_missing
 from local.certificates import Authority, Certificate, signing_key, write_private
+from local.containers.container_nodes import ContainerNodes
 from local.file_lock import LockTimeoutError, file_lock
-from local.nodes import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, node_count, ready_nodes
+from local.kwok_nodes import KwokNodes
+from local.node_kind import ControlPlane, NodeKind, NodesWanted
+from local.nodes import ready_nodes
 from local.processes import Daemon, ProcessError, Processes
-from local.system_pods import apply_system_pods
 from local.volumes import apply_storage_classes
 
 SERVICE_RANGE = "10.96.0.0/16"
@@ -48,18 +51,19 @@ _PORT_RANGE = range(20000, 32000)
 """Below the ports that Linux gives to outgoing connections (32768 on), so that none of these takes one of ours between
 stop and start."""
 
-_NODE_LEASE_SECONDS = 40
-"""The kubelet's default (`nodeLeaseDurationSeconds` in the kubelet's configuration reference)."""
-
 _READY_TIMEOUT_SECONDS = 60.0
 """For each step of a start. On two cores the whole takes under 10 s; a busy machine may take longer."""
 
+_API_SERVER_GRACE_SECONDS = 1.0
 _LOCK_TIMEOUT_SECONDS = 120.0
 _CLIENT_TIMEOUT_SECONDS = 5.0
 
 _ETCD, _API_SERVER, _CONTROLLERS, _SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
-_KWOK, _VOLUMES = "kwok", "volumes"
-_ALL = (_ETCD, _API_SERVER, _CONTROLLERS, _SCHEDULER, _KWOK, _VOLUMES)
+_VOLUMES = "volumes"
+_CONTROL_PLANE = (_ETCD, _API_SERVER, _CONTROLLERS, _SCHEDULER, _VOLUMES)
+
+NODE_KINDS: Mapping[str, type[KwokNodes | ContainerNodes]] = {kind.name: kind for kind in (KwokNodes, ContainerNodes)}
+"""Kinds of nodes by the name that a user gives them."""
 
 
 class ClusterError(RuntimeError):
@@ -84,7 +88,7 @@ class _Trust:
     etcd_authority: Path
     etcd_server: Certificate
     etcd_client: Certificate
-    authority: Path
+    authority: Authority
     api_server: Certificate
     local_server: Certificate
     administrator: Certificate
@@ -125,28 +129,32 @@ class Cluster:
         node_count: int | None = 3,
         tools: Mapping[str, Path] | None = None,
         cloud: CloudSide | None = None,
+        node_kind: str = KwokNodes.name,
+        images: Sequence[Path] | None = None,
     ) -> None:
         """Describe a cluster; nothing is started or written yet.
 
         Args:
             state: The folder for everything it keeps; created at the first start.
             machine_type: GKE machine type whose allocatable the nodes have.
-            node_count: How many nodes, 1 to 200; None for a cluster whose nodes somebody else makes and takes away.
+            node_count: How many nodes; None for a cluster whose nodes somebody else makes and takes away.
             tools: Binaries by name; from `local.toolchain` when not given.
             cloud: The stand-in cloud that runs it, if any.
+            node_kind: One of `NODE_KINDS`.
+            images: See `NodesWanted`.
 
         Raises:
             UnknownMachineTypeError: The machine type is not in `dragonfly.machine_types`.
-            ValueError: The number of nodes is out of range.
+            ValueError: There is no such kind of nodes, or their number is out of range.
         """
-        if node_count is not None and not 1 <= node_count <= MAXIMUM_NODES:
-            raise ValueError(f"a local cluster has 1 to {MAXIMUM_NODES} nodes, not {node_count}")
+        if node_kind not in NODE_KINDS:
+            raise ValueError(f"{node_kind!r} is no kind of nodes: choose {' or '.join(NODE_KINDS)}")
         self.state = state.resolve()
-        self._machine_type = machine_type_named(machine_type)
-        self._node_count = node_count
         self._tools = tools
         self._cloud = cloud
         self._processes = Processes(self.state)
+        wanted = NodesWanted(machine_type_named(machine_type), node_count, images)
+        self._nodes = NODE_KINDS[node_kind](self.state, self._processes, wanted)
 
     @property
     def kubeconfig(self) -> Path:
@@ -156,7 +164,7 @@ class Cluster:
     @property
     def authority(self) -> Path:
         """PEM file of the authority that signs the API server's certificate; there after the first start."""
-        return self._trust().authority
+        return self._trust().authority.certificate
 
     @property
     def url(self) -> str:
@@ -177,10 +185,11 @@ class Cluster:
     def running(self) -> bool:
         """Whether every process runs and the API server says that it is ready."""
         ports = self._load_ports()
-        if ports is None or not all(self._processes.alive(name) for name in _ALL):
+        if ports is None or not all(self._processes.alive(name) for name in self._all):
             return False
         trust = self._trust()
-        return _answers(ports.api_server, "/readyz", kubeconfig.client_context(trust.authority, trust.administrator))
+        administrator = kubeconfig.client_context(trust.authority.certificate, trust.administrator)
+        return _answers(ports.api_server, "/readyz", administrator)
 
     def start(self) -> bool:
         """Start the cluster and wait until pods can run on all its nodes.
@@ -192,14 +201,21 @@ class Cluster:
             Whether processes were started; False when the cluster was running already.
 
         Raises:
-            ClusterError: Another start or stop of this cluster goes on for too long, or the API server refuses what a
-                cluster needs.
+            ClusterError: Another start or stop of this cluster goes on for too long, the API server refuses what a
+                cluster needs, or the cluster has nodes of another kind.
             ProcessError: A process did not start, ended, or was not ready in time; the message has its log.
             ToolchainError: A tool is missing and cannot be built.
+            ValueError: This machine cannot have such nodes.
         """
+        self._nodes.check()
         # Before the lock: a first build can take minutes, and has locks of its own.
-        tools = self._tools or toolchain.provide(toolchain.CLUSTER_TOOLS)
+        tools = self._tools or toolchain.provide(self._nodes.tools)
+        needed = {binary for tool in self._nodes.tools for binary in toolchain.TOOLS[tool].binaries}
+        missing = sorted(needed - tools.keys())
+        if missing:
+            raise ClusterError(f"no binary was given for {', '.join(missing)}")
         with self._locked():
+            self._keep_to_one_kind()
             if self.running() and self._runs_with(tools):
                 self._match_nodes(since=None)
                 return False
@@ -209,13 +225,13 @@ class Cluster:
                     self._launch(tools)
                 except ProcessError as error:
                     # Between our look at a port and the server's, somebody else may have taken it.
-                    if "address already in use" not in str(error):
+                    if "address already in use" not in str(error).lower():
                         raise
                     self._end()
                     self._ports_file.unlink(missing_ok=True)
                     self._launch(tools)
             except BaseException as error:
-                self._processes.stop_all(grace_seconds=1)
+                self._end(grace_seconds=1)
                 if isinstance(error, (ApiException, urllib3.exceptions.HTTPError)):
                     raise ClusterError(
                         f"the new cluster's API server failed: {in_short(error)}; its log: {self.log(_API_SERVER)}"
@@ -243,6 +259,45 @@ class Cluster:
                 self._lock_file.unlink(missing_ok=True)
                 self.state.rmdir()
 
+    def stop_node(self, name: str) -> None:
+        """Cut the power of a node that runs containers.
+
+        Raises:
+            ClusterError: There is no such node.
+        """
+        nodes = self._container_nodes(name)
+        with self._locked():
+            nodes.stop_node(name)
+
+    def start_node(self, name: str) -> None:
+        """Start a node again that was stopped, and wait for nothing.
+
+        Raises:
+            ClusterError: There is no such node, or the cluster was never started.
+            ProcessError: Something of it did not start.
+        """
+        nodes, ports = self._container_nodes(name), self._load_ports()
+        if ports is None:
+            raise ClusterError(f"there is no cluster in {self.state}: start it first")
+        tools = self._tools or toolchain.provide(nodes.tools)
+        with self._locked():
+            nodes.start_node(name, self._plane(tools, ports, self._trust()))
+
+    def _container_nodes(self, name: str) -> ContainerNodes:
+        if not isinstance(self._nodes, ContainerNodes):
+            raise ClusterError(f"{name} is played by {self._nodes.name} and has no power to cut")
+        if name not in self._nodes.names:
+            raise ClusterError(f"there is no node {name}, only {', '.join(self._nodes.names)}")
+        return self._nodes
+
+    def check(self) -> None:
+        """Make sure that this machine can have such nodes; `start` does so too, after minutes of building perhaps.
+
+        Raises:
+            ValueError: It cannot; the message says what to type.
+        """
+        self._nodes.check()
+
     def processes(self) -> list[str]:
         """Return pid and command line of each of the cluster's processes that run, for messages and tests."""
         return self._processes.survivors()
@@ -250,6 +305,14 @@ class Cluster:
     def log(self, name: str) -> Path:
         """Return the log of a process: `kube-apiserver`, `etcd`, `kwok` and so on."""
         return self._processes.log(name)
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return (*_CONTROL_PLANE, *self._nodes.processes)
+
+    @property
+    def _kind_file(self) -> Path:
+        return self.state / "node-kind"
 
     @property
     def _ports_file(self) -> Path:
@@ -272,24 +335,50 @@ class Cluster:
         except LockTimeoutError as error:
             raise ClusterError(f"another start or stop of the cluster in {self.state} goes on: {error}") from error
 
-    def _end(self) -> None:
+    def _keep_to_one_kind(self) -> None:
+        found = self._started_nodes().name
+        if found != self._nodes.name:
+            raise ClusterError(
+                f"the cluster in {self.state} has nodes of the kind {found}, not {self._nodes.name}: "
+                f"`make down` first, or go on with `make up NODES={found}`"
+            )
+        self._kind_file.write_text(found)
+
+    def _started_nodes(self) -> NodeKind:
+        """Nodes of the kind that the cluster was started with, whatever kind is asked for now."""
+        found = self._kind_file.read_text() if self._kind_file.exists() else None
+        if found is None and self.has_data():
+            # Of a time when there was only this one.
+            found = KwokNodes.name
+        if found is None or found == self._nodes.name or found not in NODE_KINDS:
+            return self._nodes
+        return NODE_KINDS[found](self.state, self._processes, NodesWanted(machine_type_named("e2-small"), 1))
+
+    def _end(self, grace_seconds: float = 5.0) -> None:
         # Clients first and etcd last: a server without its own server waits for it before it ends.
-        self._processes.stop([_VOLUMES, _KWOK, _SCHEDULER, _CONTROLLERS])
-        self._processes.stop([_API_SERVER])
-        self._processes.stop_all()
+        nodes = self._started_nodes()
+        nodes.end()
+        self._processes.stop([_VOLUMES, _SCHEDULER, _CONTROLLERS], grace_seconds)
+        # It keeps nothing itself, and would wait for kubelets that ended without a word.
+        self._processes.stop([_API_SERVER], min(grace_seconds, _API_SERVER_GRACE_SECONDS))
+        self._processes.stop_all(grace_seconds)
+        nodes.sweep()
 
     def _launch(self, tools: Mapping[str, Path]) -> None:
         ports = self._choose_ports()
         trust = self._trust()
+        plane = self._plane(tools, ports, trust)
         url = f"https://{_LOOPBACK}:{ports.api_server}"
-        kubeconfig.write(self.kubeconfig, url, trust.authority, trust.administrator)
-        kubeconfig.write(self._kubeconfig_of(_CONTROLLERS), url, trust.authority, trust.controllers)
-        kubeconfig.write(self._kubeconfig_of(_SCHEDULER), url, trust.authority, trust.scheduler)
-        daemons = self._daemons(tools, ports, trust)
-        administrator = kubeconfig.client_context(trust.authority, trust.administrator)
+        authority = trust.authority.certificate
+        kubeconfig.write(self.kubeconfig, url, authority, trust.administrator)
+        kubeconfig.write(self._kubeconfig_of(_CONTROLLERS), url, authority, trust.controllers)
+        kubeconfig.write(self._kubeconfig_of(_SCHEDULER), url, authority, trust.scheduler)
+        administrator = kubeconfig.client_context(authority, trust.administrator)
 
         self._volumes_ready_file.unlink(missing_ok=True)
         started_at = datetime.datetime.now(datetime.UTC)
+        self._nodes.open(plane)
+        daemons = self._daemons(plane, ports, trust)
         etcd_client = kubeconfig.client_context(trust.etcd_authority, trust.etcd_client)
         self._start(daemons, _ETCD)
         self._wait("etcd", [_ETCD], ports.etcd, "/readyz", etcd_client)
@@ -298,18 +387,17 @@ class Cluster:
         self._wait("the API server", [_ETCD, _API_SERVER], ports.api_server, "/readyz", administrator)
         self._start(daemons, _CONTROLLERS, _SCHEDULER)
         with kubeconfig.connect(self.kubeconfig) as client:
-            forget_heartbeats(client)
-            self._start(daemons, _KWOK)
+            self._nodes.join(plane, client)
             apply_storage_classes(client, in_cloud=self._cloud is not None)
-            self._apply_nodes(client)
-        self._wait("the scheduler", _ALL, ports.scheduler, "/readyz", administrator)
-        self._wait("the controllers", _ALL, ports.controllers, "/healthz", administrator)
+            self._nodes.match(client)
+        self._wait("the scheduler", self._all, ports.scheduler, "/readyz", administrator)
+        self._wait("the controllers", self._all, ports.controllers, "/healthz", administrator)
         self._processes.wait(
-            self._volumes_ready_file.exists, "the volumes controller to be ready", _ALL, _READY_TIMEOUT_SECONDS
+            self._volumes_ready_file.exists, "the volumes controller to be ready", self._all, _READY_TIMEOUT_SECONDS
         )
         self._wait_for_nodes(started_at)
         with kubeconfig.connect(self.kubeconfig) as client:
-            apply_system_pods(client)
+            self._nodes.settle(client)
 
     def _start(self, daemons: Mapping[str, Daemon], *names: str) -> None:
         for name in names:
@@ -320,22 +408,18 @@ class Cluster:
 
     def _match_nodes(self, since: datetime.datetime | None) -> None:
         with kubeconfig.connect(self.kubeconfig) as client:
-            self._apply_nodes(client)
+            self._nodes.match(client)
         self._wait_for_nodes(since)
-
-    def _apply_nodes(self, client: ApiClient) -> None:
-        if self._node_count is not None:
-            apply_nodes(client, self._node_count, self._machine_type, toolchain.TOOLS["kubernetes"].version)
 
     def _wait_for_nodes(self, since: datetime.datetime | None) -> None:
         """Wait until pods can be created (they need a service account) and run on every node."""
         epoch = datetime.datetime.fromtimestamp(0, datetime.UTC)
         with kubeconfig.connect(self.kubeconfig) as client:
-            count = self._node_count if self._node_count is not None else node_count(client)
+            count = self._nodes.count(client)
             self._processes.wait(
                 lambda: _service_account_exists(client) and len(ready_nodes(client, since or epoch)) == count,
                 f"{count} nodes to be Ready",
-                _ALL,
+                self._all,
                 _READY_TIMEOUT_SECONDS,
             )
 
@@ -343,8 +427,24 @@ class Cluster:
         ports = self._load_ports()
         if ports is None:
             return False
-        daemons = self._daemons(tools, ports, self._trust())
-        return all(self._processes.command(name) == tuple(daemons[name].command) for name in _ALL)
+        trust = self._trust()
+        plane = self._plane(tools, ports, trust)
+        daemons = {**self._daemons(plane, ports, trust), **self._nodes.daemons(plane)}
+        return self._processes.recorded() == daemons.keys() and all(
+            self._processes.command(name) == tuple(daemon.command) for name, daemon in daemons.items()
+        )
+
+    def _plane(self, tools: Mapping[str, Path], ports: _Ports, trust: _Trust) -> ControlPlane:
+        return ControlPlane(
+            tools=tools,
+            ports=tuple(cast("dict[str, int]", asdict(ports)).values()),
+            api_server_port=ports.api_server,
+            authority=trust.authority,
+            api_server_user=_API_SERVER,
+            kubeconfig=self.kubeconfig,
+            pod_range=POD_RANGE,
+            service_range=SERVICE_RANGE,
+        )
 
     def _kubeconfig_of(self, name: str) -> Path:
         return self.state / "certificates" / f"{name}.kubeconfig"
@@ -361,8 +461,10 @@ class Cluster:
             etcd_authority=etcd.certificate,
             etcd_server=etcd.server("etcd", [_LOOPBACK, "localhost"], client=True),
             etcd_client=etcd.client("kube-apiserver", "kube-apiserver"),
-            authority=cluster.certificate,
-            api_server=cluster.server("kube-apiserver", [_LOOPBACK, "localhost", first_service, *names]),
+            authority=cluster,
+            api_server=cluster.server(
+                "kube-apiserver", [_LOOPBACK, "localhost", first_service, *names, *self._nodes.api_server_hosts]
+            ),
             local_server=cluster.server("loopback", [_LOOPBACK, "localhost"]),
             administrator=cluster.client("administrator", "administrator", "system:masters"),
             controllers=cluster.client("controllers", "system:kube-controller-manager"),
@@ -371,23 +473,17 @@ class Cluster:
             token_public_key=public_key,
         )
 
-    def _daemons(self, tools: Mapping[str, Path], ports: _Ports, trust: _Trust) -> dict[str, Daemon]:
+    def _daemons(self, plane: ControlPlane, ports: _Ports, trust: _Trust) -> dict[str, Daemon]:
         commands = {
             _ETCD: self._etcd_arguments(ports, trust),
-            _API_SERVER: self._api_server_arguments(ports, trust),
+            _API_SERVER: [*self._api_server_arguments(ports, trust), *self._nodes.api_server_arguments(plane)],
             _CONTROLLERS: self._controllers_arguments(ports, trust),
             _SCHEDULER: self._scheduler_arguments(ports, trust),
-            _KWOK: [
-                f"--kubeconfig={self.kubeconfig}",
-                f"--manage-nodes-with-annotation-selector={SELECTOR}",
-                # A heartbeat by lease as kubelets have; kwok's default is a change of every node's status instead.
-                f"--node-lease-duration-seconds={_NODE_LEASE_SECONDS}",
-            ],
         }
-        missing = sorted(commands.keys() - tools.keys())
-        if missing:
-            raise ClusterError(f"no binary was given for {', '.join(missing)}")
-        daemons = {name: Daemon(name, [str(tools[name]), *arguments]) for name, arguments in commands.items()}
+        daemons = {
+            name: Daemon(name, self._nodes.enter([str(plane.tools[name]), *arguments]))
+            for name, arguments in commands.items()
+        }
         daemons[_VOLUMES] = Daemon(
             _VOLUMES,
             [
@@ -396,7 +492,7 @@ class Cluster:
                 "local.volumes",
                 f"--kubeconfig={self.kubeconfig}",
                 f"--ready={self._volumes_ready_file}",
-                *(self._cloud.volumes_arguments() if self._cloud else []),
+                *(self._cloud.volumes_arguments() if self._cloud else self._nodes.volumes_arguments()),
             ],
             {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "PYTHONUNBUFFERED": "1"},
         )
@@ -433,14 +529,10 @@ class Cluster:
             f"--etcd-cafile={trust.etcd_authority}",
             f"--etcd-certfile={trust.etcd_client.certificate}",
             f"--etcd-keyfile={trust.etcd_client.key}",
-            f"--bind-address={_LOOPBACK}",
-            f"--advertise-address={_LOOPBACK}",
-            # A loopback address is refused as an endpoint, and nothing runs in the pods that could ask for it.
-            "--endpoint-reconciler-type=none",
             f"--secure-port={ports.api_server}",
             f"--tls-cert-file={trust.api_server.certificate}",
             f"--tls-private-key-file={trust.api_server.key}",
-            f"--client-ca-file={trust.authority}",
+            f"--client-ca-file={trust.authority.certificate}",
             *([f"--token-auth-file={self._cloud.access_tokens}"] if self._cloud else []),
             "--anonymous-auth=false",
             "--authorization-mode=Node,RBAC",
@@ -457,11 +549,13 @@ class Cluster:
         return [
             *self._component_arguments(_CONTROLLERS, ports.controllers, trust),
             f"--service-account-private-key-file={trust.token_private_key}",
-            f"--root-ca-file={trust.authority}",
+            f"--root-ca-file={trust.authority.certificate}",
             "--use-service-account-credentials=true",
             f"--cluster-cidr={POD_RANGE}",
             # Nodes come with their part of the range.
             "--allocate-node-cidrs=false",
+            # It makes this folder, by default one of the machine's.
+            f"--flex-volume-plugin-dir={self.state / 'volume-plugins'}",
         ]
 
     def _scheduler_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
@@ -475,7 +569,7 @@ class Cluster:
             f"--secure-port={port}",
             f"--tls-cert-file={trust.local_server.certificate}",
             f"--tls-private-key-file={trust.local_server.key}",
-            f"--client-ca-file={trust.authority}",
+            f"--client-ca-file={trust.authority.certificate}",
             # There is one of each, and an election would only delay it.
             "--leader-elect=false",
             "--profiling=false",
@@ -504,11 +598,10 @@ class Cluster:
 
     def _remove(self) -> None:
         # Only what this class keeps: a folder named by mistake loses nothing of its own.
-        for name in ("etcd", "certificates", "processes", "logs"):
+        for name in ("etcd", "certificates", "processes", "logs", "volume-plugins"):
             shutil.rmtree(self.state / name, ignore_errors=True)
-        # kwok makes its work folder in its home, which is ours.
-        shutil.rmtree(self.state / ".kwok", ignore_errors=True)
-        for file in (self.kubeconfig, self._ports_file, self._volumes_ready_file):
+        self._started_nodes().remove()
+        for file in (self.kubeconfig, self._ports_file, self._volumes_ready_file, self._kind_file):
             file.unlink(missing_ok=True)
 
 

@@ -123,6 +123,15 @@ class Processes:
         """Whether the recorded process of that name runs: same pid, same start time, and not a zombie."""
         return self._process(name) is not None
 
+    def pid(self, name: str) -> int | None:
+        """Return the pid of a daemon that runs, or None."""
+        process = self._process(name)
+        return None if process is None else process.pid
+
+    def recorded(self) -> set[str]:
+        """Return the names of all daemons that were started and not ended by us."""
+        return {file.stem for file in self._records.glob("*.json")}
+
     def command(self, name: str) -> tuple[str, ...] | None:
         """Return the command that a daemon was last started with, or None without a record."""
         record = self._load(name)
@@ -176,7 +185,7 @@ class Processes:
             if not marked:
                 break
             _end(marked, grace_seconds)
-        self.stop([file.stem for file in self._records.glob("*.json")], grace_seconds)
+        self.stop(self.recorded(), grace_seconds)
 
     def survivors(self) -> list[str]:
         """Return the command lines of processes of this folder that still run, recorded or not."""

@@ -222,6 +222,21 @@ TOOLS: Mapping[str, Tool] = {
             on_machine=_kubectl_on_machine,
         ),
         Tool(
+            name="node",
+            folder="kubernetes",
+            module="k8s.io/kubernetes",
+            binaries={"kubelet": "kubelet", "kube-proxy": "kube-proxy"},
+            minutes=1,
+            link_values=_KUBERNETES_VERSION,
+        ),
+        Tool(
+            name="coredns",
+            folder="coredns",
+            module="github.com/coredns/coredns",
+            binaries={"coredns": "coredns"},
+            minutes=2,
+        ),
+        Tool(
             name="actionlint",
             folder="actionlint",
             module="github.com/rhysd/actionlint",
@@ -241,6 +256,9 @@ TOOLS: Mapping[str, Tool] = {
 
 CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
 """What a local cluster is made of."""
+
+CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns")
+"""What a local cluster is made of whose nodes run containers; the rest of it are Debian's packages."""
 
 ENGINE_TOOLS = ("pulumi", "language-host", "kubectl")
 """What works on a stack and a cluster."""

@@ -3,10 +3,12 @@
 The controller keeps the contract of Kubernetes' external provisioners (the sig-storage library that Google's disk
 driver uses too): the volume binding controller asks for a volume by an annotation on the claim, at once or, with
 `WaitForFirstConsumer`, when a pod was placed; the provisioner creates one bound to the claim in advance, grows it when
-the claim grows, and deletes it when it was released. Nothing is ever mounted: the nodes are kwok's. In a cluster of the
-stand-in cloud, volumes are disks in its ledger (`local/cloud/disk_driver.py`); elsewhere there is nothing behind them.
+the claim grows, and deletes it when it was released. In a cluster of the stand-in cloud, volumes are disks in its
+ledger (`local/cloud/disk_driver.py`); where nodes run containers, folders (`local/containers/volume_directories.py`);
+elsewhere there is nothing behind them: the nodes are kwok's, and nothing is ever mounted.
 
-Run as a process: `python -m local.volumes --kubeconfig FILE --ready FILE [--ledger FILE --project ID]`.
+Run as a process: `python -m local.volumes --kubeconfig FILE --ready FILE`, with `--ledger FILE --project ID` or
+`--directories DIR`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from dragonfly.quantity import parse_quantity
 from local.api_errors import exists_already, in_short, is_missing
 from local.cloud.disk_driver import DRIVER, DiskDriver
 from local.cloud.ledger import Ledger
+from local.containers.volume_directories import VolumeDirectories
 from local.kubeconfig import connect
 
 STORAGE_CLASS = "standard"
@@ -39,7 +42,7 @@ _CLOUD_DEFAULT = "standard-rwo"
 _CLOUD_CLASSES = {_CLOUD_DEFAULT: "WaitForFirstConsumer", "premium-rwo": "WaitForFirstConsumer"}
 """GKE's other classes and how they bind; the first is its default (GKE documentation, "About persistent volumes")."""
 
-_PROVISIONER = "dragonfly.local/volumes"
+PROVISIONER = "dragonfly.local/volumes"
 """Names this controller on the class, its claims and its volumes where no cloud is played."""
 
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
@@ -82,7 +85,7 @@ class Backing(Protocol):
 class Nothing:
     """Nothing is behind the volumes: nodes of kwok write no data."""
 
-    provisioner = _PROVISIONER
+    provisioner = PROVISIONER
 
     def make(self, claim: Any, name: str) -> dict[str, Any]:
         """Name a path on the node."""
@@ -118,7 +121,7 @@ def storage_class_manifests(*, in_cloud: bool) -> list[dict[str, Any]]:
                 "name": name,
                 "annotations": {"storageclass.kubernetes.io/is-default-class": str(name == default).lower()},
             },
-            "provisioner": DRIVER if in_cloud else _PROVISIONER,
+            "provisioner": DRIVER if in_cloud else PROVISIONER,
             "reclaimPolicy": "Delete",
             "volumeBindingMode": mode,
             "allowVolumeExpansion": True,
@@ -330,6 +333,7 @@ def main() -> None:
     parser.add_argument("--kubeconfig", type=Path, required=True, help="kubeconfig of an administrator")
     parser.add_argument("--ready", type=Path, required=True, help="file to create once the first look is done")
     parser.add_argument("--ledger", type=Path, help="ledger of the stand-in cloud that runs the cluster")
+    parser.add_argument("--directories", type=Path, help="folder for the volumes of nodes that run containers")
     parser.add_argument("--project", default="", help="the cloud's project")
     parser.add_argument("--zone", default="", help="zone of disks that are made before a pod needs them")
     arguments = parser.parse_args()
@@ -338,6 +342,8 @@ def main() -> None:
     backing: Backing = Nothing()
     if arguments.ledger is not None:
         backing = DiskDriver(client, Ledger(arguments.ledger), arguments.project, arguments.zone)
+    elif arguments.directories is not None:
+        backing = VolumeDirectories(arguments.directories, PROVISIONER)
     VolumeController(client, backing).run(arguments.ready)
 
 

@@ -1,0 +1,44 @@
+"""Roles of the whole cluster for the users that our own certificates name."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from kubernetes.client.api.rbac_authorization_v1_api import RbacAuthorizationV1Api
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.exceptions import ApiException
+
+from local.api_errors import exists_already
+
+_GROUP = "rbac.authorization.k8s.io"
+
+
+def create_role(client: ApiClient, name: str, rules: list[dict[str, Any]]) -> None:
+    """Create a role of the whole cluster; one that exists is left as it is.
+
+    Raises:
+        ApiException: The API server refuses.
+    """
+    _create(RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": name}, "rules": rules})
+
+
+def grant(client: ApiClient, user: str, role: str) -> None:
+    """Give a user a role of the whole cluster; one who has it keeps it.
+
+    Raises:
+        ApiException: The API server refuses.
+    """
+    manifest = {
+        "metadata": {"name": f"local:{user}"},
+        "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": _GROUP, "kind": "User", "name": user}],
+    }
+    _create(RbacAuthorizationV1Api(client).create_cluster_role_binding, manifest)
+
+
+def _create(create: object, manifest: dict[str, Any]) -> None:
+    try:
+        cast(Any, create)(manifest)
+    except ApiException as error:
+        if not exists_already(error):
+            raise

@@ -1,0 +1,103 @@
+"""What the tests with real containers share: a cluster of two nodes and kubectl. Without root they are skipped."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from local import toolchain
+from local.cluster import Cluster
+from local.containers.requirements import why_not
+from tests.nodes.busybox_image import write_busybox_archive
+
+TEST_SECONDS = 180
+"""Longest that one test may take, its fixtures included once everything is built."""
+
+
+@pytest.fixture(autouse=True)
+def time_bound(node_tools: dict[str, Path]) -> Iterator[None]:
+    """Ends a test that hangs."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"the test took more than {TEST_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> dict[str, Path]:
+    """Every binary, built before any time is taken; the machine is asked first whether it can run containers."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    return toolchain.provide((*toolchain.CONTAINER_TOOLS, "kubectl"))
+
+
+@pytest.fixture(scope="session")
+def images(node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Archives for the nodes."""
+    return [write_busybox_archive(tmp_path_factory.mktemp("images"))]
+
+
+ClusterFactory = Callable[[Path, int], Cluster]
+
+
+@pytest.fixture(scope="session")
+def make_cluster(node_tools: dict[str, Path], images: list[Path]) -> ClusterFactory:
+    """Describes clusters whose nodes run containers."""
+
+    def make(state: Path, count: int) -> Cluster:
+        return Cluster(state, node_count=count, tools=node_tools, node_kind="containers", images=images)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cluster(make_cluster: ClusterFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running cluster of two nodes, removed when the tests are over."""
+    running = make_cluster(tmp_path_factory.mktemp("nodes"), 2)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop(remove=True)
+
+
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster, node_tools: dict[str, Path]) -> Kubectl:
+    """kubectl on that cluster; returns what it writes, or fails with it."""
+    return kubectl_of(cluster, node_tools)
+
+
+def kubectl_of(cluster: Cluster, tools: dict[str, Path]) -> Kubectl:
+    """kubectl on a cluster."""
+
+    def run(*arguments: str, text: str = "") -> str:
+        command = [str(tools["kubectl"]), f"--kubeconfig={cluster.kubeconfig}", *arguments]
+        result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=90, check=False)
+        assert result.returncode == 0, f"{' '.join(arguments)}: {result.stdout}{result.stderr}"
+        return result.stdout
+
+    return run
+
+
+def within(seconds: float, true: Callable[[], Any], what: str) -> None:
+    """Wait for something to become so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.2)

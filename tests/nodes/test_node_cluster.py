@@ -1,0 +1,265 @@
+"""Nodes that run containers: what pods find on them, and that nothing of them stays on the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from local.cluster import Cluster, ClusterError
+from local.containers.cgroups import Cgroups
+from tests.nodes.busybox_image import IMAGE
+from tests.nodes.conftest import ClusterFactory, Kubectl, kubectl_of, within
+
+START_SECONDS = 30
+"""Within which a node must be Ready beside two others, tools and images built."""
+
+OUTSIDE = "1.1.1.1"
+"""An address that most machines reach."""
+
+# What of the machine kubelet and kube-proxy set on a node of their own.
+SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
+
+
+def pod(name: str, command: str, **spec: Any) -> dict[str, Any]:
+    """A pod of the test image that runs a shell command."""
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/sh", "-c", command],
+        **spec.pop("container", {}),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"test": name}},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **spec},
+    }
+
+
+def service(name: str, selector: str) -> dict[str, Any]:
+    """A Service on port 80 for the pods of a label, which listen on 8080."""
+    spec = {"selector": {"test": selector}, "ports": [{"port": 80, "targetPort": 8080}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+def apply(kubectl: Kubectl, *manifests: dict[str, Any]) -> None:
+    """Create objects and wait for the pods among them to be Ready."""
+    kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+    pods = [f"pod/{manifest['metadata']['name']}" for manifest in manifests if manifest["kind"] == "Pod"]
+    if pods:
+        kubectl("wait", "--for=condition=Ready", "--timeout=60s", *pods)
+
+
+SERVE = "mkdir -p /tmp/www && hostname > /tmp/www/index.html && echo serving && exec httpd -f -p 8080 -h /tmp/www"
+PROBE = {"readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1}}
+
+
+@pytest.fixture(scope="module")
+def client_pod(kubectl: Kubectl) -> str:
+    """A pod on the first node from which the others are asked."""
+    apply(kubectl, pod("client", "exec sleep infinity", nodeName="node-1"))
+    return "client"
+
+
+@pytest.fixture
+def sh(kubectl: Kubectl, client_pod: str) -> Kubectl:
+    """Runs a shell command in that pod; what it writes, error output included."""
+
+    def run(command: str) -> str:
+        return kubectl("exec", client_pod, "--", "/bin/sh", "-c", f"{{ {command}; }} 2>&1 || true")
+
+    return run
+
+
+def test_a_service_has_a_name_and_leads_to_pods_on_every_node(kubectl: Kubectl, sh: Kubectl) -> None:
+    backends = [pod(f"web-{node}", SERVE, nodeName=f"node-{node}", container=PROBE) for node in (1, 2)]
+    for backend in backends:
+        backend["metadata"]["labels"] = {"test": "web"}
+    apply(kubectl, *backends, service("web", "web"))
+    address = kubectl("get", "service", "web", "--output=jsonpath={.spec.clusterIP}")
+    assert address in sh("nslookup web.default.svc.cluster.local")
+    answers: set[str] = set()
+
+    def both_answered() -> bool:
+        answers.add(sh("wget -q -O - http://web").strip())
+        return answers >= {"web-1", "web-2"}
+
+    within(20, both_answered, "both pods answer")
+    # Over the nodes' own network, past kube-proxy.
+    far = kubectl("get", "pod", "web-2", "--output=jsonpath={.status.podIP}")
+    assert sh(f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {far} 8080").endswith("web-2\n")
+
+
+def test_logs_and_exec_reach_pods_on_every_node(kubectl: Kubectl) -> None:
+    for node in ("node-1", "node-2"):
+        apply(kubectl, pod(f"talker-{node}", "echo said on $HOSTNAME; exec sleep infinity", nodeName=node))
+        assert kubectl("logs", f"talker-{node}") == f"said on talker-{node}\n"
+        assert kubectl("exec", "-i", f"talker-{node}", "--", "cat", text="typed") == "typed"
+
+
+def test_a_claim_is_a_folder_for_the_pods_group_on_any_node_and_goes_with_the_claim(
+    cluster: Cluster, kubectl: Kubectl
+) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "standard",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    secure = {
+        "securityContext": {
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    user = {
+        "container": secure,
+        "securityContext": {
+            "runAsUser": 999,
+            "runAsGroup": 999,
+            "runAsNonRoot": True,
+            "fsGroup": 999,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    }
+    write, read = "echo kept > /data/file && exec sleep infinity", "cat /data/file && exec sleep infinity"
+    apply(kubectl, claim, pod("writer", write, nodeName="node-1", **json.loads(json.dumps(user))))
+    kubectl("delete", "pod", "writer")
+    apply(kubectl, pod("reader", read, nodeName="node-2", **user))
+    assert kubectl("logs", "reader") == "kept\n"
+    folders = list((cluster.state / "volumes").iterdir())
+    assert [(folder / "file").read_text() for folder in folders] == ["kept\n"]
+    kubectl("delete", "pod", "reader")
+    kubectl("delete", "persistentvolumeclaim", "data")
+    within(20, lambda: not list((cluster.state / "volumes").iterdir()), "the folder is removed")
+
+
+def test_nothing_leads_out_of_the_cluster(kubectl: Kubectl, sh: Kubectl) -> None:
+    assert "Network is unreachable" in sh(f"nc -w 5 {OUTSIDE} 80")
+    assert "NXDOMAIN" in sh("nslookup example.com")
+    apply(kubectl, service("empty", "nobody"), pod("on-node", "exec sleep infinity", hostNetwork=True))
+    assert "Connection refused" in sh("nc -w 5 empty 80")
+    assert "unreachable" in kubectl("exec", "on-node", "--", "/bin/sh", "-c", f"nc -w 5 {OUTSIDE} 80 2>&1 || true")
+
+
+def test_kubelets_talk_only_to_whom_the_cluster_trusts(cluster: Cluster, sh: Kubectl) -> None:
+    answer = sh("printf 'GET /pods HTTP/1.0\\r\\n\\r\\n' | nc -w 3 192.0.2.2 10250")
+    assert "400" in answer
+    holder = next(line.split()[0] for line in cluster.processes() if line.endswith("sleep infinity"))
+    command = ["nsenter", f"--net=/proc/{holder}/ns/net", "curl", "-sk", "-w", "%{http_code}", "-o", "/dev/null"]
+    if shutil.which("curl") is None:
+        pytest.skip("no curl")
+    run = subprocess.run([*command, "https://192.0.2.2:10250/pods"], capture_output=True, text=True, timeout=10)
+    assert run.stdout == "401"
+
+
+def test_a_node_that_was_off_comes_back_with_its_pods(cluster: Cluster, kubectl: Kubectl) -> None:
+    apply(kubectl, pod("survivor", SERVE, nodeName="node-2", container=PROBE))
+    restarts = ("get", "pod", "survivor", "--output=jsonpath={.status.containerStatuses[0].restartCount}")
+    before = kubectl(*restarts)
+    cluster.stop_node("node-2")
+    assert not cluster.running()
+    cluster.start_node("node-2")
+    within(60, lambda: kubectl(*restarts) > before, "kubelet starts the pod again")
+    kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/survivor")
+    assert cluster.running()
+
+
+def test_an_unknown_node_cannot_be_stopped(cluster: Cluster) -> None:
+    with pytest.raises(ClusterError, match="there is no node node-9, only node-1, node-2"):
+        cluster.stop_node("node-9")
+
+
+def test_a_cluster_keeps_its_kind_of_nodes(cluster: Cluster) -> None:
+    other = Cluster(cluster.state, node_count=2, tools={"etcd": Path("/bin/false")})
+    with pytest.raises(ClusterError, match="no binary was given"):
+        other.start()
+    other = Cluster(cluster.state, node_count=2)
+    with pytest.raises(ClusterError, match=r"has nodes of the kind containers, not kwok: `make down` first"):
+        other.start()
+    assert cluster.running()
+
+
+def machine() -> dict[str, object]:
+    """What must be the same before and after."""
+    run = Path("/run/netns")
+    return {
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "routes": Path("/proc/net/route").read_text(),
+        "namespaces": sorted(path.name for path in run.iterdir()) if run.is_dir() else [],
+        "settings": {name: Path("/proc/sys", name).read_text() for name in SETTINGS},
+        "folders": [
+            (path, sorted(entry.name for entry in Path(path).iterdir()) if Path(path).is_dir() else None)
+            for path in ("/var/lib", "/var/log", "/etc/containerd", "/opt", "/etc/cni", "/run/containerd/s")
+        ],
+    }
+
+
+@pytest.fixture
+def small(make_cluster: ClusterFactory, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster of one node of the test's own, beside the shared one."""
+    own = make_cluster(tmp_path / "small", 1)
+    yield own
+    own.stop(remove=True)
+
+
+@pytest.mark.parametrize(
+    "victims", [(), ("containerd", "kubelet"), ("unshare", "sleep", "kube-apiserver", "forwarder")]
+)
+def test_stop_leaves_nothing_whatever_was_killed(
+    small: Cluster, node_tools: dict[str, Path], victims: tuple[str, ...]
+) -> None:
+    before = machine()
+    small.start()
+    kubectl = kubectl_of(small, node_tools)
+    apply(kubectl, pod("stays", "sleep 12345"), pod("on-node", "sleep 12345", hostNetwork=True))
+    on_node = _processes_on_node(small)
+    assert sum(process.cmdline()[:2] == ["sleep", "12345"] for process in on_node) == 2
+    for line in small.processes():
+        pid, _, command = line.partition(" ")
+        if any(f"{victim} " in f"{command} " or f"{victim}.py" in command for victim in victims):
+            os.kill(int(pid), signal.SIGKILL)
+    small.stop(remove=True)
+    assert [process.pid for process in on_node if process.is_running()] == []
+    assert small.processes() == []
+    assert Cgroups(small.state).left() == []
+    assert str(small.state) not in Path("/proc/mounts").read_text()
+    assert not small.state.exists()
+    assert machine() == before
+
+
+def test_a_cluster_that_was_stopped_goes_on_within_the_time(small: Cluster, node_tools: dict[str, Path]) -> None:
+    started = time.monotonic()
+    small.start()
+    assert time.monotonic() - started < START_SECONDS
+    kubectl = kubectl_of(small, node_tools)
+    apply(kubectl, pod("stays", "exec sleep infinity"))
+    small.stop()
+    assert Cgroups(small.state).left() == []
+    assert small.start() is True
+    kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/stays")
+    assert small.start() is False
+
+
+def _processes_on_node(cluster: Cluster) -> list[psutil.Process]:
+    """Every process of the cluster's only node."""
+    holder = next(line for line in cluster.processes() if line.split()[1].endswith("unshare"))
+    return psutil.Process(int(holder.split()[0])).children(recursive=True)

@@ -1,0 +1,76 @@
+"""Which local nodes a command gets, and what it says where the machine cannot have them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from local import toolchain
+from local.__main__ import Nodes
+from local.cluster import Cluster
+from local.containers import requirements
+from local.containers.image_archives import image_archives
+
+
+def test_nodes_stay_as_they_were_until_told_otherwise(tmp_path: Path) -> None:
+    assert Nodes.remembered(tmp_path) == Nodes("e2-standard-4", 3, "kwok")
+    Nodes.remembered(tmp_path).with_changes("e2-small", None, 5).remember(tmp_path)
+    assert Nodes.remembered(tmp_path).with_changes(None, None, None) == Nodes("e2-small", 5, "kwok")
+
+
+def test_another_kind_of_nodes_starts_with_its_own_number() -> None:
+    five = Nodes("e2-small", 5, "kwok")
+    assert five.with_changes(None, "containers", None) == Nodes("e2-small", 2, "containers")
+    assert five.with_changes(None, "containers", 3).count == 3
+    assert five.with_changes(None, "kwok", None).count == 5
+
+
+def test_what_was_remembered_before_there_were_kinds_is_kwoks(tmp_path: Path) -> None:
+    (tmp_path / "nodes.json").write_text('{"machine_type": "e2-small", "count": 4}')
+    assert Nodes.remembered(tmp_path) == Nodes("e2-small", 4, "kwok")
+
+
+@pytest.mark.parametrize(("kind", "count"), [("kwok", 0), ("kwok", 201), ("containers", 0), ("containers", 4)])
+def test_a_number_of_nodes_out_of_range_is_refused(tmp_path: Path, kind: str, count: int) -> None:
+    with pytest.raises(ValueError, match=rf"1 to \d+ .*not {count}"):
+        Cluster(tmp_path, node_count=count, node_kind=kind)
+
+
+def test_an_unknown_kind_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'virtual' is no kind of nodes: choose kwok or containers"):
+        Cluster(tmp_path, node_kind="virtual")
+
+
+def test_containers_need_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ValueError, match="need root: `sudo make up NODES=containers`"):
+        Cluster(tmp_path, node_count=1, node_kind="containers").start()
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "SEARCH_PATH", str(tmp_path))
+    monkeypatch.setattr(requirements, "CNI_PLUGINS", tmp_path)
+    (tmp_path / "ptp").touch()
+    reason = requirements.why_not()
+    assert reason is not None
+    assert "need containerd, ctr, ip, iptables, nsenter, runc, unshare, " in reason
+    assert f"{tmp_path / 'host-local'}" in reason
+    assert f"{tmp_path / 'ptp'}" not in reason
+    assert reason.endswith(f"`{requirements.install_command()}`")
+    assert requirements.install_command().startswith("apt-get install --no-install-recommends containerd container")
+
+
+def test_without_images_the_message_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGONFLY_LOCAL_CACHE", str(tmp_path))
+    assert toolchain.cache_folder() == tmp_path
+    with pytest.raises(ValueError, match="`make images`"):
+        image_archives()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "images.tar").touch()
+    assert image_archives() == [tmp_path / "images" / "images.tar"]
