@@ -60,7 +60,7 @@ test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells w
 	@$(PYTHON_RUN) -m pytest tests/nodes
 
 node-packages: ## Install what NODES=containers needs from Debian; needs root.
-	apt-get install --yes --no-install-recommends $$(cat local/containers/debian-packages.txt)
+	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$(cat local/containers/debian-packages.txt)
 
 lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check

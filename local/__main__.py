@@ -20,6 +20,7 @@ from local.bench import bench
 from local.cloud.clusters import Clusters
 from local.cluster import NODE_KINDS, Cluster, ClusterError
 from local.containers.container_nodes import ContainerNodes
+from local.images.debian_root import DebianRootError
 from local.kwok_nodes import KwokNodes
 from local.processes import ProcessError
 from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         console.print(f"[red]{error}[/] after {time.monotonic() - started:.0f} s", markup=True)
         return error.exit_code
-    except (ClusterError, ProcessError, RecoveryError, ToolchainError, ValueError) as error:
+    except (ClusterError, DebianRootError, ProcessError, RecoveryError, ToolchainError, ValueError) as error:
         console.print(f"error: {error}", markup=False)
         return 1
     return 0

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local import toolchain
 from local.__main__ import Nodes
 from local.cluster import Cluster
 from local.containers import requirements
-from local.containers.image_archives import image_archives
 
 
 def test_nodes_stay_as_they_were_until_told_otherwise(tmp_path: Path) -> None:
@@ -59,18 +57,8 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
     (tmp_path / "ptp").touch()
     reason = requirements.why_not()
     assert reason is not None
-    assert "need containerd, ctr, ip, iptables, nsenter, runc, unshare, " in reason
+    assert "need containerd, ctr, ip, iptables, mmdebstrap, nsenter, runc, unshare, " in reason
     assert f"{tmp_path / 'host-local'}" in reason
     assert f"{tmp_path / 'ptp'}" not in reason
     assert reason.endswith(f"`{requirements.install_command()}`")
     assert requirements.install_command().startswith("apt-get install --no-install-recommends containerd container")
-
-
-def test_without_images_the_message_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRAGONFLY_LOCAL_CACHE", str(tmp_path))
-    assert toolchain.cache_folder() == tmp_path
-    with pytest.raises(ValueError, match="`make images`"):
-        image_archives()
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "images.tar").touch()
-    assert image_archives() == [tmp_path / "images" / "images.tar"]
