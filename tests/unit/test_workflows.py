@@ -12,6 +12,7 @@ import yaml
 from tests.unit.recorded_program import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PULUMI = ROOT / ".github" / "workflows" / "pulumi.yml"
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
 
@@ -64,13 +65,27 @@ def test_no_key_file_and_no_secret_is_used() -> None:
         assert "credentials_json" not in path.read_text()
 
 
+def test_a_pull_request_does_not_take_the_place_of_a_waiting_update() -> None:
+    assert "concurrency" not in document(PULUMI)
+    groups = {name: job["concurrency"] for name, job in document(PULUMI)["jobs"].items() if "concurrency" in job}
+    assert groups == {
+        "preview": {
+            "group": "pulumi-preview-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": True,
+        },
+        "up": {
+            "group": "pulumi-up-${{ vars.PULUMI_STACK }}-${{ github.event_name }}",
+            "cancel-in-progress": False,
+        },
+    }
+
+
 def test_only_main_changes_the_stack() -> None:
-    (path,) = [path for path in WORKFLOWS if path.name == "pulumi.yml"]
     # YAML takes the key `on` for true.
-    assert document(path)[True]["push"] == {"branches": ["main"]}
+    assert document(PULUMI)[True]["push"] == {"branches": ["main"]}
     commands = {
         name: [step["with"]["command"] for step in steps(job) if "command" in step.get("with", {})]
-        for name, job in document(path)["jobs"].items()
+        for name, job in document(PULUMI)["jobs"].items()
     }
     assert commands == {"preview": ["preview"], "up": ["up"]}
-    assert document(path)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert document(PULUMI)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}
