@@ -65,6 +65,11 @@ def test_no_key_file_and_no_secret_is_used() -> None:
         assert "credentials_json" not in path.read_text()
 
 
+def test_no_run_makes_a_stack_whose_key_would_go_with_the_runner() -> None:
+    inputs = [step.get("with", {}) for job in document(PULUMI)["jobs"].values() for step in steps(job)]
+    assert not any({"upsert", "secrets-provider"} & set(given) for given in inputs)
+
+
 def test_a_pull_request_does_not_take_the_place_of_a_waiting_update() -> None:
     assert "concurrency" not in document(PULUMI)
     groups = {name: job["concurrency"] for name, job in document(PULUMI)["jobs"].items() if "concurrency" in job}
