@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from local.toolchain import TOOLS
 from tests.unit.recorded_program import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -63,6 +64,14 @@ def test_no_key_file_and_no_secret_is_used() -> None:
     for path in WORKFLOWS:
         assert "secrets." not in path.read_text()
         assert "credentials_json" not in path.read_text()
+
+
+def test_the_cli_is_the_release_that_the_tests_run() -> None:
+    workflow = document(PULUMI)
+    assert f"v{workflow['env']['CLI_VERSION']}" == TOOLS["pulumi"].version
+    uses = [step for job in workflow["jobs"].values() for step in steps(job)]
+    versions = [step.get("with", {}).get("pulumi-version") for step in uses if "pulumi/" in str(step.get("uses"))]
+    assert versions == ["${{ env.CLI_VERSION }}"] * 4
 
 
 def test_no_run_makes_a_stack_whose_key_would_go_with_the_runner() -> None:
