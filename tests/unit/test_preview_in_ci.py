@@ -64,3 +64,26 @@ def test_a_deployment_takes_the_lock_and_encrypts_what_is_new() -> None:
 
 def test_no_account_owns_the_project() -> None:
     assert not {"owner", "editor"} & (roles(PREVIEW, "projects") | roles(DEPLOY, "projects"))
+
+
+def test_the_repository_is_known_by_numbers_that_nobody_else_can_get() -> None:
+    (provider,) = (call for call in calls() if "create-oidc" in call)
+    # Google compares text: the claims are strings.
+    assert option(provider, "--attribute-condition") == (
+        f"assertion.repository_id == '{REPOSITORY_ID}' && assertion.repository_owner_id == '{OWNER_ID}'"
+    )
+    mapped = dict(pair.split("=") for pair in option(provider, "--attribute-mapping").split(","))
+    assert mapped == {
+        "google.subject": "assertion.sub",
+        "attribute.repository_id": "assertion.repository_id",
+        "attribute.ref": "assertion.ref",
+    }
+    users = {
+        call[3]: option(call, "--member").partition("/workloadIdentityPools/github/")[2]
+        for call in calls()
+        if call[:3] == ("iam", "service-accounts", "add-iam-policy-binding")
+    }
+    assert users == {
+        "pulumi-preview@example.iam.gserviceaccount.com": f"attribute.repository_id/{REPOSITORY_ID}",
+        "pulumi-deploy@example.iam.gserviceaccount.com": "attribute.ref/refs/heads/main",
+    }
