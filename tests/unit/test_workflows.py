@@ -9,9 +9,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from local.toolchain import TOOLS
 from tests.unit.recorded_program import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PULUMI = ROOT / ".github" / "workflows" / "pulumi.yml"
+TEST = ROOT / ".github" / "workflows" / "test.yml"
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
 
@@ -20,7 +23,8 @@ def document(path: Path) -> dict[Any, Any]:
 
 
 def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
-    return cast(list[dict[str, Any]], job["steps"])
+    # One that calls another workflow has none of its own.
+    return cast(list[dict[str, Any]], job.get("steps", []))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -28,6 +32,10 @@ def test_actions_are_pinned_by_commit_with_their_version_beside(path: Path) -> N
     used = re.findall(r"uses: (.*)", path.read_text())
     assert used
     for action in used:
+        # A workflow of this repository is that of the same commit.
+        if action.startswith("./"):
+            assert (ROOT / action).is_file()
+            continue
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
 
 
@@ -64,13 +72,51 @@ def test_no_key_file_and_no_secret_is_used() -> None:
         assert "credentials_json" not in path.read_text()
 
 
+def test_main_is_tested_once_and_deployed_only_then() -> None:
+    jobs = document(PULUMI)["jobs"]
+    assert jobs["up"]["needs"] == "test"
+    # With a status function of its own it would run after failed tests too.
+    assert not re.search(r"always|failure|cancelled", jobs["up"]["if"])
+    assert jobs["test"] == {"if": "github.event_name == 'push'", "uses": f"./{TEST.relative_to(ROOT)}"}
+    triggers = document(TEST)[True]
+    assert set(triggers) == {"push", "pull_request", "workflow_call"}
+    assert triggers["push"] == {"branches-ignore": ["main"], "tags": ["**"]}
+
+
+def test_the_cli_is_the_release_that_the_tests_run() -> None:
+    workflow = document(PULUMI)
+    assert f"v{workflow['env']['CLI_VERSION']}" == TOOLS["pulumi"].version
+    uses = [step for job in workflow["jobs"].values() for step in steps(job)]
+    versions = [step.get("with", {}).get("pulumi-version") for step in uses if "pulumi/" in str(step.get("uses"))]
+    assert versions == ["${{ env.CLI_VERSION }}"] * 4
+
+
+def test_no_run_makes_a_stack_whose_key_would_go_with_the_runner() -> None:
+    inputs = [step.get("with", {}) for job in document(PULUMI)["jobs"].values() for step in steps(job)]
+    assert not any({"upsert", "secrets-provider"} & set(given) for given in inputs)
+
+
+def test_a_pull_request_does_not_take_the_place_of_a_waiting_update() -> None:
+    assert "concurrency" not in document(PULUMI)
+    groups = {name: job["concurrency"] for name, job in document(PULUMI)["jobs"].items() if "concurrency" in job}
+    assert groups == {
+        "preview": {
+            "group": "pulumi-preview-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": True,
+        },
+        "up": {
+            "group": "pulumi-up-${{ vars.PULUMI_STACK }}-${{ github.event_name }}",
+            "cancel-in-progress": False,
+        },
+    }
+
+
 def test_only_main_changes_the_stack() -> None:
-    (path,) = [path for path in WORKFLOWS if path.name == "pulumi.yml"]
     # YAML takes the key `on` for true.
-    assert document(path)[True]["push"] == {"branches": ["main"]}
+    assert document(PULUMI)[True]["push"] == {"branches": ["main"]}
     commands = {
         name: [step["with"]["command"] for step in steps(job) if "command" in step.get("with", {})]
-        for name, job in document(path)["jobs"].items()
+        for name, job in document(PULUMI)["jobs"].items()
     }
-    assert commands == {"preview": ["preview"], "up": ["up"]}
-    assert document(path)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert commands == {"preview": ["preview"], "test": [], "up": ["up"]}
+    assert document(PULUMI)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}

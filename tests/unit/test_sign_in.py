@@ -1,0 +1,32 @@
+"""The sign-in that the README tells reaches both the provider and the cluster of a GKE stack."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from tests.unit.gke_stack import run_gke
+from tests.unit.recorded_program import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return re.split(r"^## ", README.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("title", ["On Google Kubernetes Engine", "From the guide's steps"])
+def test_every_place_that_signs_in_signs_in_both(title: str) -> None:
+    (user,) = yaml.safe_load(run_gke().exports["kubeconfig"].value)["users"]
+    # The plug-in then takes gcloud's own login, and the provider takes the application's default credentials.
+    assert "--use_application_default_credentials" not in user["user"]["exec"].get("args", [])
+    commands = re.findall(r"gcloud auth [a-z-]+(?: login)?(?: --[a-z-]+)*", section(title))
+    assert commands == ["gcloud auth login --update-adc"]
+    assert user["user"]["exec"]["installHint"] in section(title)
+
+
+def test_the_state_has_a_place_before_there_is_a_stack() -> None:
+    commands = section("On Google Kubernetes Engine")
+    assert 0 < commands.index("pulumi login") < commands.index("pulumi stack init")
