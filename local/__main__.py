@@ -227,7 +227,7 @@ def _env(session: _Session) -> None:
 
 
 def _bench(session: _Session) -> None:
-    bench(session.stack, session.tools, session.console)
+    bench(session.stack, session.tools, session.nodes.kind, session.nodes.count, session.console)
 
 
 _COMMANDS: dict[str, Callable[[_Session], None]] = {

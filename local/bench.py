@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.cluster import Cluster
+from local.readiness_timeline import readiness_timeline
 from local.stack import LocalStack
 
 PAIRS = 5
@@ -39,17 +40,19 @@ kubernetes.core.v1.ConfigMap(
 """
 
 
-def bench(stack: LocalStack, tools: Mapping[str, Path], console: Console) -> None:
+def bench(stack: LocalStack, tools: Mapping[str, Path], node_kind: str, node_count: int, console: Console) -> None:
     """Measures on clusters and stacks of its own, and prints the figures.
 
     Args:
         stack: gives engine and config; itself it is left alone.
         tools: the cluster's binaries.
+        node_kind: one of `local.cluster.NODE_KINDS`.
+        node_count: how many nodes.
         console: where progress goes; the figures go to standard output.
     """
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        cluster = Cluster(state / "cluster", tools=tools)
+        cluster = Cluster(state / "cluster", node_count=node_count, tools=tools, node_kind=node_kind)
         try:
             _bench(stack, cluster, state, console)
         finally:
@@ -68,7 +71,9 @@ def _bench(stack: LocalStack, cluster: Cluster, state: Path, console: Console) -
     full = replace(stack, engine=replace(stack.engine, state=state / "full"), kubeconfig=cluster.kubeconfig)
     timed("start the cluster", cluster.start)
     timed("make the stack", full.prepare)
-    timed("pulumi up, from nothing to Ready", lambda: full.output("up", "--yes", "--skip-preview"))
+    with readiness_timeline(cluster.kubeconfig) as timeline:
+        timed("pulumi up, from nothing to Ready", lambda: full.output("up", "--yes", "--skip-preview"))
+    phases["of that, from the first object to the last pod's readiness"] = timeline.seconds_to_ready()
     timed("pulumi up, nothing changed", lambda: full.output("up", "--yes", "--skip-preview"))
 
     single = replace(
@@ -93,6 +98,7 @@ def _bench(stack: LocalStack, cluster: Cluster, state: Path, console: Console) -
     table.add_row("pulumi preview, nothing changed (median)", f"{statistics.median(times['full']):.2f}")
     table.add_row("the same with one object (median)", f"{statistics.median(times['single']):.2f}")
     table.add_row("ratio of the two (median of pairs)", f"{ratio:.2f}, must be under {RATIO_GOAL:.0f}")
+    Console().print(timeline.table())
     Console().print(table)
 
 

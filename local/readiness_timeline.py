@@ -1,0 +1,111 @@
+"""When each pod of an installation was made, placed, started and Ready, as the API server tells it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from kubernetes import watch
+from kubernetes.client.api.core_v1_api import CoreV1Api
+from rich.table import Table
+from urllib3.exceptions import HTTPError
+
+from dragonfly.labels import PART_OF
+from local.kubeconfig import connect
+
+_SELECTOR = f"app.kubernetes.io/part-of={PART_OF}"
+_STAGES = ("made", "placed", "running", "Ready")
+_WATCH_SECONDS = 600
+
+
+@dataclass
+class ReadinessTimeline:
+    """Moments of one installation, each when we were told of it.
+
+    A pod's own conditions have a resolution of a second, which is too coarse for what takes twenty.
+
+    Attributes:
+        first_object: when the first of its objects came, by time.monotonic().
+        pods: by name, when a pod came to each of its stages, by time.monotonic().
+    """
+
+    first_object: float | None = None
+    pods: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+
+    def saw_object(self, item: object) -> None:
+        """An object was made or has changed."""
+        del item
+        if self.first_object is None:
+            self.first_object = time.monotonic()
+
+    def saw_pod(self, pod: Any) -> None:
+        """A pod was made or has changed."""
+        now = time.monotonic()
+        stages = self.pods.setdefault(pod.metadata.name, {})
+        containers: list[Any] = pod.status.container_statuses or []
+        conditions: list[Any] = pod.status.conditions or []
+        owners: list[Any] = pod.metadata.owner_references or []
+        done = pod.status.phase == "Succeeded"
+        runs_to_its_end = any(owner.kind == "Job" for owner in owners)
+        reached = {
+            "made": True,
+            "placed": bool(pod.spec.node_name),
+            "running": done or bool(containers and all(one.state.running for one in containers)),
+            "Ready": done
+            if runs_to_its_end
+            else any(one.type == "Ready" and one.status == "True" for one in conditions),
+        }
+        for stage in _STAGES:
+            if reached[stage]:
+                stages.setdefault(stage, now)
+
+    def seconds_to_ready(self) -> float:
+        """From the first object to the last pod's readiness.
+
+        Raises:
+            ValueError: A pod is not Ready, or there is none.
+        """
+        waiting = [name for name, stages in self.pods.items() if "Ready" not in stages]
+        if self.first_object is None or not self.pods or waiting:
+            raise ValueError(f"not Ready: {', '.join(waiting) or 'no pod was made'}")
+        return max(stages["Ready"] for stages in self.pods.values()) - self.first_object
+
+    def table(self) -> Table:
+        """All of it, in seconds after the first object, in the order in which the pods became Ready."""
+        table = Table("pod", *_STAGES, title="seconds after the first object")
+        start = self.first_object or 0.0
+        for name, stages in sorted(self.pods.items(), key=lambda item: item[1].get("Ready", float("inf"))):
+            table.add_row(name, *(f"{stages[stage] - start:.1f}" if stage in stages else "-" for stage in _STAGES))
+        return table
+
+
+@contextmanager
+def readiness_timeline(kubeconfig: Path) -> Generator[ReadinessTimeline]:
+    """Follows a cluster's Dragonfly objects as long as the context lasts.
+
+    Args:
+        kubeconfig: of a cluster without an installation.
+    """
+    timeline = ReadinessTimeline()
+    with connect(kubeconfig) as client:
+        core: Any = CoreV1Api(client)
+        for list_function, saw in (
+            (core.list_secret_for_all_namespaces, timeline.saw_object),
+            (core.list_service_for_all_namespaces, timeline.saw_object),
+            (core.list_pod_for_all_namespaces, timeline.saw_pod),
+        ):
+            threading.Thread(target=_follow, args=(list_function, saw), daemon=True).start()
+        yield timeline
+
+
+def _follow(list_function: Callable[..., Any], saw: Callable[[Any], None]) -> None:
+    # Ends with the cluster, in the middle of an answer.
+    with suppress(HTTPError):
+        stream = cast("Any", watch.Watch()).stream
+        for event in stream(list_function, label_selector=_SELECTOR, timeout_seconds=_WATCH_SECONDS):
+            saw(event["object"])
