@@ -556,6 +556,7 @@ class Cluster:
             "--allocate-node-cidrs=false",
             # It makes this folder, by default one of the machine's.
             f"--flex-volume-plugin-dir={self.state / 'volume-plugins'}",
+            *self._nodes.controllers_arguments(),
         ]
 
     def _scheduler_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:

@@ -67,6 +67,10 @@ class KwokNodes:
             "--endpoint-reconciler-type=none",
         ]
 
+    def controllers_arguments(self) -> list[str]:
+        """As Kubernetes has them."""
+        return []
+
     def volumes_arguments(self) -> list[str]:
         """Nothing is behind the volumes."""
         return []

@@ -85,6 +85,10 @@ class NodeKind(Protocol):
         """Arguments of the API server that depend on the nodes."""
         ...
 
+    def controllers_arguments(self) -> list[str]:
+        """Arguments of the controller manager that depend on the nodes."""
+        ...
+
     def volumes_arguments(self) -> list[str]:
         """Arguments of the volumes controller that depend on the nodes."""
         ...

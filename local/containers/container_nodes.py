@@ -122,6 +122,10 @@ class ContainerNodes:
             f"--kubelet-client-key={client.key}",
         ]
 
+    def controllers_arguments(self) -> list[str]:
+        """A node that became Ready is looked at twice before pods may run on it, by default 5 s apart."""
+        return ["--node-monitor-period=1s"]
+
     def volumes_arguments(self) -> list[str]:
         """A folder for each claim, which every node sees."""
         return [f"--directories={self._volumes}"]

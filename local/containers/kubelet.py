@@ -73,6 +73,8 @@ def write_config(files: KubeletFiles, index: int, cgroup: str) -> None:
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
         "serializeImagePulls": False,
+        # Its first sign of life fails, as the node is not known yet; the next follows after a quarter of this.
+        "nodeLeaseDurationSeconds": 4,
         "kubeAPIQPS": 100,
         "kubeAPIBurst": 200,
         "registryPullQPS": 0,
