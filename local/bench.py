@@ -13,8 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from dragonfly.settings import Settings
 from local.cluster import Cluster
+from local.containers.container_nodes import ContainerNodes
 from local.readiness_timeline import readiness_timeline
+from local.resource_use import LOAD_SECONDS, measure, use_table
 from local.stack import LocalStack
 
 PAIRS = 5
@@ -54,12 +57,12 @@ def bench(stack: LocalStack, tools: Mapping[str, Path], node_kind: str, node_cou
         state = Path(folder)
         cluster = Cluster(state / "cluster", node_count=node_count, tools=tools, node_kind=node_kind)
         try:
-            _bench(stack, cluster, state, console)
+            _bench(stack, cluster, node_kind, state, console)
         finally:
             cluster.stop(remove=True)
 
 
-def _bench(stack: LocalStack, cluster: Cluster, state: Path, console: Console) -> None:
+def _bench(stack: LocalStack, cluster: Cluster, node_kind: str, state: Path, console: Console) -> None:
     phases: dict[str, float] = {}
 
     def timed(phase: str, action: Callable[[], object]) -> None:
@@ -74,6 +77,11 @@ def _bench(stack: LocalStack, cluster: Cluster, state: Path, console: Console) -
     with readiness_timeline(cluster.kubeconfig) as timeline:
         timed("pulumi up, from nothing to Ready", lambda: full.output("up", "--yes", "--skip-preview"))
     phases["of that, from the first object to the last pod's readiness"] = timeline.seconds_to_ready()
+    if node_kind == ContainerNodes.name:
+        console.print(f"{LOAD_SECONDS} s of load ...")
+        app = str(Settings.model_fields["app_instance_name"].default)
+        uses = measure(cluster.kubeconfig, full.output("stack", "output", "namespace").strip(), app)
+        Console().print(use_table(uses))
     timed("pulumi up, nothing changed", lambda: full.output("up", "--yes", "--skip-preview"))
 
     single = replace(
