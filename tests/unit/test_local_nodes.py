@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.__main__ import Nodes
 from local.cluster import Cluster
+from local.command_line import Nodes
 from local.containers import requirements
 
 

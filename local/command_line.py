@@ -1,0 +1,241 @@
+"""The commands of `python -m local`, on one stack and the cluster of this checkout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from rich.console import Console
+
+from dragonfly.recovery import RecoveryError
+from local import toolchain
+from local.bench import bench
+from local.cloud.clusters import Clusters
+from local.cluster import NODE_KINDS, Cluster, ClusterError
+from local.containers.container_nodes import ContainerNodes
+from local.images.debian_root import DebianRootError
+from local.kwok_nodes import KwokNodes
+from local.processes import ProcessError
+from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
+from local.toolchain import ToolchainError
+
+STATE = PROJECT_FOLDER / ".local"
+STACK = "local"
+CLOUD_PROJECT = "played-on-this-machine"
+"""Project of the stand-in cloud."""
+
+READY_TIMEOUT_SECONDS = {KwokNodes.name: 25, ContainerNodes.name: 120}
+"""Pods on kwok's nodes are Ready within seconds or never; `pulumi up` then ends with the reason within a minute. Where
+containers run, a database makes its files and a small machine has everything to do at once."""
+
+_COUNTS = {KwokNodes.name: 3, ContainerNodes.name: 2}
+"""Nodes at first. With containers, each has its peer and its daemons on the same few processors, and two are enough to
+see images go from node to node."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; returns the process' exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=sorted(_COMMANDS))
+    parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
+    parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
+    parser.add_argument("--nodes", choices=sorted(NODE_KINDS), help="kind of the nodes, kwok at first")
+    parser.add_argument("--node-count", type=int, help="number of nodes, at first 3 of kwok's and 2 with containers")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    try:
+        nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes, options.node_count)
+        session = _Session(console, options.stack, nodes, starts=options.command != "stop")
+        _COMMANDS[options.command](session)
+    except KeyboardInterrupt:
+        console.print("interrupted; run the same command again to go on")
+        return 130
+    except StackError as error:
+        console.print(f"[red]{error}[/] after {time.monotonic() - started:.0f} s", markup=True)
+        return error.exit_code
+    except (ClusterError, DebianRootError, ProcessError, RecoveryError, ToolchainError, ValueError) as error:
+        console.print(f"error: {error}", markup=False)
+        return 1
+    return 0
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Kind, size and number of the local nodes, which stay as they are until `make up` is told otherwise."""
+
+    machine_type: str = "e2-standard-4"
+    count: int = 3
+    kind: str = KwokNodes.name
+
+    @classmethod
+    def remembered(cls, state: Path) -> Nodes:
+        """Those of the last start, or the default."""
+        file = state / "nodes.json"
+        return cls(**json.loads(file.read_text())) if file.exists() else cls()
+
+    def with_changes(self, machine_type: str | None, kind: str | None, count: int | None) -> Nodes:
+        """The same with what the command line says otherwise; another kind starts with its own number."""
+        kind = kind or self.kind
+        usual = self.count if kind == self.kind else _COUNTS[kind]
+        return Nodes(machine_type or self.machine_type, count or usual, kind)
+
+    def remember(self, state: Path) -> None:
+        """Keeps them for the next command."""
+        (state / "nodes.json").write_text(json.dumps(asdict(self)))
+
+
+class _Session:
+    """What every command needs."""
+
+    def __init__(self, console: Console, stack: str, nodes: Nodes, *, starts: bool) -> None:
+        self.console = console
+        self.nodes = nodes
+        self.in_cloud = _provisions_cluster(stack)
+        """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
+        if starts and not self.in_cloud:
+            # Before minutes are spent on building what then cannot be used.
+            self._cluster(nodes, None).check()
+        kinds = NODE_KINDS[KwokNodes.name if self.in_cloud else nodes.kind]
+        self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *kinds.tools), console)
+        self.cluster = self._cluster(nodes, self.tools)
+        self.stack_name = stack
+        self.cluster_is_new = False
+        self._stack: LocalStack | None = None
+
+    @staticmethod
+    def _cluster(nodes: Nodes, tools: Mapping[str, Path] | None) -> Cluster:
+        return Cluster(STATE / "cluster", nodes.machine_type, nodes.count, tools, node_kind=nodes.kind)
+
+    @property
+    def stack(self) -> LocalStack:
+        if self._stack is None:
+            engine = Engine.provide(STATE, self.console, self.tools)
+            config: dict[str, Any] = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[self.nodes.kind]}
+            kubeconfig = self.cluster.kubeconfig
+            if self.in_cloud:
+                config["gcp:project"], kubeconfig = CLOUD_PROJECT, None
+            self._stack = LocalStack(engine, self.stack_name, kubeconfig, config)
+        return self._stack
+
+    def start_cluster(self) -> None:
+        if self.in_cloud:
+            self.console.print(f"Google Cloud is played on this machine: nothing is billed. {self.stack.ledger.path}")
+            for cluster_id in Clusters(self.stack.ledger).resume():
+                self.console.print(f"started again: {cluster_id}")
+            return
+        started = time.monotonic()
+        self.cluster_is_new = not self.cluster.has_data()
+        if self.cluster.start():
+            self.console.print(f"Kubernetes started in {time.monotonic() - started:.1f} s: {self.cluster.url}")
+        else:
+            self.console.print(f"Kubernetes runs: {self.cluster.url}")
+        self.nodes.remember(STATE)
+
+    def prepare(self) -> LocalStack:
+        stack = self.stack
+        self.start_cluster()
+        stack.prepare()
+        return stack
+
+    def refresh(self) -> list[str]:
+        """The option that compares the state with the cluster first, where the cluster is not the one it knew."""
+        return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
+
+
+def _up(session: _Session) -> None:
+    started = time.monotonic()
+    stack = session.prepare()
+    stack.run("up", "--yes", "--skip-preview", *session.refresh())
+    if session.in_cloud:
+        stack.write_kubeconfig()
+    changes = stack.last_changes()
+    unchanged = set(changes) <= {"same"}
+    count = sum(changes.values())
+    session.console.print(
+        f"Nothing changed: all {count} resources are as the program says."
+        if unchanged
+        else f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`."
+    )
+    arguments = "" if session.stack_name == STACK else f" STACK={session.stack_name}"
+    hints = {
+        f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",
+        "kubectl get pods": "what runs",
+        f"make preview{arguments}": "what a change of the program or its config would do",
+        f"make down{arguments}": "destroy the stack and stop the cluster",
+    }
+    width = max(map(len, hints))
+    lines = [f"  {command:{width}}  {meaning}" for command, meaning in hints.items()]
+    session.console.print("\n".join(["\nNext:", *lines]), markup=False)
+
+
+def _preview(session: _Session) -> None:
+    session.prepare().run("preview", *session.refresh())
+
+
+def _recover(session: _Session) -> None:
+    session.prepare().recover()
+
+
+def _down(session: _Session) -> None:
+    stack = session.stack
+    if stack.has_resources():
+        session.start_cluster()
+        stack.run("destroy", "--yes", "--skip-preview", *session.refresh())
+    if session.in_cloud:
+        _report_bill(session)
+        return
+    session.cluster.stop(remove=True)
+    session.console.print("Kubernetes stopped; nothing is left running.")
+
+
+def _report_bill(session: _Session) -> None:
+    ledger = session.stack.ledger
+    left = ledger.billed()
+    if left:
+        raise StackError("the cloud still holds, and would bill for:\n" + "\n".join(f"  {name}" for name in left), 1)
+    session.console.print(f"The cloud's ledger is empty: nothing would be billed. {ledger.path}")
+
+
+def _stop(session: _Session) -> None:
+    session.cluster.stop()
+    for ledger in ledgers(STATE):
+        Clusters(ledger).stop_all()
+
+
+def _provisions_cluster(stack: str) -> bool:
+    """Whether the stack's config, or the project's default, asks for a cluster of its own."""
+    key = "provisionCluster"
+    project = cast("dict[str, Any]", yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text()))
+    default = bool(project["config"][key]["default"])
+    file = PROJECT_FOLDER / f"Pulumi.{stack}.yaml"
+    written = cast("dict[str, dict[str, Any]]", yaml.safe_load(file.read_text())) if file.exists() else {}
+    return bool(written.get("config", {}).get(f"{project['name']}:{key}", default))
+
+
+def _env(session: _Session) -> None:
+    stack = session.stack
+    stack.prepare()
+    sys.stdout.write(stack.shell_exports() + "\n")
+
+
+def _bench(session: _Session) -> None:
+    bench(session.stack, session.tools, session.nodes.kind, session.nodes.count, session.console)
+
+
+_COMMANDS: dict[str, Callable[[_Session], None]] = {
+    "up": _up,
+    "preview": _preview,
+    "recover": _recover,
+    "down": _down,
+    "stop": _stop,
+    "env": _env,
+    "bench": _bench,
+}
