@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
-from local.cloud.ledger import Entries, Entry
+from local.cloud.ledger import NODE_POOL, Entries, Entry
 from local.cloud.locations import region_of, zones_of
 from local.plugins.google_account_kinds import check_account, default_account
 from local.plugins.google_cluster_kind import running_cluster
@@ -42,7 +42,7 @@ _WITHOUT_NEW_NODES: Final = ("machineType", "diskSizeGb", "labels", "taints", "r
 class NodePool(Kind):
     """`gcp.container.NodePool`."""
 
-    type = "gcp:container/nodePool:NodePool"
+    type = NODE_POOL
     path = "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
     api = "container"
     place = "location"
