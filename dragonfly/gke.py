@@ -5,13 +5,13 @@ from __future__ import annotations
 import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
-from pulumi_gcp import container, organizations, projects
+from pulumi_gcp import compute, container, organizations, projects
 
 from dragonfly.database_disk import DiskPlace
 from dragonfly.gke_kubeconfig import gke_kubeconfig
 from dragonfly.gke_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
 from dragonfly.google_apis import enabled_apis
-from dragonfly.google_location import GoogleLocation
+from dragonfly.google_location import GoogleLocation, is_zone, node_zones
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.network import existing_network, own_network
 from dragonfly.node_account import node_account
@@ -138,6 +138,7 @@ class GkeCluster(pulumi.ComponentResource):
             settings,
             cluster,
             project=location.project,
+            zones=self._node_zones(location, apis["compute"]),
             node_account=account.email,
             registry_hosts=_registry_hosts(settings, cluster),
             disk_size_gib=whole_gibibytes(settings.node_disk_size),
@@ -197,6 +198,18 @@ class GkeCluster(pulumi.ComponentResource):
             namespace,
             f"/{application}",
         )
+
+    def _node_zones(self, location: GoogleLocation, api: pulumi.Resource) -> pulumi.Output[list[str]] | None:
+        """Where the nodes of a regional cluster are; None for a zonal one, which has them in its own zone."""
+        if is_zone(location.cluster_location):
+            return None
+        # Asked like the version below. Zones that are down are among the answers: nodes must not move for a while.
+        found = compute.get_zones_output(
+            project=location.project,
+            region=location.region,
+            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[api]),
+        )
+        return found.apply(lambda zones: node_zones(location.disk_zone, zones.names))
 
     def _first_version(
         self, settings: Settings, location: GoogleLocation, api: pulumi.Resource

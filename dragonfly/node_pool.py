@@ -21,6 +21,7 @@ def node_pool(
     cluster: container.Cluster,
     *,
     project: str,
+    zones: pulumi.Input[Sequence[str]] | None,
     node_account: pulumi.Input[str],
     registry_hosts: pulumi.Input[Sequence[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]] | None,
     disk_size_gib: int,
@@ -32,6 +33,7 @@ def node_pool(
         settings: machine type, number of nodes.
         cluster: the cluster that it belongs to.
         project: the cluster's project.
+        zones: of its nodes, where the cluster is regional.
         node_account: e-mail address of the nodes' service account.
         registry_hosts: mirrors of the nodes' containerd; None for none.
         disk_size_gib: of each node's boot disk.
@@ -44,6 +46,7 @@ def node_pool(
         project=project,
         location=cluster.location,
         cluster=cluster.name,
+        node_locations=zones,
         node_count=None if autoscaling else settings.node_count,
         initial_node_count=autoscaling.min if autoscaling else None,
         autoscaling=container.NodePoolAutoscalingArgs(min_node_count=autoscaling.min, max_node_count=autoscaling.max)

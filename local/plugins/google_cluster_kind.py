@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from local.cloud.ledger import CLUSTER, NODE_POOL, Entries, Entry
-from local.cloud.locations import is_region, is_zone, region_of, zones_of
+from local.cloud.locations import is_region, is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account
 from local.plugins.google_kind import Cloud, GoogleError, Kind, referred, refers
 from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
@@ -228,7 +228,7 @@ class Cluster(Kind):
         pods = self._secondary_range(subnetwork, inputs, "clusterSecondaryRangeName")
         services = self._secondary_range(subnetwork, inputs, "servicesSecondaryRangeName")
         path = f"zones/{location}" if is_zone(location) else f"locations/{location}"
-        zones = inputs.get("nodeLocations") or ([] if is_zone(location) else zones_of(location))
+        zones = inputs.get("nodeLocations") or ([] if is_zone(location) else node_zones_of(location))
         return {
             "endpoint": endpoint,
             "masterAuth": {

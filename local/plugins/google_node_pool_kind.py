@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
 from local.cloud.ledger import NODE_POOL, Entries, Entry
-from local.cloud.locations import region_of, zones_of
+from local.cloud.locations import is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account, default_account
 from local.plugins.google_cluster_kind import running_cluster
 from local.plugins.google_kind import Cloud, GoogleError, Kind
@@ -115,6 +115,7 @@ class NodePool(Kind):
         running_cluster(entries, text_at(inputs, "cluster"), text_at(inputs, "location"), project)
         account = text_at(inputs, "nodeConfig", "serviceAccount") or default_account(project)
         check_account(entries, account, f'Service account "{account}" does not exist.')
+        _check_zones(inputs)
         self._check_quota(entries, inputs)
 
     def _check_quota(self, entries: Entries, inputs: Properties) -> None:
@@ -183,6 +184,7 @@ class NodePool(Kind):
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
         with cloud.ledger.change() as entries:
+            _check_zones(inputs)
             self._check_quota(entries, inputs)
             changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs}, status=_PROVISIONING)
             entries.put(changing)
@@ -259,7 +261,14 @@ def _nodes(entry: Entry) -> Nodes:
 
 
 def _zones(inputs: Properties) -> list[str]:
-    return [str(zone) for zone in list_at(inputs, "nodeLocations")] or zones_of(text_at(inputs, "location"))
+    return [str(zone) for zone in list_at(inputs, "nodeLocations")] or node_zones_of(text_at(inputs, "location"))
+
+
+def _check_zones(inputs: Properties) -> None:
+    region = region_of(text_at(inputs, "location"))
+    for zone in _zones(inputs):
+        if not is_zone(zone) or region_of(zone) != region:
+            raise GoogleError(400, f'Zone "{zone}" does not exist in region "{region}".', "badRequest")
 
 
 def _count(inputs: Properties) -> int:

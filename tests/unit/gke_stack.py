@@ -34,6 +34,7 @@ def google(*, offered: str, running: str) -> Cloud:
                 "releaseChannelDefaultVersion": channel,
                 "releaseChannelLatestVersion": channel,
             },
+            "gcp:compute/getZones:getZones": {"names": [f"us-west1-{zone}" for zone in ("f", "ai1a", "c", "b", "a")]},
             "gcp:organizations/getProject:getProject": {"number": "123456789"},
         },
         outputs={

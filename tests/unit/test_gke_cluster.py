@@ -33,6 +33,15 @@ def test_region_makes_the_cluster_regional_and_leaves_the_disks_in_the_zone(regi
     assert {one.manifest["zone"] for one in regional.of_kind("Disk")} == {gke_stack.ZONE}
 
 
+def test_disks_zone_is_among_those_of_a_regional_clusters_nodes(
+    gke: RecordedProgram, regional: RecordedProgram
+) -> None:
+    assert "nodeLocations" not in pool(gke)
+    disks = {one.manifest["zone"] for one in regional.of_kind("Disk")}
+    assert disks < set(pool(regional)["nodeLocations"])
+    assert pool(regional)["nodeLocations"] == ["us-west1-a", "us-west1-b", "us-west1-c"]
+
+
 def test_another_zone_takes_the_disks_along() -> None:
     gke = run_gke(clusterLocation="europe-west1-b")
     assert {one.manifest["zone"] for one in gke.of_kind("Disk")} == {"europe-west1-b"}

@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from dragonfly.google_location import GoogleLocation, is_zone, region_of
+from dragonfly.google_location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google_names import google_name
 from dragonfly.settings import Settings, SettingsError
 from tests.unit.gke_stack import GKE_CONFIG
@@ -160,6 +160,16 @@ def test_locations(location: str, region: str | None, zone: bool) -> None:
 def test_disks_are_where_the_nodes_are() -> None:
     assert GoogleLocation("p", "us-west1-b", "us-west1").disk_zone == "us-west1-b"
     assert GoogleLocation("p", "us-west1-b", "us-west1-c").disk_zone == "us-west1-c"
+
+
+@pytest.mark.parametrize(
+    ("zone", "region", "expected"),
+    [("us-central1-f", ("a", "b", "c", "f"), ("a", "b", "f")), ("us-east1-d", ("d", "c", "b"), ("b", "c", "d"))],
+)
+def test_nodes_are_where_the_disks_are(zone: str, region: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    name = region_of(zone)
+    zones = [f"{name}-{letter}" for letter in region]
+    assert node_zones(zone, [f"{name}-ai1a", *zones]) == [f"{name}-{letter}" for letter in expected]
 
 
 def test_names_stay_different_when_they_are_shortened() -> None:

@@ -10,6 +10,7 @@ import pytest
 from dragonfly.google_ids import google_id
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
+from local.cloud.locations import node_zones_of
 from local.plugins.gcp_provider import KINDS, GcpProvider
 from local.plugins.google_kind import Cloud
 from local.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
@@ -284,6 +285,7 @@ def test_project_and_place_of_the_provider(ledger: Ledger) -> None:
     ("kind", "path", "value", "reason"),
     [
         (DISK, "zone", "us-west1-z", "Unknown zone"),
+        (DISK, "zone", "us-east1-a", "Unknown zone"),
         (SUBNETWORK, "network", "other", "networks/other' was not found"),
         (CLUSTER, "location", "moon", 'Location "moon" does not exist'),
         (CLUSTER, "subnetwork", "other", "subnetworks/other' was not found"),
@@ -376,6 +378,16 @@ def test_a_quota_is_told_in_googles_words(provider: GcpProvider, ledger: Ledger)
         create(provider, POOL, changed(POOL, "nodeCount", 51))
 
 
+def test_gke_chooses_three_zones_and_takes_those_it_is_told(provider: GcpProvider, ledger: Ledger) -> None:
+    assert node_zones_of("us-central1") == ["us-central1-b", "us-central1-c", "us-central1-f"]
+    cluster = Entry(CLUSTER, f"projects/{PROJECT}/locations/us-central1/clusters/c")
+    with ledger.change() as entries:
+        entries.put(cluster)
+    inputs = changed(POOL, "location", "us-central1")
+    with pytest.raises(ProviderError, match='Zone "us-west1-a" does not exist in region "us-central1"'):
+        create(provider, POOL, {**inputs, "nodeLocations": ["us-central1-a", "us-west1-a"]})
+
+
 def test_names_are_made_up_once(provider: GcpProvider) -> None:
     request = wire.CheckRequest(urn=urn(NETWORK), news=write_properties({}))
     first = read_properties(provider.check(request).inputs)
@@ -407,6 +419,8 @@ def test_functions(provider: GcpProvider) -> None:
     assert channels["REGULAR"] == versions["latestMasterVersion"]
     assert str(ask("gcp:organizations/getProject:getProject", {"projectId": PROJECT})["number"]).isdigit()
     assert ask("gcp:organizations/getClientConfig:getClientConfig", {})["zone"] == "us-west1-a"
+    zones = ask("gcp:compute/getZones:getZones", {"region": "us-central1"})
+    assert zones["names"] == [f"us-central1-{letter}" for letter in "abcf"]
     with pytest.raises(ProviderError, match="has no function gcp:x"):
         ask("gcp:x", {})
 
