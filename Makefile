@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # The stack. `local` installs into a local cluster; one that provisions a cluster, as `dev` does, gets it from a stand-in
 # for Google Cloud on this machine, where nothing is billed.
 STACK ?= local
-# Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type in dragonfly/machine_types.py.
+# Of the local nodes, for `make up`: MACHINE_TYPE=e2-standard-2 NODES=5. Any type that dragonfly/machine_types.py can tell the size of.
 MACHINE_TYPE ?=
 NODES ?=
 # The engine tests run on one cluster each; more at a time than processors miss their time limits.

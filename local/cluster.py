@@ -136,7 +136,7 @@ class Cluster:
             cloud: The stand-in cloud that runs it, if any.
 
         Raises:
-            UnknownMachineTypeError: The machine type is not in `dragonfly.machine_types`.
+            UnknownMachineTypeError: `dragonfly.machine_types` cannot tell what it offers.
             ValueError: The number of nodes is out of range.
         """
         if node_count is not None and not 1 <= node_count <= MAXIMUM_NODES:

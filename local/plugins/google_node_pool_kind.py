@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
+from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MachineType, UnknownMachineTypeError, machine_type_named
 from local.cloud.ledger import NODE_POOL, Entries, Entry
 from local.cloud.locations import is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account, default_account
@@ -91,7 +91,7 @@ class NodePool(Kind):
                 faults.append(Fault(f"autoscaling.{least}", f"{least} ({low}) must not exceed {most} ({high})"))
         config = object_at(inputs, "nodeConfig")
         machine = config.get("machineType")
-        if isinstance(machine, str) and machine not in MACHINE_TYPES:
+        if isinstance(machine, str) and _machine(machine) is None:
             faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist'))
         disk = config.get("diskSizeGb")
         if isinstance(disk, int) and disk < _SMALLEST_DISK_GIB:
@@ -242,7 +242,7 @@ def _nodes(entry: Entry) -> Nodes:
     ]
     labels = {name: str(value) for name, value in object_at(config, "labels").items()}
     shape = NodeShape(
-        MACHINE_TYPES[text_at(config, "machineType") or _DEFAULT_MACHINE],
+        machine_type_named(text_at(config, "machineType") or _DEFAULT_MACHINE),
         entry.name,
         number_at(config, "diskSizeGb", default=DEFAULT_BOOT_DISK_GIB),
         labels,
@@ -280,8 +280,15 @@ def _count(inputs: Properties) -> int:
     return _DEFAULT_COUNT
 
 
+def _machine(name: str) -> MachineType | None:
+    try:
+        return machine_type_named(name)
+    except UnknownMachineTypeError:
+        return None
+
+
 def _vcpus(inputs: Properties) -> int:
-    machine = MACHINE_TYPES.get(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
+    machine = _machine(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
     return (machine.vcpus if machine else 0) * _count(inputs) * len(_zones(inputs))
 
 
