@@ -20,11 +20,10 @@ from local.bench import bench
 from local.cloud.clusters import Clusters
 from local.cluster import Cluster, ClusterError
 from local.processes import ProcessError
-from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
+from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.toolchain import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
-STACK = "local"
 CLOUD_PROJECT = "played-on-this-machine"
 """Project of the stand-in cloud."""
 
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> int:
     """Runs one command; returns the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=sorted(_COMMANDS))
-    parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
+    parser.add_argument("--stack", default=DEFAULT_STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
     parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
     parser.add_argument("--nodes", type=int, help="number of nodes, 3 at first")
     options = parser.parse_args(arguments)
@@ -144,7 +143,7 @@ def _up(session: _Session) -> None:
         if unchanged
         else f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`."
     )
-    arguments = "" if session.stack_name == STACK else f" STACK={session.stack_name}"
+    arguments = make_arguments(session.stack_name)
     hints = {
         f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",
         "kubectl get pods": "what runs",
