@@ -16,7 +16,7 @@ from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.network import existing_network, own_network
 from dragonfly.node_account import node_account
 from dragonfly.node_pool import node_pool, registry_host
-from dragonfly.peer_firewall import peer_firewall
+from dragonfly.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
@@ -241,16 +241,15 @@ def _workload_pool(location: GoogleLocation) -> str:
     return f"{location.project}.svc.id.goog"
 
 
-def _authorized_networks(settings: Settings) -> container.ClusterMasterAuthorizedNetworksConfigArgs | None:
-    if not settings.authorized_networks:
-        return None
+def _authorized_networks(settings: Settings) -> container.ClusterMasterAuthorizedNetworksConfigArgs:
     return container.ClusterMasterAuthorizedNetworksConfigArgs(
         cidr_blocks=[
             container.ClusterMasterAuthorizedNetworksConfigCidrBlockArgs(cidr_block=network)
-            for network in settings.authorized_networks
+            # Everywhere is written out: what is left out stays as it was, and a list could not be emptied again.
+            for network in settings.authorized_networks or [ANYWHERE]
         ],
         # Anybody can rent a machine in Google Cloud.
-        gcp_public_cidrs_access_enabled=False,
+        gcp_public_cidrs_access_enabled=not settings.authorized_networks,
     )
 
 

@@ -165,7 +165,7 @@ class GcpProvider:
         for properties in (new, old_inputs):
             properties.pop(_DEFAULTS, None)
             properties.pop(_DELETION_POLICY, None)
-        found = changes(state, old_inputs, new, kind.references)
+        found = changes(state, old_inputs, new, kind.references, kind.computed)
         for ignored in cast("list[str]", request.ignoreChanges):
             found = {path: change for path, change in found.items() if not _inside(path, ignored)}
         replacing = (*kind.replaces, *kind.identity)

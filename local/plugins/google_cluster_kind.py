@@ -60,7 +60,16 @@ class Cluster(Kind):
         "confidentialNodes",
     )
     references = ("network", "subnetwork", "location")
-    computed = ("clusterIpv4Cidr", "nodeVersion", "nodeLocations", "nodePools", "loggingService", "monitoringService")
+    # `Optional` and `Computed` in resource_container_cluster.go.
+    computed = (
+        "clusterIpv4Cidr",
+        "nodeVersion",
+        "nodeLocations",
+        "nodePools",
+        "loggingService",
+        "monitoringService",
+        "masterAuthorizedNetworksConfig",
+    )
     unread = ("removeDefaultNodePool", "deletionProtection")
 
     def faults(self, inputs: Properties) -> list[Fault]:

@@ -101,7 +101,15 @@ def test_control_plane_answers_authorized_networks_alone(guarded: RecordedProgra
 
 
 def test_control_plane_answers_everywhere_unless_told(gke: RecordedProgram) -> None:
-    assert "masterAuthorizedNetworksConfig" not in cluster(gke)
+    # Said and not left out, which would keep a list from before.
+    assert cluster(gke)["masterAuthorizedNetworksConfig"] == {
+        "cidrBlocks": [{"cidrBlock": "0.0.0.0/0"}],
+        "gcpPublicCidrsAccessEnabled": True,
+    }
+
+
+def test_control_plane_can_be_reached_from_outside_of_the_network(gke: RecordedProgram) -> None:
+    assert cluster(gke)["privateClusterConfig"]["enablePrivateEndpoint"] is False
 
 
 def test_logs_and_metrics_leave_the_node(gke: RecordedProgram) -> None:

@@ -202,6 +202,27 @@ def test_what_replaces_and_what_changes_in_place(
     assert first is (replaces and (same_name or kind in (ACCOUNT, MEMBER)))
 
 
+def test_what_google_keeps_when_it_is_left_out_is_no_change(provider: GcpProvider) -> None:
+    networks: Properties = {"cidrBlocks": [{"cidrBlock": "203.0.113.0/24"}]}
+    old: Properties = {**VALID[CLUSTER], "masterAuthorizedNetworksConfig": networks, "description": "x"}
+    emptied: Properties = {"cidrBlocks": []}
+    cases: list[tuple[Properties, list[str]]] = [
+        ({**VALID[CLUSTER], "description": "x"}, []),
+        ({**old, "masterAuthorizedNetworksConfig": emptied}, ["masterAuthorizedNetworksConfig.cidrBlocks"]),
+        ({**VALID[CLUSTER], "masterAuthorizedNetworksConfig": networks}, ["description"]),
+    ]
+    for new, diffs in cases:
+        answer = provider.diff(
+            wire.DiffRequest(
+                urn=urn(CLUSTER),
+                old_inputs=write_properties(old),
+                olds=write_properties({**KINDS[CLUSTER].defaults(old), **old}),
+                news=write_properties(new),
+            )
+        )
+        assert list(answer.diffs) == diffs
+
+
 @pytest.mark.parametrize("kind", VALID)
 def test_nothing_changes_by_itself(provider: GcpProvider, kind: str) -> None:
     assert difference(provider, kind, VALID[kind]) == ([], [], False)
