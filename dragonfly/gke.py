@@ -260,11 +260,13 @@ def _registry_hosts(
         return None
     hosts = [registry_host(registry_mirror(registry), settings.proxy_port) for registry in settings.registry_mirrors]
 
-    def checked(version: str) -> list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]:
-        check_mirror_support(version)
+    def checked(versions: list[str]) -> list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]:
+        control_plane, nodes = versions
+        check_mirror_support(control_plane, nodes)
         return hosts
 
-    return cluster.master_version.apply(checked)
+    # The cluster's own word on its nodes: the pool cannot be asked before it is declared.
+    return pulumi.Output.all(cluster.master_version, cluster.node_version).apply(checked)
 
 
 def _metrics_writer(

@@ -133,6 +133,11 @@ def test_old_cluster_is_refused_before_its_nodes_are_changed() -> None:
         run_gke(running="1.34.1-gke.2979999")
 
 
+def test_nodes_that_lag_behind_are_refused_before_they_are_changed() -> None:
+    with pytest.raises(GkeVersionError, match=r"its nodes run 1\.34\.1-gke\.2979999;.*pulumi refresh"):
+        run_gke(nodes="1.34.1-gke.2979999*")
+
+
 def test_kubeconfig_leads_to_the_cluster(gke: RecordedProgram) -> None:
     document = yaml.safe_load(gke.exports["kubeconfig"].value)
     (named,) = document["clusters"]
