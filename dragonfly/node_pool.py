@@ -13,6 +13,7 @@ from dragonfly.settings import Settings
 # The only scope: what a node may do is decided by its account's roles.
 _OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _POOL_NAME = "dragonfly"
+_SPOT_POOL_NAME = "dragonfly-spot"
 _READ = ["HOST_CAPABILITY_PULL", "HOST_CAPABILITY_RESOLVE"]
 
 
@@ -42,7 +43,8 @@ def node_pool(
     autoscaling = settings.node_autoscaling
     return container.NodePool(
         "node-pool",
-        name=_POOL_NAME,
+        # A pool cannot change between the two kinds of machines. Under another name the new one comes first.
+        name=_SPOT_POOL_NAME if settings.spot else _POOL_NAME,
         project=project,
         location=cluster.location,
         cluster=cluster.name,

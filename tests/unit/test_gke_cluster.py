@@ -138,6 +138,16 @@ def test_nodes_that_lag_behind_are_refused_before_they_are_changed() -> None:
         run_gke(nodes="1.34.1-gke.2979999*")
 
 
+def test_pool_of_spot_machines_has_a_name_of_its_own_so_that_it_comes_before_the_other_goes(
+    gke: RecordedProgram, regional: RecordedProgram
+) -> None:
+    assert (node(gke)["spot"], node(regional)["spot"]) == (False, True)
+    assert (pool(gke)["name"], pool(regional)["name"]) == ("dragonfly", "dragonfly-spot")
+    # Every other change of the nodes leaves the pool where it is.
+    changed = run_gke(nodeMachineType="n2-standard-8", nodeCount="5", nodeDiskSize="200Gi", registryMirrors="[]")
+    assert pool(changed)["name"] == "dragonfly"
+
+
 def test_kubeconfig_leads_to_the_cluster(gke: RecordedProgram) -> None:
     document = yaml.safe_load(gke.exports["kubeconfig"].value)
     (named,) = document["clusters"]
