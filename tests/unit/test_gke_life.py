@@ -79,6 +79,8 @@ def test_every_object_goes_before_the_nodes_and_the_nodes_before_their_way_out(g
     for one in gke.objects:
         assert pool.urn in all_dependencies(gke, one), one.urn
     assert nat.urn in pool.dependencies
+    # Nodes do not become Ready without them.
+    assert {only(gke, "gcp:projects/iAMMember:IAMMember", role).urn for role in ROLES} <= pool.dependencies
 
 
 def test_cluster_outlives_its_nodes_and_its_account_and_network_outlive_the_cluster(gke: RecordedProgram) -> None:
