@@ -82,11 +82,14 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             network=network.network,
             subnetwork=network.subnetwork,
+            # Pods have addresses of the network, by which the peers' firewall rule knows them; private nodes need it.
             networking_mode="VPC_NATIVE",
+            # Where the own network has room for them; GKE finds it by itself in an existing one.
             ip_allocation_policy=container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=network.pod_range, services_secondary_range_name=network.service_range
             ),
-            # Without it any pod reaches the databases: it is what enforces NetworkPolicy.
+            # A NetworkPolicy that somebody applies would be taken and not enforced. The program declares none: between
+            # pods everything is open until then, and the databases are kept by their passwords.
             datapath_provider="ADVANCED_DATAPATH",
             private_cluster_config=container.ClusterPrivateClusterConfigArgs(
                 # A node with a public address can be attacked from anywhere.

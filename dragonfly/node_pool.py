@@ -68,7 +68,10 @@ def node_pool(
         ),
         node_config=container.NodePoolNodeConfigArgs(
             machine_type=settings.node_machine_type,
+            # Cheaper machines, which Google takes back with 30 seconds' notice: only where the stack asks for them.
             spot=settings.spot,
+            # Images and the peer's cache are on it: pd-standard is slower than the network, and pd-ssd costs more for
+            # speed that a pull does not use.
             disk_type="pd-balanced",
             disk_size_gb=disk_size_gib,
             # Google builds and patches it: its root is read-only and verified at boot, and it has no package manager
@@ -83,7 +86,8 @@ def node_pool(
                 "disable-legacy-endpoints": "true",
             },
             workload_metadata_config=container.NodePoolNodeConfigWorkloadMetadataConfigArgs(
-                # Otherwise every pod could ask the metadata server for the node's own credentials.
+                # Otherwise every pod could ask the metadata server for the node's own credentials. Those on the node's
+                # own network still can, the peers among them: what they get is what the account's roles allow.
                 mode="GKE_METADATA",
             ),
             shielded_instance_config=container.NodePoolNodeConfigShieldedInstanceConfigArgs(
