@@ -407,6 +407,12 @@ def test_gke_chooses_three_zones_and_takes_those_it_is_told(provider: GcpProvide
     inputs = changed(POOL, "location", "us-central1")
     with pytest.raises(ProviderError, match='Zone "us-west1-a" does not exist in region "us-central1"'):
         create(provider, POOL, {**inputs, "nodeLocations": ["us-central1-a", "us-west1-a"]})
+    pool = Entry(POOL, f"{cluster.id}/nodePools/p", inputs=inputs, owner=cluster.id)
+    with ledger.change() as entries:
+        entries.put(pool)
+    news = write_properties({**inputs, "nodeLocations": ["us-central1-d"]})
+    with pytest.raises(ProviderError, match='Zone "us-central1-d" does not exist in region "us-central1"'):
+        provider.update(wire.UpdateRequest(urn=urn(POOL), id=pool.id, olds=write_properties({}), news=news))
 
 
 def test_names_are_made_up_once(provider: GcpProvider) -> None:
