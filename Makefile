@@ -6,7 +6,7 @@ SHELL := /bin/sh
 # for Google Cloud on this machine, where nothing is billed.
 STACK ?= local
 # Of the local nodes, for `make up`. NODES=kwok plays them; NODES=containers runs containers on them and needs root.
-# MACHINE_TYPE=e2-standard-2 NODE_COUNT=5: any type in dragonfly/machine_types.py.
+# MACHINE_TYPE=e2-standard-2 NODE_COUNT=5: any type whose size its name tells.
 NODES ?=
 MACHINE_TYPE ?=
 NODE_COUNT ?=

@@ -35,7 +35,7 @@ def volume_claim(
         name: the claim's name.
         component: MySQL or Redis.
         size: a Kubernetes quantity; may grow later, and the API server refuses a smaller one.
-        storage_class: name of a StorageClass of the cluster.
+        storage_class: name of a StorageClass of the cluster; in force when the claim is made.
         disk_place: where the program makes the disk; None leaves it to the StorageClass.
         parent: the database's component resource.
     """
@@ -60,7 +60,11 @@ def volume_claim(
             volume_name=object_name(volume) if volume else None,
             resources=core.VolumeResourceRequirementsArgs(requests={"storage": size}),
         ),
-        opts=instance.workload_options(parent),
+        opts=pulumi.ResourceOptions.merge(
+            instance.workload_options(parent),
+            # Another class would delete the claim, and with it the data: it says how a disk is made, and this one is.
+            pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"]),
+        ),
     )
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_gcp import compute
 from pulumi_kubernetes.core import v1 as core
-from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.google_names import google_name
 from dragonfly.instance import Instance
-from dragonfly.labels import Component, component_labels
+from dragonfly.labels import Component
 from dragonfly.quantity import whole_gibibytes
 
 # The StorageClasses of a new GKE cluster and the disks that they stand for (GKE documentation, "About persistent
@@ -74,7 +73,7 @@ def database_volume(
         component: MySQL or Redis.
         claim_name: the claim that alone may have the volume.
         size: a Kubernetes quantity; the disk has whole GiB. May grow later: the file system follows by itself.
-        storage_class: a key of DISK_TYPES; it is what allows the claim to grow.
+        storage_class: a key of DISK_TYPES, in force when the disk is made; it is what allows the claim to grow.
         parent: the database's component resource.
     """
     name = google_name(place.cluster_name, instance.names.app, component.value.removeprefix("dragonfly-"))
@@ -87,12 +86,19 @@ def database_volume(
         type=DISK_TYPES[storage_class],
         size=gibibytes,
         labels={"dragonfly-instance": instance.names.app},
-        # Another type or zone, or a smaller size, would make a new, empty disk and delete this one.
-        opts=pulumi.ResourceOptions(parent=parent, protect=place.protect, depends_on=place.depends_on),
+        # Another zone or a smaller size would make a new, empty disk and delete this one.
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            protect=place.protect,
+            depends_on=place.depends_on,
+            # So would another type, before the database has let go of the old one; and who asks for a faster disk does
+            # not want an empty one. As in Kubernetes, the StorageClass only says how a disk is made.
+            ignore_changes=["type"],
+        ),
     )
     return core.PersistentVolume(
         f"{resource_name}-volume",
-        metadata=meta.ObjectMetaArgs(name=name, labels=component_labels(instance.names.app, component)),
+        metadata=instance.cluster_metadata(name, component),
         spec=core.PersistentVolumeSpecArgs(
             storage_class_name=storage_class,
             capacity={"storage": f"{gibibytes}Gi"},
@@ -127,7 +133,9 @@ def database_volume(
                 # The disk goes last: Compute Engine would take it away from a running database.
                 depends_on=[disk],
                 # A volume that was once bound stays bound to the claim that had it, and no other can.
-                replace_on_changes=["spec.claimRef", "spec.storageClassName"],
+                replace_on_changes=["spec.claimRef"],
+                # As the disk's type.
+                ignore_changes=["spec.storageClassName"],
             ),
         ),
     )

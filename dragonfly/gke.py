@@ -5,18 +5,18 @@ from __future__ import annotations
 import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
-from pulumi_gcp import container, organizations, projects
+from pulumi_gcp import compute, container, organizations, projects
 
 from dragonfly.database_disk import DiskPlace
 from dragonfly.gke_kubeconfig import gke_kubeconfig
 from dragonfly.gke_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
 from dragonfly.google_apis import enabled_apis
-from dragonfly.google_location import GoogleLocation
+from dragonfly.google_location import GoogleLocation, is_zone, node_zones
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.network import existing_network, own_network
 from dragonfly.node_account import node_account
 from dragonfly.node_pool import node_pool, registry_host
-from dragonfly.peer_firewall import peer_firewall
+from dragonfly.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
@@ -82,11 +82,14 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             network=network.network,
             subnetwork=network.subnetwork,
+            # Pods have addresses of the network, by which the peers' firewall rule knows them; private nodes need it.
             networking_mode="VPC_NATIVE",
+            # Where the own network has room for them; GKE finds it by itself in an existing one.
             ip_allocation_policy=container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=network.pod_range, services_secondary_range_name=network.service_range
             ),
-            # Without it any pod reaches the databases: it is what enforces NetworkPolicy.
+            # A NetworkPolicy that somebody applies would be taken and not enforced. The program declares none: between
+            # pods everything is open until then, and the databases are kept by their passwords.
             datapath_provider="ADVANCED_DATAPATH",
             private_cluster_config=container.ClusterPrivateClusterConfigArgs(
                 # A node with a public address can be attacked from anywhere.
@@ -138,6 +141,7 @@ class GkeCluster(pulumi.ComponentResource):
             settings,
             cluster,
             project=location.project,
+            zones=self._node_zones(location, apis["compute"]),
             node_account=account.email,
             registry_hosts=_registry_hosts(settings, cluster),
             disk_size_gib=whole_gibibytes(settings.node_disk_size),
@@ -198,6 +202,18 @@ class GkeCluster(pulumi.ComponentResource):
             f"/{application}",
         )
 
+    def _node_zones(self, location: GoogleLocation, api: pulumi.Resource) -> pulumi.Output[list[str]] | None:
+        """Where the nodes of a regional cluster are; None for a zonal one, which has them in its own zone."""
+        if is_zone(location.cluster_location):
+            return None
+        # Asked like the version below. Zones that are down are among the answers: nodes must not move for a while.
+        found = compute.get_zones_output(
+            project=location.project,
+            region=location.region,
+            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[api]),
+        )
+        return found.apply(lambda zones: node_zones(location.disk_zone, zones.names))
+
     def _first_version(
         self, settings: Settings, location: GoogleLocation, api: pulumi.Resource
     ) -> pulumi.Output[str] | None:
@@ -228,16 +244,15 @@ def _workload_pool(location: GoogleLocation) -> str:
     return f"{location.project}.svc.id.goog"
 
 
-def _authorized_networks(settings: Settings) -> container.ClusterMasterAuthorizedNetworksConfigArgs | None:
-    if not settings.authorized_networks:
-        return None
+def _authorized_networks(settings: Settings) -> container.ClusterMasterAuthorizedNetworksConfigArgs:
     return container.ClusterMasterAuthorizedNetworksConfigArgs(
         cidr_blocks=[
             container.ClusterMasterAuthorizedNetworksConfigCidrBlockArgs(cidr_block=network)
-            for network in settings.authorized_networks
+            # Everywhere is written out: what is left out stays as it was, and a list could not be emptied again.
+            for network in settings.authorized_networks or [ANYWHERE]
         ],
         # Anybody can rent a machine in Google Cloud.
-        gcp_public_cidrs_access_enabled=False,
+        gcp_public_cidrs_access_enabled=not settings.authorized_networks,
     )
 
 
@@ -248,11 +263,13 @@ def _registry_hosts(
         return None
     hosts = [registry_host(registry_mirror(registry), settings.proxy_port) for registry in settings.registry_mirrors]
 
-    def checked(version: str) -> list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]:
-        check_mirror_support(version)
+    def checked(versions: list[str]) -> list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]:
+        control_plane, nodes = versions
+        check_mirror_support(control_plane, nodes)
         return hosts
 
-    return cluster.master_version.apply(checked)
+    # The cluster's own word on its nodes: the pool cannot be asked before it is declared.
+    return pulumi.Output.all(cluster.master_version, cluster.node_version).apply(checked)
 
 
 def _metrics_writer(

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from dragonfly.config_fault import PROJECT, ConfigFault, rule_broken
 from dragonfly.database_disk import DISK_TYPES, MOST_GIBIBYTES
 from dragonfly.google_location import is_zone, region_of
-from dragonfly.machine_types import GIB, UnknownMachineTypeError, machine_type_named
+from dragonfly.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
 from dragonfly.node_pool_capacity import pool_holds, smallest_machine_type
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.registry_mirrors import registry_list_fault, registry_name_fault
@@ -54,6 +54,9 @@ def _machine_type(value: str) -> str:
     try:
         machine_type_named(value)
     except UnknownMachineTypeError as error:
+        if not is_of_known_family(value):
+            # Google has more machine types than this program knows, and new ones every year.
+            return value
         # What it says first repeats the value, which the stack may have encrypted.
         raise rule_broken(f"is not a known machine type: {str(error).partition(': ')[2]}") from None
     return value
@@ -162,7 +165,7 @@ def gke_faults(settings: GkeKeys, zone: str | None, faulty: Set[str]) -> list[Co
 
     Args:
         settings: the stack's config, with defaults in place of values that are faulty by themselves.
-        zone: `gcp:zone`, where the stack sets it.
+        zone: `gcp:zone`, where the stack or its environment sets it.
         faulty: keys of such values.
     """
     return [
@@ -178,16 +181,23 @@ def _key(field: str) -> str:
 
 
 def _location_faults(settings: GkeKeys, zone: str | None) -> list[ConfigFault]:
-    """A zone for the disks that the cluster's nodes cannot be in."""
+    """A zone that is none, and one for the disks that the cluster's nodes cannot be in."""
+    if not zone:
+        return []
+    if not is_zone(zone):
+        what = "is a region and" if region_of(zone) else "is no zone and"
+        rule = f"{what} must be a zone such as us-west1-a; `gcloud compute zones list` shows them"
+        return [ConfigFault("gcp:zone", json.dumps(zone), rule, "pulumi config set gcp:zone <zone>")]
     location = settings.cluster_location
-    if location is None or is_zone(location) or not zone or region_of(zone) == location:
+    if location is None or is_zone(location) or region_of(zone) == location:
         return []
     return [
         ConfigFault(
             _key("cluster_location"),
             json.dumps(location),
             f"is a region that gcp:zone, {zone}, is not in: the databases' disks lie in that zone",
-            f"pulumi config set gcp:zone {location}-a",
+            # Not every region has a zone -a.
+            "pulumi config set gcp:zone <zone>",
         )
     ]
 
@@ -243,7 +253,11 @@ def _pool_faults(settings: GkeKeys, faulty: Set[str]) -> list[ConfigFault]:
     if faulty & {to_camel(field) for field in fields}:
         return []
     nodes = settings.node_autoscaling.max if settings.node_autoscaling else settings.node_count
-    machine_type = machine_type_named(settings.node_machine_type)
+    try:
+        machine_type = machine_type_named(settings.node_machine_type)
+    except UnknownMachineTypeError:
+        # Google knows whether there is one.
+        return []
     disk = whole_gibibytes(settings.node_disk_size)
     metrics = settings.metrics_exporter_enabled
     if pool_holds(machine_type, nodes, disk, metrics_exporter_enabled=metrics):
@@ -251,12 +265,13 @@ def _pool_faults(settings: GkeKeys, faulty: Set[str]) -> list[ConfigFault]:
     enough = smallest_machine_type(machine_type, nodes, disk, metrics_exporter_enabled=metrics)
     key = _key("node_machine_type")
     count = "one node" if nodes == 1 else f"{nodes} nodes"
+    more = f"--path {_key('node_autoscaling')}.max" if settings.node_autoscaling else _key("node_count")
     return [
         ConfigFault(
             key,
             json.dumps(machine_type.name),
             f"is too small: {count} of it cannot hold what Dragonfly and GKE's own pods request; "
             + (f"the smallest type that can is {enough.name}" if enough else "no known type can: take more nodes"),
-            f"pulumi config set {key} {enough.name}" if enough else f"pulumi config set {_key('node_count')} <value>",
+            f"pulumi config set {key} {enough.name}" if enough else f"pulumi config set {more} <value>",
         )
     ]

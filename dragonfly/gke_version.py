@@ -74,16 +74,20 @@ def version_with_mirrors(default: Mapping[str, str], latest: Mapping[str, str], 
     )
 
 
-def check_mirror_support(version: str) -> None:
+def check_mirror_support(control_plane: str, nodes: str = "") -> None:
     """Refuses a cluster whose version does not have the feature: GKE would ignore or reject the node pool's mirrors.
 
     Args:
-        version: of the control plane, which nodes never exceed.
+        control_plane: its version.
+        nodes: their version, which may lag behind; GKE puts an asterisk after it where they run several. Empty where
+            there are none.
 
     Raises:
-        GkeVersionError: the version is too old.
+        GkeVersionError: a version is too old.
     """
-    if GkeVersion.parse(version) < REGISTRY_HOSTS_SINCE:
-        raise GkeVersionError(
-            f"registry mirrors need GKE {REGISTRY_HOSTS_SINCE} or later, but the cluster runs {version}; {_REMEDY}"
-        )
+    for version, who in ((control_plane, "the cluster runs"), (nodes.rstrip("*"), "its nodes run")):
+        if version and GkeVersion.parse(version) < REGISTRY_HOSTS_SINCE:
+            raise GkeVersionError(
+                f"registry mirrors need GKE {REGISTRY_HOSTS_SINCE} or later, but {who} {version}; {_REMEDY}. After an "
+                "upgrade that the state does not know yet: pulumi refresh"
+            )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # us-west1, northamerica-northeast2; a zone of it adds -a, or -ai1a for the newest kind (Compute Engine documentation,
 # "Regions and zones").
 _LOCATION = re.compile(r"(?P<region>[a-z]+(?:-[a-z]+)*\d+)(?:-(?P<zone>[a-z0-9]+))?")
+_ORDINARY_ZONE = re.compile(r"-[a-z]$")
+# In as many zones GKE keeps the nodes of a regional cluster by default.
+_NODE_ZONES = 3
 
 
 def region_of(location: str) -> str | None:
@@ -24,6 +28,21 @@ def is_zone(location: str) -> bool:
     """Whether a location is a zone and not a region."""
     match = _LOCATION.fullmatch(location)
     return match is not None and match["zone"] is not None
+
+
+def node_zones(zone: str, zones_of_region: Sequence[str]) -> list[str]:
+    """The zones of a regional cluster's nodes: the one of the disks, and the first others by name.
+
+    Left to itself GKE takes three zones of its choice. In a region of four the disks' may not be among them, and no
+    node could have the disks.
+
+    Args:
+        zone: the disks'.
+        zones_of_region: all that the region has.
+    """
+    # Zones for accelerators alone have longer names; ordinary machine types do not exist there.
+    others = [other for other in sorted(zones_of_region) if _ORDINARY_ZONE.search(other) and other != zone]
+    return sorted([zone, *others[: _NODE_ZONES - 1]])
 
 
 @dataclass(frozen=True)

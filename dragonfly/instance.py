@@ -39,6 +39,12 @@ class Instance:
         labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
         return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=_PATCH_FORCE)
 
+    def cluster_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
+        """Metadata of a component's object that no namespace has."""
+        return meta.ObjectMetaArgs(
+            name=name, labels=component_labels(self.names.app, component), annotations=_PATCH_FORCE
+        )
+
     def pod_metadata(self, component: Component, config_hash: pulumi.Input[str]) -> meta.ObjectMetaArgs:
         """Metadata of a component's pod template; a changed config hash rolls the pods."""
         return meta.ObjectMetaArgs(

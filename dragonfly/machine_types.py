@@ -3,7 +3,8 @@
 Sources:
 
 - vCPUs and memory: Compute Engine documentation, "General-purpose machine family"
-  (https://cloud.google.com/compute/docs/general-purpose-machines).
+  (https://cloud.google.com/compute/docs/general-purpose-machines), and of c2 and c2d "Compute-optimized machine family"
+  (https://cloud.google.com/compute/docs/compute-optimized-machines).
 - Reservations: GKE documentation, "Plan GKE Standard node sizes"
   (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes), called "the GKE page" below. Its example
   node (4 vCPUs, 16 GiB, 100 GiB boot disk) has 3920m CPU, 13498416Ki memory and 47060071478 bytes of disk allocatable.
@@ -14,6 +15,7 @@ What GKE's own system pods request is not taken off here: on a node they are pod
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -58,7 +60,7 @@ _SYSTEM_PARTITIONS_BYTES = (100 * GIB) - (98831908 * KIB)
 
 
 class UnknownMachineTypeError(ValueError):
-    """A machine type that is not in the table; the message names the nearest known ones."""
+    """A name from which vCPUs and memory cannot be told; the message names the nearest machine types in the table."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,13 @@ class MachineType:
     Attributes:
         name: As in the Compute Engine API, `e2-standard-4`.
         vcpus: vCPUs that the guest sees.
-        memory_gib: Memory in GiB.
+        memory_gib: Memory in GiB, not always a whole number.
         shared_core: Whether the vCPUs are fractions of cores, for which GKE reserves a fixed amount.
     """
 
     name: str
     vcpus: int
-    memory_gib: int
+    memory_gib: float
     shared_core: bool = False
 
 
@@ -100,6 +102,7 @@ def _table(*machine_types: MachineType) -> Mapping[str, MachineType]:
 
 
 MACHINE_TYPES: Mapping[str, MachineType] = _table(
+    MachineType("e2-micro", 2, 1, shared_core=True),
     MachineType("e2-small", 2, 2, shared_core=True),
     MachineType("e2-medium", 2, 4, shared_core=True),
     MachineType("e2-standard-2", 2, 8),
@@ -118,24 +121,76 @@ MACHINE_TYPES: Mapping[str, MachineType] = _table(
     MachineType("c3-standard-4", 4, 16),
     MachineType("c3-standard-8", 8, 32),
 )
-"""The machine types known here, by name: those in common use for small and middle-sized GKE node pools."""
+"""Machine types by name: those in common use for small and middle-sized GKE node pools, which messages propose."""
+
+_MEMORY_PER_VCPU: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "e2": {"standard": 4, "highmem": 8, "highcpu": 1},
+        "n1": {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9},
+        "n2": {"standard": 4, "highmem": 8, "highcpu": 1},
+        "n2d": {"standard": 4, "highmem": 8, "highcpu": 1},
+        "n4": {"standard": 4, "highmem": 8, "highcpu": 2},
+        "t2d": {"standard": 4},
+        "t2a": {"standard": 4},
+        "c2": {"standard": 4},
+        "c2d": {"standard": 4, "highmem": 8, "highcpu": 2},
+        "c3": {"standard": 4, "highmem": 8, "highcpu": 2},
+        "c3d": {"standard": 4, "highmem": 8, "highcpu": 2},
+    }
+)
+"""GiB per vCPU of the families in which every size has the same share, by class."""
+
+_IRREGULAR = frozenset({"n2-highmem-128"})
+"""Names in these families whose memory is another."""
+
+_KNOWN_FAMILIES = frozenset({"e2", "n1", "n2", "n2d", "t2d", "c2", "c2d"})
+"""Families to which Google adds no classes any more."""
+
+_PREDEFINED = re.compile(r"(?P<family>[a-z]\d[a-z]?)-(?P<class>[a-z]+)-(?P<vcpus>[1-9]\d*)(?:-lssd)?")
+_CUSTOM = re.compile(r"(?:[a-z]\d[a-z]?-)?custom-(?P<vcpus>[1-9]\d*)-(?P<mebibytes>[1-9]\d*)(?:-ext)?")
+_SHARED_CUSTOM = re.compile(r"e2-custom-(?:micro|small|medium)-(?P<mebibytes>[1-9]\d*)")
 
 
-def machine_type_named(name: str) -> MachineType:
-    """Look a machine type up.
+def is_of_known_family(name: str) -> bool:
+    """Whether a machine type would be of a family in which `machine_type_named` knows every one.
 
     Args:
         name: As in the Compute Engine API, `e2-standard-4`.
+    """
+    return name.partition("-")[0] in _KNOWN_FAMILIES and name not in _IRREGULAR
+
+
+def machine_type_named(name: str) -> MachineType:
+    """Tell what a machine type offers: what the table says, or what its name says.
+
+    Args:
+        name: As in the Compute Engine API, `e2-standard-4` or `n2-custom-4-8192`.
 
     Raises:
-        UnknownMachineTypeError: The table has none of that name.
+        UnknownMachineTypeError: The table has none of that name, and the name says too little.
     """
-    found = MACHINE_TYPES.get(name)
+    found = MACHINE_TYPES.get(name) or _told_by(name)
     if found is None:
         near = difflib.get_close_matches(name, MACHINE_TYPES, n=3)
         suggestion = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(MACHINE_TYPES)}"
         raise UnknownMachineTypeError(f"machine type {name!r} is not known: {suggestion}")
     return found
+
+
+def _told_by(name: str) -> MachineType | None:
+    if match := _SHARED_CUSTOM.fullmatch(name):
+        return MachineType(name, 2, int(match["mebibytes"]) / 1024, shared_core=True)
+    if match := _CUSTOM.fullmatch(name):
+        return MachineType(name, int(match["vcpus"]), int(match["mebibytes"]) / 1024)
+    match = _PREDEFINED.fullmatch(name)
+    share = _MEMORY_PER_VCPU.get(match["family"], {}).get(match["class"]) if match else None
+    if match is None or share is None or name in _IRREGULAR:
+        return None
+    vcpus = int(match["vcpus"])
+    if vcpus % 2 and vcpus > 1:
+        # Predefined types have one vCPU or whole cores.
+        return None
+    return MachineType(name, vcpus, vcpus * share)
 
 
 def allocatable(machine_type: MachineType, boot_disk_gib: int = DEFAULT_BOOT_DISK_GIB) -> Allocatable:
@@ -152,7 +207,7 @@ def allocatable(machine_type: MachineType, boot_disk_gib: int = DEFAULT_BOOT_DIS
         raise ValueError(
             f"a boot disk of {boot_disk_gib} GiB is too small: Compute Engine's smallest for GKE is 10 GiB"
         )
-    memory = machine_type.memory_gib * GIB
+    memory = int(machine_type.memory_gib * GIB)
     reserved_memory = _in_steps(memory, _MEMORY_RESERVATION_STEPS, _MEMORY_RESERVATION_ABOVE)
     return Allocatable(
         cpu_millicores=_allocatable_millicores(machine_type),

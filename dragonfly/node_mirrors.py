@@ -153,7 +153,13 @@ class NodeMirrors:
         )
 
     def volumes(self) -> list[core.VolumeArgs]:
-        """The node's directories that the container sees: the mirrors', and containerd's config to read."""
+        """The node's directories that the container sees.
+
+        The mirrors', to write, and the one above it, to read: only containerd's own config says whether it looks for
+        mirrors at all. The script reads config.toml and what is beside it in *.d there; whoever takes over the
+        container could read the rest, too, such as a registry's password in that config. Settings sees to it that both
+        are containerd's and no other directory of the node.
+        """
         directories = {_HOSTS_VOLUME: self.config_path, _CONFIG_VOLUME: posixpath.dirname(self.config_path)}
         return [
             core.VolumeArgs(name=name, host_path=core.HostPathVolumeSourceArgs(path=path, type="DirectoryOrCreate"))

@@ -13,6 +13,7 @@ from dragonfly.settings import Settings
 # The only scope: what a node may do is decided by its account's roles.
 _OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _POOL_NAME = "dragonfly"
+_SPOT_POOL_NAME = "dragonfly-spot"
 _READ = ["HOST_CAPABILITY_PULL", "HOST_CAPABILITY_RESOLVE"]
 
 
@@ -21,6 +22,7 @@ def node_pool(
     cluster: container.Cluster,
     *,
     project: str,
+    zones: pulumi.Input[Sequence[str]] | None,
     node_account: pulumi.Input[str],
     registry_hosts: pulumi.Input[Sequence[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]] | None,
     disk_size_gib: int,
@@ -32,6 +34,7 @@ def node_pool(
         settings: machine type, number of nodes.
         cluster: the cluster that it belongs to.
         project: the cluster's project.
+        zones: of its nodes, where the cluster is regional.
         node_account: e-mail address of the nodes' service account.
         registry_hosts: mirrors of the nodes' containerd; None for none.
         disk_size_gib: of each node's boot disk.
@@ -40,10 +43,12 @@ def node_pool(
     autoscaling = settings.node_autoscaling
     return container.NodePool(
         "node-pool",
-        name=_POOL_NAME,
+        # A pool cannot change between the two kinds of machines. Under another name the new one comes first.
+        name=_SPOT_POOL_NAME if settings.spot else _POOL_NAME,
         project=project,
         location=cluster.location,
         cluster=cluster.name,
+        node_locations=zones,
         node_count=None if autoscaling else settings.node_count,
         initial_node_count=autoscaling.min if autoscaling else None,
         autoscaling=container.NodePoolAutoscalingArgs(min_node_count=autoscaling.min, max_node_count=autoscaling.max)
@@ -63,7 +68,10 @@ def node_pool(
         ),
         node_config=container.NodePoolNodeConfigArgs(
             machine_type=settings.node_machine_type,
+            # Cheaper machines, which Google takes back with 30 seconds' notice: only where the stack asks for them.
             spot=settings.spot,
+            # Images and the peer's cache are on it: pd-standard is slower than the network, and pd-ssd costs more for
+            # speed that a pull does not use.
             disk_type="pd-balanced",
             disk_size_gb=disk_size_gib,
             # Google builds and patches it: its root is read-only and verified at boot, and it has no package manager
@@ -78,7 +86,8 @@ def node_pool(
                 "disable-legacy-endpoints": "true",
             },
             workload_metadata_config=container.NodePoolNodeConfigWorkloadMetadataConfigArgs(
-                # Otherwise every pod could ask the metadata server for the node's own credentials.
+                # Otherwise every pod could ask the metadata server for the node's own credentials. Those on the node's
+                # own network still can, the peers among them: what they get is what the account's roles allow.
                 mode="GKE_METADATA",
             ),
             shielded_instance_config=container.NodePoolNodeConfigShieldedInstanceConfigArgs(

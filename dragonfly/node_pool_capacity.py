@@ -133,7 +133,7 @@ def smallest_machine_type(
     """
     family = like.name.partition("-")[0]
 
-    def size(candidate: MachineType) -> tuple[int, int, bool]:
+    def size(candidate: MachineType) -> tuple[int, float, bool]:
         return candidate.vcpus, candidate.memory_gib, candidate.name.partition("-")[0] != family
 
     for candidate in sorted(MACHINE_TYPES.values(), key=size):

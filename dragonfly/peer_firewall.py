@@ -14,7 +14,7 @@ from dragonfly.network import ClusterNetwork
 _ALLOW_PRIORITY = 900
 _DENY_PRIORITY = _ALLOW_PRIORITY + 1
 
-_ANYWHERE = "0.0.0.0/0"
+ANYWHERE = "0.0.0.0/0"
 
 
 def peer_firewall(
@@ -64,7 +64,7 @@ def peer_firewall(
         # A peer hands out pieces of every image that its node has pulled, private ones included, and asks nobody for a
         # password; GKE's own rule and a usual "allow internal" would let the whole network ask.
         denies=[compute.FirewallDenyArgs(protocol="tcp", ports=numbers)],
-        source_ranges=[_ANYWHERE],
+        source_ranges=[ANYWHERE],
         target_service_accounts=[node_account],
         opts=opts,
     )

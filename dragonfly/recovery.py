@@ -22,6 +22,9 @@ from dragonfly.google_ids import google_id
 
 _CREATING = "creating"
 _KUBERNETES = "kubernetes:"
+# In the state of a resource that is deleted before its replacement is made.
+_REPLACED = "pendingReplacement"
+_REMOVES_POOL = "removeDefaultNodePool"
 
 
 class RecoveryError(RuntimeError):
@@ -80,10 +83,41 @@ def enter_pending_creations(deployment: dict[str, Any]) -> int:
         resource = cast("dict[str, Any]", operation["resource"])
         identifier = object_id(resource)
         if operation["type"] == _CREATING and identifier is not None:
-            deployment["resources"].append({**resource, "id": identifier, "outputs": resource["inputs"]})
+            _enter(deployment["resources"], {**resource, "id": identifier, "outputs": _outputs(resource)})
             pending.remove(operation)
             entered += 1
     return entered
+
+
+def _enter(resources: list[dict[str, Any]], new: dict[str, Any]) -> None:
+    """Puts a resource where the engine would have put it: a state with two of one URN cannot be imported.
+
+    Args:
+        resources: the deployment's; changed in place.
+        new: the resource.
+    """
+    for index, old in enumerate(resources):
+        if old["urn"] != new["urn"] or old.get("delete"):
+            continue
+        # What depends on a resource stands behind it in the state.
+        if old.get(_REPLACED):
+            # The old one went first, and only its entry is left.
+            resources[index] = new
+        else:
+            # The old one waits to be deleted until the new one is there.
+            resources[index : index + 1] = [new, {**old, "delete": True}]
+        return
+    resources.append(new)
+
+
+def _outputs(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What a resource is believed to be until the refresh has read it."""
+    outputs = dict(cast("Mapping[str, Any]", resource["inputs"]))
+    if _REMOVES_POOL in outputs:
+        # The plug-in removes the default pool as the last step of the cluster's creation, and a read does not tell
+        # whether it did. Where the state says that it was not asked to, the next update asks.
+        outputs[_REMOVES_POOL] = False
+    return outputs
 
 
 def object_id(resource: Mapping[str, Any]) -> str | None:

@@ -306,7 +306,7 @@ class Settings(BaseModel):
         if sound.provision_cluster and _key("provision_cluster") not in faulty:
             faults.extend(
                 replace(fault, found=None) if fault.key in secret_keys else fault
-                for fault in gke_faults(sound, values.get("gcp:zone"), faulty)
+                for fault in gke_faults(sound, _zone(values, environment), faulty)
             )
         if faults or settings is None:
             raise SettingsError(_report(stack, faults))
@@ -474,6 +474,13 @@ def _cluster_faults(
         if not values.get(key) and not any(environment.get(variable) for variable in variables)
     )
     return faults
+
+
+def _zone(values: Mapping[str, str], environment: Mapping[str, str]) -> str | None:
+    """The zone that the provider takes: the config's, or else the environment's."""
+    (variables,) = [variables for key, variables, _ in _GCP_KEYS if key == "gcp:zone"]
+    given = [values.get("gcp:zone"), *(environment.get(variable) for variable in variables)]
+    return next(filter(None, given), None)
 
 
 def _report(stack: str, faults: list[ConfigFault]) -> str:

@@ -144,7 +144,7 @@ class Cluster:
             images: See `NodesWanted`.
 
         Raises:
-            UnknownMachineTypeError: The machine type is not in `dragonfly.machine_types`.
+            UnknownMachineTypeError: `dragonfly.machine_types` cannot tell what it offers.
             ValueError: There is no such kind of nodes, or their number is out of range.
         """
         if node_kind not in NODE_KINDS:

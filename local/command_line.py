@@ -23,11 +23,10 @@ from local.containers.container_nodes import ContainerNodes
 from local.images.debian_root import DebianRootError
 from local.kwok_nodes import KwokNodes
 from local.processes import ProcessError
-from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers
+from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.toolchain import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
-STACK = "local"
 CLOUD_PROJECT = "played-on-this-machine"
 """Project of the stand-in cloud."""
 
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> int:
     """Runs one command; returns the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=sorted(_COMMANDS))
-    parser.add_argument("--stack", default=STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
+    parser.add_argument("--stack", default=DEFAULT_STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
     parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
     parser.add_argument("--nodes", choices=sorted(NODE_KINDS), help="kind of the nodes, kwok at first")
     parser.add_argument("--node-count", type=int, help="number of nodes, at first 3 of kwok's and 2 with containers")
@@ -164,7 +163,7 @@ def _up(session: _Session) -> None:
         if unchanged
         else f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`."
     )
-    arguments = "" if session.stack_name == STACK else f" STACK={session.stack_name}"
+    arguments = make_arguments(session.stack_name)
     hints = {
         f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",
         "kubectl get pods": "what runs",

@@ -113,7 +113,7 @@ def node_manifest(
         "status": {
             "capacity": {
                 "cpu": str(machine_type.vcpus),
-                "memory": str(machine_type.memory_gib * GIB),
+                "memory": str(int(machine_type.memory_gib * GIB)),
                 "ephemeral-storage": str(room.ephemeral_storage_bytes),
                 "pods": str(room.pods),
             },

@@ -25,6 +25,9 @@ from local.certificates import write_private
 from local.cloud.ledger import LEDGER_VARIABLE, Ledger
 from local.plugin_choice import CLOUD_STAND_INS, stand_in_folder
 
+DEFAULT_STACK = "local"
+"""The Makefile's."""
+
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 _BINARIES = ("pulumi", "pulumi-language-python", "kubectl")
 _LEDGER = "cloud/ledger.json"
@@ -113,6 +116,11 @@ class Engine:
         if not file.exists():
             write_private(file, secrets.token_urlsafe(32).encode())
         return file
+
+
+def make_arguments(stack: str) -> str:
+    """What follows a target of the Makefile that is to work on a stack."""
+    return "" if stack == DEFAULT_STACK else f" STACK={stack}"
 
 
 def ledgers(state: Path) -> list[Ledger]:
@@ -214,7 +222,7 @@ class LocalStack:
             holder = int(json.loads(lock.read_text())["pid"])
             if psutil.pid_exists(holder):
                 return f": another update of this stack runs, process {holder}"
-            return ": the last update was killed; run `make recover`"
+            return f": the last update was killed; run `make recover{make_arguments(self.name)}`"
         return ""
 
     def start(self, *arguments: str, stdout: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:

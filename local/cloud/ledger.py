@@ -17,6 +17,9 @@ from local.file_lock import file_lock
 CLUSTER: Final = "gcp:container/cluster:Cluster"
 """Type of a GKE cluster's entry."""
 
+NODE_POOL: Final = "gcp:container/nodePool:NodePool"
+"""Type of a node pool's entry."""
+
 DISK: Final = "gcp:compute/disk:Disk"
 """Type of a disk's entry, whether the program or a cluster's driver made it."""
 

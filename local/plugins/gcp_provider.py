@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from pulumi.runtime.proto import provider_pb2 as _wire
@@ -164,7 +165,7 @@ class GcpProvider:
         for properties in (new, old_inputs):
             properties.pop(_DEFAULTS, None)
             properties.pop(_DELETION_POLICY, None)
-        found = changes(state, old_inputs, new, kind.references)
+        found = changes(state, old_inputs, new, kind.references, kind.computed)
         for ignored in cast("list[str]", request.ignoreChanges):
             found = {path: change for path, change in found.items() if not _inside(path, ignored)}
         replacing = (*kind.replaces, *kind.identity)
@@ -218,7 +219,8 @@ class GcpProvider:
             entry = kind.read(cloud, entry)
         if entry is None:
             return wire.ReadResponse()
-        inputs = read_properties(request.inputs)
+        state, inputs = read_properties(request.properties), read_properties(request.inputs)
+        entry = _with_unread(kind, entry, state)
         if not inputs:
             known = input_names(kind.type)
             inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in known}
@@ -241,6 +243,7 @@ class GcpProvider:
             raise ProviderError(
                 f"Error updating {kind.name}: googleapi: Error 404: {request.id} was not found, notFound"
             )
+        entry = _with_unread(kind, entry, plain_object(read_properties(request.olds)))
         changed = self._run(
             urn,
             f"updating {kind.name}",
@@ -342,6 +345,11 @@ def _foreseen(kind: Kind, inputs: Properties) -> Properties:
         # The program gives one part of it and the cloud another.
         foreseen["masterAuth"] = {**(authentication or {}), "clusterCaCertificate": UNKNOWN}
     return foreseen
+
+
+def _with_unread(kind: Kind, entry: Entry, state: Properties) -> Entry:
+    kept = {name: state[name] for name in kind.unread if name in state}
+    return replace(entry, properties={**entry.properties, **kept})
 
 
 def _state(entry: Entry, marked: Properties) -> Any:

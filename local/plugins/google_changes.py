@@ -21,20 +21,25 @@ class Change:
     new: Value
 
 
-def changes(state: Properties, old_inputs: Properties, new: Properties, references: Iterable[str]) -> dict[str, Change]:
+def changes(
+    state: Properties, old_inputs: Properties, new: Properties, references: Iterable[str], computed: Iterable[str]
+) -> dict[str, Change]:
     """Return what changed, by path, `nodeConfig.machineType` or `secondaryIpRanges[0].ipCidrRange`.
 
-    What the cloud filled in where the program says nothing is no change.
+    What the cloud filled in where the program says nothing is no change, and what the program no longer says stays as
+    it is where the cloud would fill it in.
 
     Args:
         state: the resource as last read.
         old_inputs: what the program wanted then.
         new: what it wants now.
         references: paths of properties that name another resource, by its name, path or URL alike.
+        computed: properties that the cloud fills in where the program leaves them out.
     """
     found: dict[str, Change] = {}
     _compare(state, old_inputs, new, "", found, frozenset(references))
-    return found
+    left_out = {name for name in computed if new.get(name) is None}
+    return {path: change for path, change in found.items() if path not in left_out}
 
 
 def _compare(

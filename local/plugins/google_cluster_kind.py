@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from local.cloud.ledger import CLUSTER, Entries, Entry
-from local.cloud.locations import is_region, is_zone, region_of, zones_of
+from local.cloud.ledger import CLUSTER, NODE_POOL, Entries, Entry
+from local.cloud.locations import is_region, is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account
 from local.plugins.google_kind import Cloud, GoogleError, Kind, referred, refers
 from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
@@ -22,6 +22,7 @@ from local.plugins.provider_errors import ProviderError
 
 _PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
 _POD_RANGE: Final = "10.60.0.0/14"
+_DEFAULT_POOL: Final = "default-pool"
 _SERVICE_RANGE: Final = "34.118.224.0/20"
 
 
@@ -59,7 +60,17 @@ class Cluster(Kind):
         "confidentialNodes",
     )
     references = ("network", "subnetwork", "location")
-    computed = ("clusterIpv4Cidr", "nodeVersion", "nodeLocations", "nodePools", "loggingService", "monitoringService")
+    # `Optional` and `Computed` in resource_container_cluster.go.
+    computed = (
+        "clusterIpv4Cidr",
+        "nodeVersion",
+        "nodeLocations",
+        "nodePools",
+        "loggingService",
+        "monitoringService",
+        "masterAuthorizedNetworksConfig",
+    )
+    unread = ("removeDefaultNodePool", "deletionProtection")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults = cluster_name_faults(inputs)
@@ -171,13 +182,15 @@ class Cluster(Kind):
             entries.put(entry)
         status("the control plane starts")
         try:
-            return self._provision(cloud, entry)
+            entry = self._provision(cloud, entry)
         except Exception:
             # A cluster in error is deleted by the real plug-in too.
             cloud.clusters.remove(entry_id)
             with cloud.ledger.change() as entries:
                 entries.remove(entry_id)
             raise
+        self._remove_pool(cloud, entry)
+        return entry
 
     def _provision(self, cloud: Cloud, entry: Entry) -> Entry:
         """Bring a cluster up that is being made: it goes on where somebody was killed."""
@@ -200,7 +213,19 @@ class Cluster(Kind):
             rule = f"projects/{entry.properties['project']}/global/firewalls/{name}"
             about = {"name": name, "network": entry.properties["network"], "project": entry.properties["project"]}
             entries.put(Entry(Firewall.type, rule, about, owner=entry.id))
+            if not objects_at(entry.inputs, "nodePools"):
+                # Without nodes: it goes before there is a pod.
+                about = {name: entry.inputs.get(name) for name in ("project", "location")}
+                about |= {"name": _DEFAULT_POOL, "nodeCount": entry.inputs.get("initialNodeCount")}
+                entries.put(Entry(NODE_POOL, f"{entry.id}/nodePools/{_DEFAULT_POOL}", about, about, entry.id))
         return running
+
+    @staticmethod
+    def _remove_pool(cloud: Cloud, entry: Entry) -> None:
+        """Take the default pool away where the program does not want it: the plug-in does that, not GKE."""
+        if entry.inputs.get("removeDefaultNodePool") is True:
+            with cloud.ledger.change() as entries:
+                entries.remove(f"{entry.id}/nodePools/{_DEFAULT_POOL}")
 
     def _found(self, cloud: Cloud, entries: Entries, entry: Entry) -> Properties:
         inputs = entry.inputs
@@ -212,7 +237,7 @@ class Cluster(Kind):
         pods = self._secondary_range(subnetwork, inputs, "clusterSecondaryRangeName")
         services = self._secondary_range(subnetwork, inputs, "servicesSecondaryRangeName")
         path = f"zones/{location}" if is_zone(location) else f"locations/{location}"
-        zones = inputs.get("nodeLocations") or ([] if is_zone(location) else zones_of(location))
+        zones = inputs.get("nodeLocations") or ([] if is_zone(location) else node_zones_of(location))
         return {
             "endpoint": endpoint,
             "masterAuth": {
@@ -250,6 +275,9 @@ class Cluster(Kind):
             found = self._found(cloud, entries, changed)
             changed = replace(changed, properties={**entry.properties, **inputs, **found})
             entries.put(changed)
+        # The plug-in looks at the argument's change and not at the pools.
+        if entry.properties.get("removeDefaultNodePool") is not True:
+            self._remove_pool(cloud, changed)
         return changed
 
     def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from local.cloud.locations import is_region, is_zone
+from local.cloud.locations import is_region, is_zone, zones_of
 from local.plugins.google_kind import Cloud, GoogleError, project_number
 from local.plugins.google_rules import is_project
 from local.plugins.google_versions import CHANNELS, newest_version
@@ -18,12 +18,7 @@ def _engine_versions(cloud: Cloud, arguments: Properties) -> Properties:
     project, location = _project(cloud, arguments), text_at(arguments, "location") or cloud.zone
     if not is_region(location) and not is_zone(location):
         raise GoogleError(400, f'Location "{location}" does not exist.', "badRequest")
-    if cloud.ledger.read().get(f"{project}/container.googleapis.com") is None:
-        raise GoogleError(
-            403,
-            f"container.googleapis.com has not been used in project {project} before or it is disabled.",
-            "accessNotConfigured",
-        )
+    _check_api(cloud, project, "container")
     newest = newest_version()
     versions: list[Value] = [newest]
     channels: Properties = dict.fromkeys(CHANNELS, newest)
@@ -75,6 +70,24 @@ def _get_project(cloud: Cloud, arguments: Properties) -> Properties:
     }
 
 
+def _zones(cloud: Cloud, arguments: Properties) -> Properties:
+    project, region = _project(cloud, arguments), text_at(arguments, "region") or cloud.region
+    _check_api(cloud, project, "compute")
+    if not is_region(region):
+        raise GoogleError(400, f"Invalid value for field 'region': '{region}'. Unknown region.", "invalid")
+    names: list[Value] = [*zones_of(region)]
+    return {"id": f"projects/{project}/regions/{region}", "project": project, "region": region, "names": names}
+
+
+def _check_api(cloud: Cloud, project: str, api: str) -> None:
+    if cloud.ledger.read().get(f"{project}/{api}.googleapis.com") is None:
+        raise GoogleError(
+            403,
+            f"{api}.googleapis.com has not been used in project {project} before or it is disabled.",
+            "accessNotConfigured",
+        )
+
+
 def _project(cloud: Cloud, arguments: Properties) -> str:
     project = text_at(arguments, "project") or cloud.project
     if not project:
@@ -83,6 +96,7 @@ def _project(cloud: Cloud, arguments: Properties) -> str:
 
 
 FUNCTIONS: Final[dict[str, Callable[[Cloud, Properties], Properties]]] = {
+    "gcp:compute/getZones:getZones": _zones,
     "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
     "gcp:organizations/getClientConfig:getClientConfig": _client_config,
     "gcp:organizations/getProject:getProject": _get_project,

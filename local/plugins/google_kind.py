@@ -91,6 +91,8 @@ class Kind:
     """Properties that name another resource, by name, path or URL."""
     computed: ClassVar[tuple[str, ...]] = ()
     """Inputs that the cloud fills in where the program leaves them out, which a preview cannot know."""
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Inputs that the cloud knows nothing of: a read leaves them as the state has them."""
     link: ClassVar[str] = "https://www.googleapis.com/compute/v1"
     """Begins `selfLink`."""
 

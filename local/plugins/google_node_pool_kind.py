@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MACHINE_TYPES
-from local.cloud.ledger import Entries, Entry
-from local.cloud.locations import region_of, zones_of
+from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MachineType, UnknownMachineTypeError, machine_type_named
+from local.cloud.ledger import NODE_POOL, Entries, Entry
+from local.cloud.locations import is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account, default_account
 from local.plugins.google_cluster_kind import running_cluster
 from local.plugins.google_kind import Cloud, GoogleError, Kind
@@ -42,7 +42,7 @@ _WITHOUT_NEW_NODES: Final = ("machineType", "diskSizeGb", "labels", "taints", "r
 class NodePool(Kind):
     """`gcp.container.NodePool`."""
 
-    type = "gcp:container/nodePool:NodePool"
+    type = NODE_POOL
     path = "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
     api = "container"
     place = "location"
@@ -91,7 +91,7 @@ class NodePool(Kind):
                 faults.append(Fault(f"autoscaling.{least}", f"{least} ({low}) must not exceed {most} ({high})"))
         config = object_at(inputs, "nodeConfig")
         machine = config.get("machineType")
-        if isinstance(machine, str) and machine not in MACHINE_TYPES:
+        if isinstance(machine, str) and _machine(machine) is None:
             faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist'))
         disk = config.get("diskSizeGb")
         if isinstance(disk, int) and disk < _SMALLEST_DISK_GIB:
@@ -115,6 +115,7 @@ class NodePool(Kind):
         running_cluster(entries, text_at(inputs, "cluster"), text_at(inputs, "location"), project)
         account = text_at(inputs, "nodeConfig", "serviceAccount") or default_account(project)
         check_account(entries, account, f'Service account "{account}" does not exist.')
+        _check_zones(inputs)
         self._check_quota(entries, inputs)
 
     def _check_quota(self, entries: Entries, inputs: Properties) -> None:
@@ -183,6 +184,7 @@ class NodePool(Kind):
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
         with cloud.ledger.change() as entries:
+            _check_zones(inputs)
             self._check_quota(entries, inputs)
             changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs}, status=_PROVISIONING)
             entries.put(changing)
@@ -240,7 +242,7 @@ def _nodes(entry: Entry) -> Nodes:
     ]
     labels = {name: str(value) for name, value in object_at(config, "labels").items()}
     shape = NodeShape(
-        MACHINE_TYPES[text_at(config, "machineType") or _DEFAULT_MACHINE],
+        machine_type_named(text_at(config, "machineType") or _DEFAULT_MACHINE),
         entry.name,
         number_at(config, "diskSizeGb", default=DEFAULT_BOOT_DISK_GIB),
         labels,
@@ -259,7 +261,14 @@ def _nodes(entry: Entry) -> Nodes:
 
 
 def _zones(inputs: Properties) -> list[str]:
-    return [str(zone) for zone in list_at(inputs, "nodeLocations")] or zones_of(text_at(inputs, "location"))
+    return [str(zone) for zone in list_at(inputs, "nodeLocations")] or node_zones_of(text_at(inputs, "location"))
+
+
+def _check_zones(inputs: Properties) -> None:
+    region = region_of(text_at(inputs, "location"))
+    for zone in _zones(inputs):
+        if not is_zone(zone) or region_of(zone) != region:
+            raise GoogleError(400, f'Zone "{zone}" does not exist in region "{region}".', "badRequest")
 
 
 def _count(inputs: Properties) -> int:
@@ -271,8 +280,15 @@ def _count(inputs: Properties) -> int:
     return _DEFAULT_COUNT
 
 
+def _machine(name: str) -> MachineType | None:
+    try:
+        return machine_type_named(name)
+    except UnknownMachineTypeError:
+        return None
+
+
 def _vcpus(inputs: Properties) -> int:
-    machine = MACHINE_TYPES.get(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
+    machine = _machine(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
     return (machine.vcpus if machine else 0) * _count(inputs) * len(_zones(inputs))
 
 

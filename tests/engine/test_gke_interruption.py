@@ -12,7 +12,7 @@ import psutil
 import pytest
 from kubernetes import client
 
-from local.cloud.ledger import Ledger
+from local.cloud.ledger import NODE_POOL, Ledger
 from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import (
     CloudStackFactory,
@@ -97,6 +97,8 @@ def _check_ready(stack: LocalStack) -> None:
         assert unready_pods(api, "default") == []
         assert _stateful_sets(stack.ledger) == 4
     assert len(disks(stack.ledger)) == 2
+    # GKE's default pool is gone, too.
+    assert [pool.name for pool in stack.ledger.read().of_type(NODE_POOL)] == ["dragonfly"]
 
 
 def test_after_ctrl_c_the_same_command_goes_on(make_stack: CloudStackFactory, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from local.cloud.disk_driver import DELETION_SECONDS, DRIVER
 from local.cloud.ledger import CLUSTER, DISK, Ledger
 from local.plugins import google_disk_kind
 from local.plugins.gcp_provider import GcpProvider
-from local.plugins.property_values import read_properties, write_properties
+from local.plugins.property_values import Properties, read_properties, write_properties
 from local.plugins.provider_errors import ProviderError
 from tests.engine.cluster_objects import wait_until
 from tests.google_resources import (
@@ -114,6 +115,28 @@ def _usable(api: ApiClient) -> dict[str, str]:
             for condition in cast("list[Any]", node.status.conditions or [])
         )
     }
+
+
+def test_default_pool_is_removed_when_the_plug_in_is_asked_and_not_before(
+    ledger: Ledger, provider: GcpProvider
+) -> None:
+    (entry,) = ledger.read().of_type(CLUSTER)
+    pools = [f"{entry.id}/nodePools/p"]
+    assert [pool.id for pool in ledger.read().of_type(POOL)] == pools
+    # As it is where the plug-in was killed before its last step.
+    with ledger.change() as entries:
+        entries.put(replace(entry, status="PROVISIONING"))
+    asked: Properties = {**VALID[CLUSTER], "removeDefaultNodePool": False}
+    read = provider.read(wire.ReadRequest(urn=urn(CLUSTER), id=entry.id, properties=write_properties(asked)))
+    assert read_properties(read.properties)["removeDefaultNodePool"] is False
+    assert [pool.id for pool in ledger.read().of_type(POOL)] == [*pools, f"{entry.id}/nodePools/default-pool"]
+    for olds, left in ((VALID[CLUSTER], 2), (read_properties(read.properties), 1)):
+        provider.update(
+            wire.UpdateRequest(
+                urn=urn(CLUSTER), id=entry.id, olds=write_properties(olds), news=write_properties(VALID[CLUSTER])
+            )
+        )
+        assert len(ledger.read().of_type(POOL)) == left
 
 
 def test_nodes_are_those_of_the_pool(api: ApiClient) -> None:

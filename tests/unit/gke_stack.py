@@ -20,12 +20,13 @@ VERSION = "1.35.2-gke.1000000"
 GKE_CONFIG = {"gcp:project": PROJECT, "gcp:zone": ZONE, "dragonfly:defaultStorageClass": "standard-rwo"}
 
 
-def google(*, offered: str, running: str) -> Cloud:
+def google(*, offered: str, running: str, nodes: str) -> Cloud:
     """Google Cloud.
 
     Args:
         offered: the version that the release channel gives to new clusters.
-        running: the version of the cluster.
+        running: the version of the control plane.
+        nodes: the version of the nodes.
     """
     channel = {"REGULAR": offered}
     return Cloud(
@@ -34,12 +35,14 @@ def google(*, offered: str, running: str) -> Cloud:
                 "releaseChannelDefaultVersion": channel,
                 "releaseChannelLatestVersion": channel,
             },
+            "gcp:compute/getZones:getZones": {"names": [f"us-west1-{zone}" for zone in ("f", "ai1a", "c", "b", "a")]},
             "gcp:organizations/getProject:getProject": {"number": "123456789"},
         },
         outputs={
             "gcp:container/cluster:Cluster": {
                 "endpoint": ENDPOINT,
                 "masterVersion": running,
+                "nodeVersion": nodes,
                 "clusterIpv4Cidr": POD_RANGE,
                 "masterAuth": {
                     "clusterCaCertificate": AUTHORITY,
@@ -57,16 +60,17 @@ def google(*, offered: str, running: str) -> Cloud:
 
 
 @cache
-def run_gke(*, offered: str = VERSION, running: str = VERSION, **keys: str) -> RecordedProgram:
+def run_gke(*, offered: str = VERSION, running: str = VERSION, nodes: str = VERSION, **keys: str) -> RecordedProgram:
     """Runs the program on GKE, once for the same arguments: what it registered is never changed afterwards.
 
     Args:
         offered: as for `google`.
         running: as for `google`.
+        nodes: as for `google`.
         keys: config of the project beside GKE_CONFIG.
     """
     config = {**GKE_CONFIG, **{f"dragonfly:{key}": value for key, value in keys.items()}}
-    recorded = run_main(config, cloud=google(offered=offered, running=running))
+    recorded = run_main(config, cloud=google(offered=offered, running=running, nodes=nodes))
     if recorded.error is not None:
         raise recorded.error
     return recorded

@@ -33,6 +33,15 @@ def test_region_makes_the_cluster_regional_and_leaves_the_disks_in_the_zone(regi
     assert {one.manifest["zone"] for one in regional.of_kind("Disk")} == {gke_stack.ZONE}
 
 
+def test_disks_zone_is_among_those_of_a_regional_clusters_nodes(
+    gke: RecordedProgram, regional: RecordedProgram
+) -> None:
+    assert "nodeLocations" not in pool(gke)
+    disks = {one.manifest["zone"] for one in regional.of_kind("Disk")}
+    assert disks < set(pool(regional)["nodeLocations"])
+    assert pool(regional)["nodeLocations"] == ["us-west1-a", "us-west1-b", "us-west1-c"]
+
+
 def test_another_zone_takes_the_disks_along() -> None:
     gke = run_gke(clusterLocation="europe-west1-b")
     assert {one.manifest["zone"] for one in gke.of_kind("Disk")} == {"europe-west1-b"}
@@ -122,6 +131,21 @@ def test_old_release_channel_is_refused_before_the_cluster_is_made() -> None:
 def test_old_cluster_is_refused_before_its_nodes_are_changed() -> None:
     with pytest.raises(GkeVersionError, match=r"the cluster runs 1\.34\.1-gke\.2979999"):
         run_gke(running="1.34.1-gke.2979999")
+
+
+def test_nodes_that_lag_behind_are_refused_before_they_are_changed() -> None:
+    with pytest.raises(GkeVersionError, match=r"its nodes run 1\.34\.1-gke\.2979999;.*pulumi refresh"):
+        run_gke(nodes="1.34.1-gke.2979999*")
+
+
+def test_pool_of_spot_machines_has_a_name_of_its_own_so_that_it_comes_before_the_other_goes(
+    gke: RecordedProgram, regional: RecordedProgram
+) -> None:
+    assert (node(gke)["spot"], node(regional)["spot"]) == (False, True)
+    assert (pool(gke)["name"], pool(regional)["name"]) == ("dragonfly", "dragonfly-spot")
+    # Every other change of the nodes leaves the pool where it is.
+    changed = run_gke(nodeMachineType="n2-standard-8", nodeCount="5", nodeDiskSize="200Gi", registryMirrors="[]")
+    assert pool(changed)["name"] == "dragonfly"
 
 
 def test_kubeconfig_leads_to_the_cluster(gke: RecordedProgram) -> None:

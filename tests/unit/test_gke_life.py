@@ -79,6 +79,8 @@ def test_every_object_goes_before_the_nodes_and_the_nodes_before_their_way_out(g
     for one in gke.objects:
         assert pool.urn in all_dependencies(gke, one), one.urn
     assert nat.urn in pool.dependencies
+    # Nodes do not become Ready without them.
+    assert {only(gke, "gcp:projects/iAMMember:IAMMember", role).urn for role in ROLES} <= pool.dependencies
 
 
 def test_cluster_outlives_its_nodes_and_its_account_and_network_outlive_the_cluster(gke: RecordedProgram) -> None:
@@ -150,6 +152,24 @@ def test_disk_is_what_the_storage_class_stands_for(gke: RecordedProgram, unprote
     assert DISK_TYPES == {"standard": "pd-standard", "standard-rwo": "pd-balanced", "premium-rwo": "pd-ssd"}
     for program, disk_type in ((gke, "pd-balanced"), (unprotected, "pd-ssd")):
         assert {one.manifest["type"] for one in program.of_kind("Disk")} == {disk_type}
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_another_storage_class_leaves_the_data_alone(
+    gke: RecordedProgram, default_program: RecordedProgram, database: str
+) -> None:
+    assert only(gke, "gcp:compute/disk:Disk", f"{database}-disk").ignored == {"type"}
+    volume = only(gke, "kubernetes:core/v1:PersistentVolume", f"{database}-volume")
+    assert volume.ignored == {"spec.storageClassName"}
+    assert volume.replaced_on == {"spec.claimRef"}
+    for program in (gke, default_program):
+        claim = only(program, "kubernetes:core/v1:PersistentVolumeClaim", f"{database}-claim")
+        assert claim.ignored == {"spec.storageClassName"}
+
+
+def test_volume_is_the_programs_whatever_somebody_changed(gke: RecordedProgram) -> None:
+    for volume in gke.of_kind("PersistentVolume"):
+        assert volume.metadata["annotations"] == {"pulumi.com/patchForce": "true"}
 
 
 def test_volume_is_made_anew_when_another_claim_needs_it(gke: RecordedProgram) -> None:

@@ -31,6 +31,9 @@ def test_nodes_have_no_public_address(gke: RecordedProgram) -> None:
 def test_nodes_get_out_by_nat_alone(gke: RecordedProgram) -> None:
     nat = only(gke, "gcp:compute/routerNat:RouterNat").manifest
     assert nat["natIpAllocateOption"] == "AUTO_ONLY"
+    # Without these two, connections to a registry run out of ports.
+    assert nat["enableDynamicPortAllocation"] is True
+    assert nat["enableEndpointIndependentMapping"] is False
     assert nat["subnetworks"] == [{"name": "the-subnetwork", "sourceIpRangesToNats": ["ALL_IP_RANGES"]}]
 
 
@@ -59,6 +62,8 @@ def test_nodes_run_the_image_that_google_hardens(gke: RecordedProgram) -> None:
 def test_nodes_never_run_as_the_default_account(gke: RecordedProgram) -> None:
     assert node(gke)["serviceAccount"] == gke_stack.NODE_ACCOUNT
     assert cluster(gke)["nodeConfig"]["serviceAccount"] == gke_stack.NODE_ACCOUNT
+    # The roles decide alone; GKE's default scopes would cut them.
+    assert node(gke)["oauthScopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
 
 
 def test_node_account_may_be_a_node_and_read_images_and_nothing_else(gke: RecordedProgram) -> None:
@@ -101,7 +106,15 @@ def test_control_plane_answers_authorized_networks_alone(guarded: RecordedProgra
 
 
 def test_control_plane_answers_everywhere_unless_told(gke: RecordedProgram) -> None:
-    assert "masterAuthorizedNetworksConfig" not in cluster(gke)
+    # Said and not left out, which would keep a list from before.
+    assert cluster(gke)["masterAuthorizedNetworksConfig"] == {
+        "cidrBlocks": [{"cidrBlock": "0.0.0.0/0"}],
+        "gcpPublicCidrsAccessEnabled": True,
+    }
+
+
+def test_control_plane_can_be_reached_from_outside_of_the_network(gke: RecordedProgram) -> None:
+    assert cluster(gke)["privateClusterConfig"]["enablePrivateEndpoint"] is False
 
 
 def test_logs_and_metrics_leave_the_node(gke: RecordedProgram) -> None:

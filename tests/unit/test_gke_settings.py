@@ -8,25 +8,36 @@ import re
 import pytest
 import yaml
 
-from dragonfly.google_location import GoogleLocation, is_zone, region_of
+from dragonfly import gke_rules
+from dragonfly.google_location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google_names import google_name
 from dragonfly.settings import Settings, SettingsError
 from tests.unit.gke_stack import GKE_CONFIG
 from tests.unit.recorded_program import ROOT
 
 
-def settings(**keys: str) -> Settings:
-    config = {**GKE_CONFIG, **{key if ":" in key else f"dragonfly:{key}": value for key, value in keys.items()}}
-    return Settings.from_config(config, frozenset(), stack="dev", environment={})
+def settings(environment: dict[str, str] | None = None, /, **keys: str) -> Settings:
+    given = {key if ":" in key else f"dragonfly:{key}": value for key, value in keys.items()}
+    config = {key: value for key, value in {**GKE_CONFIG, **given}.items() if value or key != "gcp:zone"}
+    return Settings.from_config(config, frozenset(), stack="dev", environment=environment or {})
 
 
-def faults(**keys: str) -> dict[str, str]:
+def faults(environment: dict[str, str] | None = None, /, **keys: str) -> dict[str, str]:
     """Key and rule of every fault that a stack has."""
+    return {key: rule for key, rule, _ in _faults(environment, keys)}
+
+
+def remedies(**keys: str) -> list[str]:
+    """What to type for every fault that a stack has."""
+    return [remedy for _, _, remedy in _faults(None, keys)]
+
+
+def _faults(environment: dict[str, str] | None, keys: dict[str, str]) -> list[tuple[str, str, str]]:
     with pytest.raises(SettingsError) as refused:
-        settings(**keys)
+        settings(environment, **keys)
     found = re.findall(r"^  (\S+?)(?::? [^\n]*)?\n    ([^\n]+)\n    ([^\n]+)$", str(refused.value), re.MULTILINE)
     assert all(remedy.startswith("pulumi config ") for _, _, remedy in found)
-    return {key.removeprefix("dragonfly:").rstrip(":"): rule for key, rule, _ in found}
+    return [(key.removeprefix("dragonfly:").rstrip(":"), rule, remedy) for key, rule, remedy in found]
 
 
 @pytest.mark.parametrize(
@@ -35,11 +46,16 @@ def faults(**keys: str) -> dict[str, str]:
         ("clusterLocation", "moon", "clusterLocation", "zone such as us-west1-a"),
         ("clusterLocation", "us-west1-", "clusterLocation", "zone such as us-west1-a"),
         ("clusterLocation", "europe-west1", "clusterLocation", "gcp:zone, us-west1-a, is not in"),
+        ("gcp:zone", "us-west1", "gcp:zone", "is a region and must be a zone"),
+        ("gcp:zone", "moon", "gcp:zone", "is no zone and must be a zone"),
         ("network", "vpc", "subnetwork", "is not set, but dragonfly:network is"),
         ("subnetwork", "nodes", "network", "is not set, but dragonfly:subnetwork is"),
         ("network", "My_Network", "network", "must be a network's name"),
         ("subnetwork", "projects/x/nodes", "subnetwork", "must be a subnetwork's name"),
         ("nodeMachineType", "e2-standart-4", "nodeMachineType", "did you mean e2-standard-4"),
+        ("nodeMachineType", "e2-standard-3", "nodeMachineType", "did you mean e2-standard-"),
+        ("nodeMachineType", "n2-custom-2-2048", "nodeMachineType", "the smallest type that can is n2-standard-2"),
+        ("nodeMachineType", "n1-highcpu-2", "nodeMachineType", "the smallest type that can is e2-standard-2"),
         ("nodeMachineType", "e2-medium", "nodeMachineType", "the smallest type that can is e2-standard-2"),
         ("nodeCount", "0", "nodeCount", "1 to 1000 nodes"),
         ("nodeCount", "1001", "nodeCount", "1 to 1000 nodes"),
@@ -124,6 +140,39 @@ def test_autoscaling_counts_with_all_its_nodes() -> None:
     assert "nodeMachineType" in faults(nodeMachineType="e2-medium", nodeAutoscaling='{"min": 1, "max": 3}')
 
 
+@pytest.mark.parametrize(
+    "machine_type", ["n2-standard-16", "e2-custom-4-8192", "n1-standard-4", "c4-standard-2", "z9-future-4", "tiny"]
+)
+def test_machine_type_that_is_large_enough_or_that_google_alone_knows(machine_type: str) -> None:
+    assert settings(nodeMachineType=machine_type).node_machine_type == machine_type
+
+
+@pytest.mark.parametrize("variable", ["GOOGLE_ZONE", "GCLOUD_ZONE", "CLOUDSDK_COMPUTE_ZONE"])
+def test_zone_of_the_environment_is_judged_like_the_configs(variable: str) -> None:
+    other = {variable: "europe-west1-b"}
+    assert settings(other, clusterLocation="europe-west1", **{"gcp:zone": ""}).cluster_location == "europe-west1"
+    found = faults(other, clusterLocation="us-west1", **{"gcp:zone": ""})
+    assert "gcp:zone, europe-west1-b, is not in" in found["clusterLocation"]
+    # The config's goes first, as the provider has it.
+    assert settings(other, clusterLocation="us-west1").cluster_location == "us-west1"
+
+
+def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is no us-east1-a.
+    assert remedies(clusterLocation="us-east1") == ["pulumi config set gcp:zone <zone>"]
+    small = {"nodeMachineType": "e2-small"}
+    one_at_most = '{"min": 1, "max": 1}'
+    assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeMachineType e2-standard-4"]
+
+    def none(*_: object, **__: object) -> None: ...
+
+    monkeypatch.setattr(gke_rules, "smallest_machine_type", none)
+    assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeCount <value>"]
+    assert remedies(**small, nodeAutoscaling=one_at_most) == [
+        "pulumi config set --path dragonfly:nodeAutoscaling.max <value>"
+    ]
+
+
 def test_empty_values_mean_not_set() -> None:
     one = settings(clusterLocation="", network="", subnetwork="", nodeAutoscaling="")
     assert (one.cluster_location, one.network, one.subnetwork, one.node_autoscaling) == (None, None, None, None)
@@ -160,6 +209,16 @@ def test_locations(location: str, region: str | None, zone: bool) -> None:
 def test_disks_are_where_the_nodes_are() -> None:
     assert GoogleLocation("p", "us-west1-b", "us-west1").disk_zone == "us-west1-b"
     assert GoogleLocation("p", "us-west1-b", "us-west1-c").disk_zone == "us-west1-c"
+
+
+@pytest.mark.parametrize(
+    ("zone", "region", "expected"),
+    [("us-central1-f", ("a", "b", "c", "f"), ("a", "b", "f")), ("us-east1-d", ("d", "c", "b"), ("b", "c", "d"))],
+)
+def test_nodes_are_where_the_disks_are(zone: str, region: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    name = region_of(zone)
+    zones = [f"{name}-{letter}" for letter in region]
+    assert node_zones(zone, [f"{name}-ai1a", *zones]) == [f"{name}-{letter}" for letter in expected]
 
 
 def test_names_stay_different_when_they_are_shortened() -> None:

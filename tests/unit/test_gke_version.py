@@ -34,7 +34,12 @@ def test_what_is_no_version(text: str) -> None:
 
 
 def test_version_that_first_has_the_mirrors_is_enough() -> None:
-    check_mirror_support(str(REGISTRY_HOSTS_SINCE))
+    check_mirror_support(str(REGISTRY_HOSTS_SINCE), str(REGISTRY_HOSTS_SINCE))
+
+
+@pytest.mark.parametrize("nodes", ["", "1.35.1-gke.1", "1.35.1-gke.1*"])
+def test_nodes_that_are_new_enough_or_not_there(nodes: str) -> None:
+    check_mirror_support("1.35.1-gke.1", nodes)
 
 
 def test_default_of_the_channel_is_taken_before_its_newest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dragonfly.google_ids import google_id
@@ -53,3 +55,41 @@ def test_pending_creation_of_a_disk_is_entered_for_the_refresh_to_judge() -> Non
         "resources": [{**disk, "id": "projects/p/zones/z/disks/n", "outputs": inputs}],
         "pending_operations": [],
     }
+
+
+DISK = {"urn": "urn:disk", "type": "gcp:compute/disk:Disk", "inputs": {"project": "p", "zone": "z", "name": "n"}}
+OLD_DISK = {**DISK, "id": "projects/p/zones/z/disks/n", "outputs": {"sizeGb": 8}}
+NEW_DISK = {**DISK, "id": "projects/p/zones/z/disks/n", "outputs": DISK["inputs"]}
+BEFORE, BEHIND = {"urn": "urn:before"}, {"urn": "urn:behind", "dependencies": ["urn:disk"]}
+
+
+def entered(*resources: dict[str, Any], creating: dict[str, Any] = DISK) -> list[dict[str, Any]]:
+    """The resources of a state once a pending creation has been entered."""
+    deployment = {
+        "resources": list(resources),
+        "pending_operations": [{"type": "creating", "resource": creating}],
+    }
+    assert enter_pending_creations(deployment) == 1
+    assert deployment["pending_operations"] == []
+    return deployment["resources"]
+
+
+def test_creation_that_replaces_what_is_deleted_takes_its_place() -> None:
+    assert entered(BEFORE, {**OLD_DISK, "pendingReplacement": True}, BEHIND) == [BEFORE, NEW_DISK, BEHIND]
+
+
+def test_creation_that_replaces_what_is_still_there_leaves_it_to_be_deleted() -> None:
+    assert entered(BEFORE, OLD_DISK, BEHIND) == [BEFORE, NEW_DISK, {**OLD_DISK, "delete": True}, BEHIND]
+
+
+def test_creation_beside_what_an_earlier_replacement_left_is_a_resource_of_its_own() -> None:
+    left = {**OLD_DISK, "delete": True}
+    assert entered(left, BEHIND) == [left, BEHIND, NEW_DISK]
+
+
+def test_default_pool_of_a_cluster_whose_creation_was_killed_is_removed_by_the_next_update() -> None:
+    (found,) = [one for one in run_gke().resources if one.name == "cluster"]
+    creating = {"urn": found.urn, "type": found.type, "inputs": found.manifest}
+    (cluster,) = entered(creating=creating)
+    assert cluster["inputs"]["removeDefaultNodePool"] is True
+    assert cluster["outputs"] == {**found.manifest, "removeDefaultNodePool": False}

@@ -2,7 +2,17 @@
 
 import pytest
 
-from dragonfly.machine_types import GIB, KIB, MACHINE_TYPES, UnknownMachineTypeError, allocatable, machine_type_named
+from dragonfly import machine_types
+from dragonfly.machine_types import (
+    GIB,
+    KIB,
+    MACHINE_TYPES,
+    MachineType,
+    UnknownMachineTypeError,
+    allocatable,
+    is_of_known_family,
+    machine_type_named,
+)
 
 
 def test_example_node_of_the_gke_documentation() -> None:
@@ -56,6 +66,48 @@ def test_every_machine_type_has_room_for_pods_and_grows_with_its_size() -> None:
         assert machine_type.name == name
         assert 0 < node.cpu_millicores < machine_type.vcpus * 1000
         assert 0 < node.memory_bytes < machine_type.memory_gib * GIB
+
+
+@pytest.mark.parametrize(
+    ("name", "vcpus", "memory_gib"),
+    [
+        ("n2-standard-16", 16, 64),
+        ("n2d-highmem-8", 8, 64),
+        ("e2-highcpu-8", 8, 8),
+        ("n1-standard-1", 1, 3.75),
+        ("n1-highmem-4", 4, 26),
+        ("n1-highcpu-16", 16, 14.4),
+        ("c2-standard-30", 30, 120),
+        ("c3-highcpu-4", 4, 8),
+        ("c3-standard-8-lssd", 8, 32),
+        ("t2d-standard-4", 4, 16),
+        ("e2-custom-4-8192", 4, 8),
+        ("n2-custom-2-21504-ext", 2, 21),
+        ("custom-6-20224", 6, 19.75),
+    ],
+)
+def test_name_tells_vcpus_and_memory(name: str, vcpus: int, memory_gib: float) -> None:
+    found = machine_type_named(name)
+    assert (found.name, found.vcpus, found.memory_gib, found.shared_core) == (name, vcpus, memory_gib, False)
+
+
+def test_shared_cores_of_a_custom_type() -> None:
+    assert machine_type_named("e2-custom-medium-6144") == MachineType("e2-custom-medium-6144", 2, 6, shared_core=True)
+
+
+def test_table_says_what_the_names_say() -> None:
+    for name, machine_type in MACHINE_TYPES.items():
+        if not machine_type.shared_core:
+            assert machine_types._told_by(name) == machine_type  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize(
+    "name", ["c4-standard-2", "n2-highmem-128", "m1-ultramem-40", "g1-small", "a2-highgpu-1g", "x"]
+)
+def test_what_no_name_tells_is_left_to_google(name: str) -> None:
+    with pytest.raises(UnknownMachineTypeError):
+        machine_type_named(name)
+    assert not is_of_known_family(name)
 
 
 def test_unknown_machine_type_names_the_nearest() -> None:

@@ -10,6 +10,7 @@ import pytest
 from dragonfly.google_ids import google_id
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
+from local.cloud.locations import node_zones_of
 from local.plugins.gcp_provider import KINDS, GcpProvider
 from local.plugins.google_kind import Cloud
 from local.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
@@ -201,6 +202,27 @@ def test_what_replaces_and_what_changes_in_place(
     assert first is (replaces and (same_name or kind in (ACCOUNT, MEMBER)))
 
 
+def test_what_google_keeps_when_it_is_left_out_is_no_change(provider: GcpProvider) -> None:
+    networks: Properties = {"cidrBlocks": [{"cidrBlock": "203.0.113.0/24"}]}
+    old: Properties = {**VALID[CLUSTER], "masterAuthorizedNetworksConfig": networks, "description": "x"}
+    emptied: Properties = {"cidrBlocks": []}
+    cases: list[tuple[Properties, list[str]]] = [
+        ({**VALID[CLUSTER], "description": "x"}, []),
+        ({**old, "masterAuthorizedNetworksConfig": emptied}, ["masterAuthorizedNetworksConfig.cidrBlocks"]),
+        ({**VALID[CLUSTER], "masterAuthorizedNetworksConfig": networks}, ["description"]),
+    ]
+    for new, diffs in cases:
+        answer = provider.diff(
+            wire.DiffRequest(
+                urn=urn(CLUSTER),
+                old_inputs=write_properties(old),
+                olds=write_properties({**KINDS[CLUSTER].defaults(old), **old}),
+                news=write_properties(new),
+            )
+        )
+        assert list(answer.diffs) == diffs
+
+
 @pytest.mark.parametrize("kind", VALID)
 def test_nothing_changes_by_itself(provider: GcpProvider, kind: str) -> None:
     assert difference(provider, kind, VALID[kind]) == ([], [], False)
@@ -284,6 +306,7 @@ def test_project_and_place_of_the_provider(ledger: Ledger) -> None:
     ("kind", "path", "value", "reason"),
     [
         (DISK, "zone", "us-west1-z", "Unknown zone"),
+        (DISK, "zone", "us-east1-a", "Unknown zone"),
         (SUBNETWORK, "network", "other", "networks/other' was not found"),
         (CLUSTER, "location", "moon", 'Location "moon" does not exist'),
         (CLUSTER, "subnetwork", "other", "subnetworks/other' was not found"),
@@ -376,6 +399,22 @@ def test_a_quota_is_told_in_googles_words(provider: GcpProvider, ledger: Ledger)
         create(provider, POOL, changed(POOL, "nodeCount", 51))
 
 
+def test_gke_chooses_three_zones_and_takes_those_it_is_told(provider: GcpProvider, ledger: Ledger) -> None:
+    assert node_zones_of("us-central1") == ["us-central1-b", "us-central1-c", "us-central1-f"]
+    cluster = Entry(CLUSTER, f"projects/{PROJECT}/locations/us-central1/clusters/c")
+    with ledger.change() as entries:
+        entries.put(cluster)
+    inputs = changed(POOL, "location", "us-central1")
+    with pytest.raises(ProviderError, match='Zone "us-west1-a" does not exist in region "us-central1"'):
+        create(provider, POOL, {**inputs, "nodeLocations": ["us-central1-a", "us-west1-a"]})
+    pool = Entry(POOL, f"{cluster.id}/nodePools/p", inputs=inputs, owner=cluster.id)
+    with ledger.change() as entries:
+        entries.put(pool)
+    news = write_properties({**inputs, "nodeLocations": ["us-central1-d"]})
+    with pytest.raises(ProviderError, match='Zone "us-central1-d" does not exist in region "us-central1"'):
+        provider.update(wire.UpdateRequest(urn=urn(POOL), id=pool.id, olds=write_properties({}), news=news))
+
+
 def test_names_are_made_up_once(provider: GcpProvider) -> None:
     request = wire.CheckRequest(urn=urn(NETWORK), news=write_properties({}))
     first = read_properties(provider.check(request).inputs)
@@ -407,6 +446,8 @@ def test_functions(provider: GcpProvider) -> None:
     assert channels["REGULAR"] == versions["latestMasterVersion"]
     assert str(ask("gcp:organizations/getProject:getProject", {"projectId": PROJECT})["number"]).isdigit()
     assert ask("gcp:organizations/getClientConfig:getClientConfig", {})["zone"] == "us-west1-a"
+    zones = ask("gcp:compute/getZones:getZones", {"region": "us-central1"})
+    assert zones["names"] == [f"us-central1-{letter}" for letter in "abcf"]
     with pytest.raises(ProviderError, match="has no function gcp:x"):
         ask("gcp:x", {})
 
