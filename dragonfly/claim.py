@@ -8,7 +8,7 @@ from __future__ import annotations
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.database_disk import DiskPlace, database_volume
+from dragonfly.google.database_disk import DiskPlace, database_volume
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.object_name import object_name

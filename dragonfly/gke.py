@@ -7,17 +7,17 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 from pulumi_gcp import compute, container, organizations, projects
 
-from dragonfly.database_disk import DiskPlace
-from dragonfly.gke_kubeconfig import gke_kubeconfig
-from dragonfly.gke_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
-from dragonfly.google_apis import enabled_apis
-from dragonfly.google_location import GoogleLocation, is_zone, node_zones
+from dragonfly.google.apis import enabled_apis
+from dragonfly.google.cluster_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
+from dragonfly.google.database_disk import DiskPlace
+from dragonfly.google.kubeconfig import gke_kubeconfig
+from dragonfly.google.location import GoogleLocation, is_zone, node_zones
+from dragonfly.google.network import existing_network, own_network
+from dragonfly.google.node_account import node_account
+from dragonfly.google.node_pool import node_pool, registry_host
+from dragonfly.google.peer_firewall import ANYWHERE, peer_firewall
+from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.kubernetes_provider import kubernetes_provider
-from dragonfly.network import existing_network, own_network
-from dragonfly.node_account import node_account
-from dragonfly.node_pool import node_pool, registry_host
-from dragonfly.peer_firewall import ANYWHERE, peer_firewall
-from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
 from dragonfly.settings import Settings

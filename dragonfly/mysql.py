@@ -13,7 +13,7 @@ from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
 from dragonfly.config_document import document_hash
 from dragonfly.config_mount import config_mount, config_volume
 from dragonfly.container_resources import RESOURCES
-from dragonfly.database_disk import DiskPlace
+from dragonfly.google.database_disk import DiskPlace
 from dragonfly.images import Image, Images
 from dragonfly.instance import Instance
 from dragonfly.labels import Component

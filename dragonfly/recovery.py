@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from dragonfly.google_ids import google_id
+from dragonfly.google.resource_ids import google_id
 
 _CREATING = "creating"
 _KUBERNETES = "kubernetes:"

@@ -10,6 +10,7 @@ from dragonfly import ports
 from dragonfly.application import Application, ApplicationArgs
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
+from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import instance_labels
@@ -18,7 +19,6 @@ from dragonfly.mysql import Mysql, MysqlArgs
 from dragonfly.node_mirrors import NodeMirrors
 from dragonfly.object_name import object_name
 from dragonfly.peer import Peer, PeerArgs
-from dragonfly.provisioned_cluster import ProvisionedCluster
 from dragonfly.redis import Redis, RedisArgs
 from dragonfly.registry_mirrors import registry_mirror
 from dragonfly.scheduler import Scheduler, SchedulerArgs

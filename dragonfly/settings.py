@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 
 from dragonfly.config_fault import PROJECT, RULE_BROKEN, ConfigFault
 from dragonfly.config_fault import rule_broken as _fault
-from dragonfly.gke_rules import (
+from dragonfly.google.config_rules import (
     AuthorizedNetworks,
     ClusterLocation,
     ExistingNetwork,

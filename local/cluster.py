@@ -27,7 +27,7 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from dragonfly.machine_types import machine_type_named
+from dragonfly.google.machine_types import machine_type_named
 from local import kubeconfig, toolchain
 from local.api_errors import in_short, is_missing
 from local.certificates import Authority, Certificate, signing_key, write_private
@@ -144,7 +144,7 @@ class Cluster:
             images: See `NodesWanted`.
 
         Raises:
-            UnknownMachineTypeError: `dragonfly.machine_types` cannot tell what it offers.
+            UnknownMachineTypeError: `dragonfly.google.machine_types` cannot tell what it offers.
             ValueError: There is no such kind of nodes, or their number is out of range.
         """
         if node_kind not in NODE_KINDS:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.machine_types import MachineType
+from dragonfly.google.machine_types import MachineType
 from local.certificates import Authority
 from local.processes import Daemon
 

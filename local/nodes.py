@@ -17,7 +17,7 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, GIB, MachineType, allocatable
+from dragonfly.google.machine_types import DEFAULT_BOOT_DISK_GIB, GIB, MachineType, allocatable
 from local.api_errors import is_missing
 
 MAXIMUM_NODES = 200

@@ -15,7 +15,7 @@ from pathlib import Path
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.machine_types import allocatable
+from dragonfly.google.machine_types import allocatable
 from local import kubeconfig, toolchain
 from local.certificates import Certificate
 from local.containers import dns, kube_proxy, kubelet, namespaces

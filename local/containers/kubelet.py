@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from dragonfly.machine_types import Allocatable
+from dragonfly.google.machine_types import Allocatable
 from local.certificates import Certificate
 from local.containers.addresses import DNS_SERVICE, node_address
 from local.containers.containerd import SOCKET

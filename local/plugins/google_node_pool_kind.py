@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dragonfly.machine_types import DEFAULT_BOOT_DISK_GIB, MachineType, UnknownMachineTypeError, machine_type_named
+from dragonfly.google.machine_types import (
+    DEFAULT_BOOT_DISK_GIB,
+    MachineType,
+    UnknownMachineTypeError,
+    machine_type_named,
+)
 from local.cloud.ledger import NODE_POOL, Entries, Entry
 from local.cloud.locations import is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account, default_account

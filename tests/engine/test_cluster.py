@@ -19,7 +19,7 @@ import psutil
 import pytest
 from kubernetes.client.api.core_v1_api import CoreV1Api
 
-from dragonfly.machine_types import allocatable, machine_type_named
+from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.quantity import parse_quantity
 from local.cluster import Cluster, ClusterError
 from local.kubeconfig import connect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from dragonfly.gke_version import GkeVersionError
+from dragonfly.google.cluster_version import GkeVersionError
 from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
 from tests.unit import gke_stack
 from tests.unit.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke

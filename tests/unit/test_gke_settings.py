@@ -8,9 +8,9 @@ import re
 import pytest
 import yaml
 
-from dragonfly import gke_rules
-from dragonfly.google_location import GoogleLocation, is_zone, node_zones, region_of
-from dragonfly.google_names import google_name
+from dragonfly.google import config_rules
+from dragonfly.google.location import GoogleLocation, is_zone, node_zones, region_of
+from dragonfly.google.resource_names import google_name
 from dragonfly.settings import Settings, SettingsError
 from tests.unit.gke_stack import GKE_CONFIG
 from tests.unit.recorded_program import ROOT
@@ -166,7 +166,7 @@ def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def none(*_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr(gke_rules, "smallest_machine_type", none)
+    monkeypatch.setattr(config_rules, "smallest_machine_type", none)
     assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeCount <value>"]
     assert remedies(**small, nodeAutoscaling=one_at_most) == [
         "pulumi config set --path dragonfly:nodeAutoscaling.max <value>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.gke_version import (
+from dragonfly.google.cluster_version import (
     REGISTRY_HOSTS_SINCE,
     GkeVersion,
     GkeVersionError,

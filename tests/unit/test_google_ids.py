@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.google_ids import google_id
+from dragonfly.google.resource_ids import google_id
 from dragonfly.recovery import enter_pending_creations, object_id
 from tests.unit.gke_stack import run_gke
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dragonfly import machine_types
-from dragonfly.machine_types import (
+from dragonfly.google import machine_types
+from dragonfly.google.machine_types import (
     GIB,
     KIB,
     MACHINE_TYPES,

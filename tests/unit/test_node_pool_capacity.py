@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly import node_pool_capacity
-from dragonfly.images import Image
-from dragonfly.machine_types import MACHINE_TYPES, MIB, machine_type_named
-from dragonfly.node_pool_capacity import (
+from dragonfly.google import node_pool_capacity
+from dragonfly.google.machine_types import MACHINE_TYPES, MIB, machine_type_named
+from dragonfly.google.node_pool_capacity import (
     Requests,
     pods_of_a_cluster,
     pool_holds,
@@ -15,6 +14,7 @@ from dragonfly.node_pool_capacity import (
     room_of_a_node,
     smallest_machine_type,
 )
+from dragonfly.images import Image
 from tests.unit.gke_stack import configured_gke, run_gke
 
 

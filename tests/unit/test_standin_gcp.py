@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from dragonfly.google_ids import google_id
+from dragonfly.google.resource_ids import google_id
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
 from local.cloud.locations import node_zones_of

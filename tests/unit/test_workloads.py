@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.images import Image, Images
-from dragonfly.machine_types import allocatable, machine_type_named
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings import Settings
 from tests.unit.known_stacks import SECRET_KEYS

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dragonfly.container_resources import RESOURCES, ROOT_PASSWORD_RESOURCES, ContainerResources
+from dragonfly.google.machine_types import MACHINE_TYPES, MIB, MachineType, allocatable
 from dragonfly.images import Image
-from dragonfly.machine_types import MACHINE_TYPES, MIB, MachineType, allocatable
 from dragonfly.quantity import parse_quantity
 
 

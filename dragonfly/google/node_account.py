@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_gcp import projects, serviceaccount
 
-from dragonfly.google_names import SERVICE_ACCOUNT_ID_LIMIT, google_name
+from dragonfly.google.resource_names import SERVICE_ACCOUNT_ID_LIMIT, google_name
 
 # What a node needs to log, to report metrics and to pull images, and nothing else: whoever takes over a node has
 # exactly this (GKE documentation, "Harden your cluster's security": use least privilege IAM service accounts).

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_gcp import compute
 
-from dragonfly.google_location import GoogleLocation
+from dragonfly.google.location import GoogleLocation
 
 # No two overlap, and none overlaps 172.17.0.0/16, which GKE's nodes keep to themselves (GKE documentation, "VPC-native
 # clusters"). Every node takes a /24 of the pods' range: it is enough for a thousand nodes.

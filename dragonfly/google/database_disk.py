@@ -13,7 +13,7 @@ import pulumi
 from pulumi_gcp import compute
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.google_names import google_name
+from dragonfly.google.resource_names import google_name
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.quantity import whole_gibibytes

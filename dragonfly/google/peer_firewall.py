@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import compute
 
-from dragonfly.google_names import google_name
-from dragonfly.network import ClusterNetwork
+from dragonfly.google.network import ClusterNetwork
+from dragonfly.google.resource_names import google_name
 
 # Before the rules that GKE makes and those that networks usually have, which stand at 1000 and let whole ranges in.
 _ALLOW_PRIORITY = 900

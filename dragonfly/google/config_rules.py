@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from dragonfly.config_fault import PROJECT, ConfigFault, rule_broken
-from dragonfly.database_disk import DISK_TYPES, MOST_GIBIBYTES
-from dragonfly.google_location import is_zone, region_of
-from dragonfly.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
-from dragonfly.node_pool_capacity import pool_holds, smallest_machine_type
+from dragonfly.google.database_disk import DISK_TYPES, MOST_GIBIBYTES
+from dragonfly.google.location import is_zone, region_of
+from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
+from dragonfly.google.node_pool_capacity import pool_holds, smallest_machine_type
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.registry_mirrors import registry_list_fault, registry_name_fault
 

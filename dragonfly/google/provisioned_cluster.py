@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from dragonfly.database_disk import DiskPlace
+from dragonfly.google.database_disk import DiskPlace
 
 
 @dataclass(frozen=True)
