@@ -54,7 +54,7 @@ class Installation:
     client: ClientPod
     at_first: list[Container] = field(default_factory=list[Container])
     job: Any = None
-    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
     names = Names(APP)
 
@@ -118,6 +118,13 @@ class Installation:
         ]
         subprocess.run(self.cluster.on_node(container.node, command), check=True, capture_output=True, timeout=20)
 
+    def exit_code(self, container: Container) -> int | None:
+        """How a container ended that was started again since; None if it was not the last to end in its place."""
+        core: Any = client.CoreV1Api(self.api)
+        pod = core.read_namespaced_pod(container.pod, NAMESPACE)
+        ended = [status.last_state.terminated for status in pod.status.container_statuses]
+        return next((each.exit_code for each in ended if each and each.container_id == container.id), None)
+
     def unready(self, gone: set[str], count: int) -> list[str]:
         """What is not yet as it should be; empty when every pod is Ready.
 
@@ -144,7 +151,7 @@ def _listed(found: list[Any] | None) -> list[Any]:
 
 
 def wait_for(seconds: float, faults: Callable[[], list[str]], what: str) -> float:
-    """Waits until there are no faults; returns how long that took, in seconds.
+    """Waits until there are no faults, asked at least once; returns how long that took, in seconds.
 
     Raises:
         AssertionError: there are some still; with them.
