@@ -38,12 +38,14 @@ class Container:
     restarts: int
 
 
-@dataclass
+# Its outputs hold passwords, which no message of a failed test may show.
+@dataclass(repr=False)
 class Installation:
     """One instance on one cluster.
 
     Attributes:
         at_first: its containers when the first `up` was over, those of the Job too.
+        pod_count: how many pods it has without the Job's.
         job: the Job that sets the console's password, as it was then.
         outputs: the stack's, secrets in plain text.
     """
@@ -53,8 +55,9 @@ class Installation:
     api: ApiClient
     client: ClientPod
     at_first: list[Container] = field(default_factory=list[Container])
+    pod_count: int = 0
     job: Any = None
-    outputs: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     names = Names(APP)
 
@@ -63,6 +66,7 @@ class Installation:
         self.stack.prepare()
         self.stack.output("up", "--yes", "--skip-preview")
         self.at_first = self.containers(with_job=True)
+        self.pod_count = len(self.pods())
         self.job = self.find_job()
         self.outputs = json.loads(self.stack.output("stack", "output", "--json", "--show-secrets"))
 
@@ -125,12 +129,11 @@ class Installation:
         ended = [status.last_state.terminated for status in pod.status.container_statuses]
         return next((each.exit_code for each in ended if each and each.container_id == container.id), None)
 
-    def unready(self, gone: set[str], count: int) -> list[str]:
+    def unready(self, gone: set[str]) -> list[str]:
         """What is not yet as it should be; empty when every pod is Ready.
 
         Args:
-            gone: ids of containers that must not be there any more: what they were Ready for is over.
-            count: how many pods there must be.
+            gone: ids of containers that must not be there any more: that their pods are Ready tells nothing yet.
         """
         pods = self.pods()
         faults = [f"{pod.metadata.name} is being deleted" for pod in pods if pod.metadata.deletion_timestamp]
@@ -140,8 +143,8 @@ class Installation:
             if not any(each.type == "Ready" and each.status == "True" for each in _listed(pod.status.conditions))
         ]
         faults += [f"{each.pod}/{each.name} is the old one" for each in self.containers() if each.id in gone]
-        if len(pods) != count:
-            faults.append(f"{len(pods)} pods, not {count}")
+        if len(pods) != self.pod_count:
+            faults.append(f"{len(pods)} pods, not {self.pod_count}")
         return faults
 
 

@@ -85,8 +85,7 @@ def recovers(
         fault: does it.
         hit: which containers cannot live on.
     """
-    count = len(installation.pods())
-    wait_for(READY_SECONDS, lambda: installation.unready(set(), count), "everything is Ready before the fault")
+    wait_for(READY_SECONDS, lambda: installation.unready(set()), "everything is Ready before the fault")
     survivors.write(what)
     gone = {container.id for container in installation.containers() if hit(container)}
     assert gone, f"{what}: no such container runs"
@@ -96,12 +95,13 @@ def recovers(
     def left() -> float:
         return READY_SECONDS - (time.monotonic() - started)
 
-    wait_for(left(), lambda: installation.unready(gone, count), f"{what}: Ready again")
+    wait_for(left(), lambda: installation.unready(gone), f"{what}: Ready again")
     ready = time.monotonic() - started
 
     def faults() -> list[str]:
         status = installation.client.sign_in(installation.outputs["consoleRootPassword"])
-        return survivors.lost(what) if status == 200 else [f"the console answers a sign-in with {status}"]
+        console = [] if status == 200 else [f"the console answers a sign-in with {status}"]
+        return console + survivors.lost(what)
 
     served = wait_for(left(), faults, f"{what}: everything is served again")
     print(f"{what}: Ready after {ready:.1f} s, served {served:.1f} s later")
