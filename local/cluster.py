@@ -283,6 +283,15 @@ class Cluster:
         with self._locked():
             nodes.start_node(name, self._plane(tools, ports, self._trust()))
 
+    def on_node(self, name: str, command: Sequence[str]) -> list[str]:
+        """The command that runs a program in the namespaces of a node that runs containers.
+
+        Raises:
+            ClusterError: There is no such node.
+            ProcessError: The node does not run.
+        """
+        return self._container_nodes(name).on_node(name, command)
+
     def _container_nodes(self, name: str) -> ContainerNodes:
         if not isinstance(self._nodes, ContainerNodes):
             raise ClusterError(f"{name} is played by {self._nodes.name} and has no power to cut")

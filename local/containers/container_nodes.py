@@ -221,6 +221,14 @@ class ContainerNodes:
         for daemon in self._agents(node, plane):
             self._processes.start(daemon)
 
+    def on_node(self, name: str, command: Sequence[str]) -> list[str]:
+        """The command that runs a program on one of `names`.
+
+        Raises:
+            ProcessError: The node does not run.
+        """
+        return namespaces.on_node(self._pid(self._named(name).holder), command)
+
     @property
     def _dns_config(self) -> Path:
         return self._folder / "Corefile"

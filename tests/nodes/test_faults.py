@@ -1,0 +1,150 @@
+"""Pods deleted, processes killed, nodes switched off: everything is Ready again in time, and no row is lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from dragonfly import mysql
+from tests.nodes.installation import Container, Installation, wait_for
+
+READY_SECONDS = 60
+"""Within which every pod is Ready again, the data is read and the console lets its user in."""
+
+ROWS = 1000
+# Redis forces what it has written to the disk once a second, which is what `appendfsync everysec` promises: what it
+# took less than a second before the power failed may be lost.
+SYNC_SECONDS = 1.5
+WORKLOADS = ("mysql", "redis", "manager", "scheduler", "seed-peer", "dfget")
+CONTAINERS = (
+    *("mysql", "mysqld-exporter", "redis", "redis-exporter"),
+    *("manager", "scheduler", "seed-peer", "dfget", "registry-mirrors"),
+)
+
+
+class Survivors:
+    """Rows of MySQL and keys of Redis that a fault must not take."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._client = installation.client
+        self._database_password: str = installation.outputs["dbUserPassword"]
+        self._redis_password: str = installation.outputs["redisPassword"]
+
+    def write(self, value: str) -> None:
+        """Gives each row and key a value that it did not have before, so that none is on the disk already."""
+        rows = ", ".join(f"({number}, '{value} {number}')" for number in range(ROWS))
+        self._sql(
+            "CREATE TABLE IF NOT EXISTS survivors (number INT PRIMARY KEY, value VARCHAR(100)) ENGINE=InnoDB;\n"
+            f"REPLACE INTO survivors VALUES {rows};\n"
+        )
+        commands = "".join(f'SET survivor:{number} "{value} {number}"\n' for number in range(ROWS))
+        answers = self._redis(commands)
+        assert answers == "OK\n" * ROWS, answers[:200]
+        time.sleep(SYNC_SECONDS)
+
+    def lost(self, value: str) -> list[str]:
+        """What is missing, or not as it was written last."""
+        expected = [f"{value} {number}" for number in range(ROWS)]
+        rows = self._sql("SELECT value FROM survivors ORDER BY number;\n").splitlines()
+        keys = self._redis(f"MGET {' '.join(f'survivor:{number}' for number in range(ROWS))}\n").splitlines()
+        faults: list[str] = []
+        for what, found in (("rows", rows), ("keys", keys)):
+            if found != expected:
+                kept = len(set(expected) & set(found))
+                faults.append(f"{ROWS - kept} of {ROWS} {what} are lost (the answer begins {found[:2]})")
+        return faults
+
+    def _sql(self, statements: str) -> str:
+        return self._client.sql(mysql.USER, self._database_password, f"USE {mysql.DATABASE};\n{statements}")
+
+    def _redis(self, commands: str) -> str:
+        return self._client.redis(self._redis_password, commands)
+
+
+@pytest.fixture(scope="module")
+def survivors(installation: Installation) -> Survivors:
+    return Survivors(installation)
+
+
+def recovers(
+    installation: Installation,
+    survivors: Survivors,
+    what: str,
+    fault: Callable[[], None],
+    hit: Callable[[Container], bool],
+) -> None:
+    """Does something bad and checks that everything comes back, the data above all.
+
+    Args:
+        installation: what it is done to.
+        survivors: its data.
+        what: the fault's name.
+        fault: does it.
+        hit: which containers cannot live on.
+    """
+    wait_for(READY_SECONDS, lambda: installation.unready(set()), "everything is Ready before the fault")
+    survivors.write(what)
+    gone = {container.id for container in installation.containers() if hit(container)}
+    assert gone, f"{what}: no such container runs"
+    started = time.monotonic()
+    fault()
+
+    def left() -> float:
+        return READY_SECONDS - (time.monotonic() - started)
+
+    wait_for(left(), lambda: installation.unready(gone), f"{what}: Ready again")
+    ready = time.monotonic() - started
+
+    def faults() -> list[str]:
+        status = installation.client.sign_in(installation.outputs["consoleRootPassword"])
+        console = [] if status == 200 else [f"the console answers a sign-in with {status}"]
+        return console + survivors.lost(what)
+
+    served = wait_for(left(), faults, f"{what}: everything is served again")
+    print(f"{what}: Ready after {ready:.1f} s, served {served:.1f} s later")
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_pod_that_is_deleted_comes_back(installation: Installation, survivors: Survivors, workload: str) -> None:
+    pod = installation.pod_of(workload)
+    recovers(
+        installation,
+        survivors,
+        f"pod of {workload} deleted",
+        lambda: installation.delete_pod(pod),
+        lambda container: container.pod == pod,
+    )
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_that_is_killed_comes_back(installation: Installation, survivors: Survivors, name: str) -> None:
+    victim = next(container for container in installation.containers() if container.name == name)
+    recovers(
+        installation,
+        survivors,
+        f"{name} killed",
+        lambda: installation.kill(victim),
+        lambda container: container.id == victim.id,
+    )
+    # 128 and the signal's number: it had no time to put anything in order.
+    assert installation.exit_code(victim) == 128 + signal.SIGKILL
+
+
+def test_every_container_is_among_the_killed(installation: Installation) -> None:
+    assert {container.name for container in installation.containers()} == set(CONTAINERS)
+
+
+def test_all_pods_deleted_at_once_come_back(installation: Installation, survivors: Survivors) -> None:
+    recovers(installation, survivors, "all pods deleted", installation.delete_all_pods_by_force, lambda container: True)
+
+
+@pytest.mark.parametrize("node", ["node-1", "node-2"])
+def test_a_node_that_was_off_comes_back(installation: Installation, survivors: Survivors, node: str) -> None:
+    def power_cycle() -> None:
+        installation.cluster.stop_node(node)
+        installation.cluster.start_node(node)
+
+    recovers(installation, survivors, f"{node} off and on", power_cycle, lambda container: container.node == node)

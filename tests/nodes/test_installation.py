@@ -1,0 +1,111 @@
+"""What a first installation leaves running: who may sign in where, and that nothing had to be started twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragonfly import mysql, ports
+from dragonfly.root_password import PUBLIC_PASSWORD
+from tests.engine.cluster_objects import secret_values
+from tests.nodes.client_pod import CallError
+from tests.nodes.installation import NAMESPACE, Installation, wait_for
+
+WRONG_PASSWORD = "not-the-Passw0rd"
+# Kept for a minute after it has ended; the controller looks at once, and a busy machine may take longer.
+JOB_GONE_SECONDS = 90
+
+
+def test_every_container_runs_and_none_was_started_twice(installation: Installation) -> None:
+    started = {(container.name, container.node) for container in installation.at_first}
+    every_node = {(name, node) for name in ("dfget", "registry-mirrors") for node in ("node-1", "node-2")}
+    assert started >= every_node
+    assert {name for name, _ in started - every_node} == {
+        *("mysql", "mysqld-exporter", "redis", "redis-exporter"),
+        *("manager", "scheduler", "seed-peer", "root-password"),
+    }
+    assert [container for container in installation.at_first if container.restarts > 0] == []
+
+
+@pytest.mark.parametrize(("user", "output"), [("root", "dbRootPassword"), (mysql.USER, "dbUserPassword")])
+def test_mysql_lets_in_who_has_the_password_and_nobody_else(installation: Installation, user: str, output: str) -> None:
+    client_pod = installation.client
+    question = "SELECT CURRENT_USER(), DATABASE();\n"
+    statements = f"USE {mysql.DATABASE};\n{question}"
+    assert client_pod.sql(user, installation.outputs[output], statements) == f"{user}@%\t{mysql.DATABASE}\n"
+    for password in ("", WRONG_PASSWORD):
+        with pytest.raises(CallError, match="Access denied for user"):
+            client_pod.sql(user, password, question)
+
+
+def test_redis_lets_in_who_has_the_password_and_nobody_else(installation: Installation) -> None:
+    client_pod = installation.client
+    assert client_pod.redis(installation.outputs["redisPassword"], "PING\n") == "PONG\n"
+    for password in ("", WRONG_PASSWORD):
+        answer = client_pod.redis(password, "PING\n")
+        assert "NOAUTH" in answer
+        assert "PONG" not in answer
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "metric"),
+    [
+        ("mysqld-exporter-svc", ports.MYSQLD_EXPORTER, "mysql_up 1"),
+        ("redis-exporter-svc", ports.REDIS_EXPORTER, "redis_up 1"),
+    ],
+)
+def test_exporters_tell_that_their_database_is_up(
+    installation: Installation, service: str, port: int, metric: str
+) -> None:
+    status, body = installation.client.get(service, port, "/metrics")
+    assert status == 200
+    name = metric.split()[0]
+    assert [line for line in body.splitlines() if line.startswith(f"{name} ")] == [metric]
+
+
+def test_console_answers_on_its_service(installation: Installation) -> None:
+    status, body = installation.client.get("manager-service", ports.MANAGER_REST, "/")
+    assert status == 200
+    assert "<title>" in body
+
+
+def test_console_refuses_the_public_password_and_takes_the_stacks_own(installation: Installation) -> None:
+    own = installation.outputs["consoleRootPassword"]
+    secret = secret_values(installation.api, NAMESPACE, installation.names.manager_secret)
+    assert secret == {"root-password": own}
+    assert installation.client.sign_in(PUBLIC_PASSWORD) == 401
+    assert installation.client.sign_in(own) == 200
+
+
+def test_job_of_the_password_goes_by_itself_and_a_second_run_changes_nothing(installation: Installation) -> None:
+    def left() -> list[str]:
+        job = installation.find_job()
+        names = [] if job is None else [f"Job {job.metadata.name}"]
+        pods = {pod.metadata.name for pod in installation.pods(with_job=True)}
+        return names + [f"pod {name}" for name in pods - {pod.metadata.name for pod in installation.pods()}]
+
+    assert installation.job.status.succeeded == 1
+    wait_for(JOB_GONE_SECONDS, left, "the Job and its pod are gone")
+    before = _stored_password(installation)
+    # A refresh sees that the Job is gone, and makes it anew.
+    installation.stack.output("up", "--yes", "--skip-preview", "--refresh")
+    again = installation.find_job()
+    assert again.metadata.uid != installation.job.metadata.uid
+    assert again.status.succeeded == 1
+    # Salted anew at every change, to the same password too.
+    assert _stored_password(installation) == before
+    assert installation.client.sign_in(installation.outputs["consoleRootPassword"]) == 200
+    assert installation.client.sign_in(PUBLIC_PASSWORD) == 401
+
+
+def _stored_password(installation: Installation) -> str:
+    """What the manager has stored of root's password, in a table that each of its versions may name otherwise."""
+    column = "encrypted_password"
+    tables = f"SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE COLUMN_NAME = '{column}' AND "
+    (table,) = _as_root(installation, f"{tables} TABLE_SCHEMA = '{mysql.DATABASE}';\n").split()
+    stored = _as_root(installation, f"SELECT {column} FROM {mysql.DATABASE}.{table} WHERE name = 'root';\n")
+    assert stored
+    return stored
+
+
+def _as_root(installation: Installation, statements: str) -> str:
+    return installation.client.sql("root", installation.outputs["dbRootPassword"], statements)
