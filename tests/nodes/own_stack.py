@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -52,14 +52,11 @@ class OwnStack:
         """Delete everything of it."""
         self.stack.output("destroy", "--yes", "--skip-preview")
 
-    def pods(self, component: str) -> dict[str, str]:
-        """Nodes of a component's pods by the pods' names."""
-        found = json.loads(
-            self.kubectl(
-                "get", "pods", f"--selector=app.kubernetes.io/component=dragonfly-{component}", "--output=json"
-            )
-        )
-        return {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in found["items"]}
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """A component's pods, without those that are about to go."""
+        selector = f"--selector=app.kubernetes.io/component=dragonfly-{component}"
+        found = cast("dict[str, Any]", json.loads(self.kubectl("get", "pods", selector, "--output=json")))
+        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
 
 
 @contextmanager

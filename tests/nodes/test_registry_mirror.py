@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -56,7 +57,8 @@ class Mirrored:
 
     def peer(self, node: str) -> str:
         """The name of a node's peer."""
-        return next(name for name, place in self.stack.pods("dfget").items() if place == node)
+        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
+        return cast("str", name)
 
     def asked_of_peer(self, node: str, repository: str) -> list[str]:
         """What a node's peer wrote about requests for a repository."""
