@@ -15,7 +15,6 @@ import pytest
 from local import toolchain
 from local.cluster import Cluster
 from local.containers.requirements import why_not
-from local.images.archive import provide_archive
 from tests.nodes.busybox_image import write_busybox_archive
 
 TEST_SECONDS = 180
@@ -47,8 +46,8 @@ def node_tools() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def images(node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Archives for the nodes: the tests' own image, and those of an installation."""
-    return [write_busybox_archive(tmp_path_factory.mktemp("images")), provide_archive()]
+    """Archives for the nodes."""
+    return [write_busybox_archive(tmp_path_factory.mktemp("images"))]
 
 
 ClusterFactory = Callable[[Path, int], Cluster]

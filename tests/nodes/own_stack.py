@@ -11,10 +11,12 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from dragonfly.names import Names
+from dragonfly.names import APPLICATION_CRD, Names
 from local import toolchain
 from local.cluster import Cluster
 from local.containers import namespaces
+from local.containers.containerd import import_images
+from local.images.archive import provide_archive
 from local.stack import Engine, LocalStack
 from tests.nodes.conftest import Kubectl
 
@@ -63,7 +65,7 @@ class OwnStack:
 def own_stack(
     cluster: Cluster, kubectl: Kubectl, folder: Path, name: str, first_port: int, **config: Any
 ) -> Generator[OwnStack]:
-    """Install a stack, and destroy it at the end.
+    """Give the nodes its images, install a stack, and destroy it at the end.
 
     Args:
         cluster: The cluster.
@@ -73,8 +75,9 @@ def own_stack(
         first_port: Of the nodes' five ports that its peers listen on, which no other stack's may be.
         config: Keys of its config, and their values.
     """
+    give_images(cluster)
     engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(toolchain.ENGINE_TOOLS))
-    has_kind = bool(kubectl("get", "crd", "applications.app.k8s.io", "--ignore-not-found").strip())
+    has_kind = bool(kubectl("get", "crd", APPLICATION_CRD, "--ignore-not-found").strip())
     ports = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
     settings: Mapping[str, Any] = {
         "provisionCluster": False,
@@ -101,14 +104,19 @@ def own_stack(
         own.destroy()
 
 
-def on_node(cluster: Cluster, node: str, *command: str, text: str = "") -> str:
+def give_images(cluster: Cluster) -> None:
+    """Give the nodes the images of an installation, unless they have them."""
+    archive = provide_archive()
+    for node in NODES:
+        import_images(_enter(cluster, node), [archive], cluster.state / "nodes" / node / "images.json")
+
+
+def on_node(cluster: Cluster, node: str, *command: str) -> str:
     """Run a program on a node; returns what it writes."""
-    return namespaces.run(
-        namespaces.on_node(_holder(cluster, f"--name={node}"), command), f"{command[0]} on {node}", text
-    )
+    return namespaces.run([*_enter(cluster, node), *command], f"{command[0]} on {node}")
 
 
-def _holder(cluster: Cluster, argument: str) -> int:
-    """The process that holds a node's namespaces."""
-    found = [line for line in cluster.processes() if "/unshare " in line and argument in line.split()]
-    return int(found[0].split()[0])
+def _enter(cluster: Cluster, node: str) -> list[str]:
+    """What begins a command that runs on a node."""
+    (holder,) = [line for line in cluster.processes() if "/unshare " in line and f"--name={node}" in line.split()]
+    return namespaces.on_node(int(holder.split()[0]), [])

@@ -19,7 +19,7 @@ from dragonfly.root_password import ROOT_PASSWORD_KEY
 from local.cluster import Cluster
 from local.images.catalog import default_references
 from tests.nodes.conftest import Kubectl
-from tests.nodes.own_stack import NAMES, NODES, OwnStack, on_node, own_stack
+from tests.nodes.own_stack import NAMES, NODES, OwnStack, give_images, on_node, own_stack
 from tests.nodes.test_node_cluster import apply, pod
 
 FIRST_PORT = 64000
@@ -131,6 +131,7 @@ def answers(kubectl: Kubectl, name: str) -> list[Answer]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStack]:
     """A stack, and on every node a second name for each of its images."""
+    give_images(cluster)
     for node in NODES:
         for image in (*MANAGER, *OTHERS, *DATABASES):
             names = default_references().reference(image), new_name(image)
