@@ -18,6 +18,10 @@ from dragonfly.object_name import object_name
 from dragonfly.program import Program, program_pod
 from dragonfly.root_password import ROOT_PASSWORD_KEY, RootPassword, RootPasswordArgs
 
+# A program that is told to end closes its ports at once, but the nodes learn only after it that the pod is no longer
+# behind the Service: until then connections are refused, one or two at each roll when asked fifty times a second.
+_LINGER_SECONDS = 5
+
 
 @dataclass(frozen=True)
 class ManagerArgs:
@@ -76,6 +80,7 @@ class Manager(pulumi.ComponentResource):
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
             work_size_limit="1Gi",
             after=args.after,
+            linger_seconds=_LINGER_SECONDS,
         )
         pod = program_pod(name, instance, program, parent=self)
         apps.Deployment(

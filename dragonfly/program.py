@@ -43,6 +43,7 @@ class Program:
         ports: what it listens on, by name; `grpc` is asked for its health.
         work_size_limit: of what it writes besides its log, a Kubernetes quantity.
         after: resources that must exist before its workload is handed to the engine.
+        linger_seconds: how long it goes on serving once its pod is to go.
     """
 
     component: Component
@@ -58,6 +59,7 @@ class Program:
     ports: Mapping[str, int]
     work_size_limit: str
     after: Sequence[pulumi.Resource]
+    linger_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def program_pod(
                     ],
                     resources=RESOURCES[program.image_key].requirements(),
                     security_context=container_security_context(),
+                    lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
                     startup_probe=probes.startup(check),
                     readiness_probe=probes.readiness(check),
                     liveness_probe=probes.liveness(check),
@@ -142,3 +145,10 @@ def program_pod(
         ),
     )
     return ProgramPod(template, secret)
+
+
+def _linger(seconds: int) -> core.LifecycleArgs:
+    # Every image has the command; kubelet's own `sleep` would ask for a cluster of Kubernetes 1.30 or later.
+    return core.LifecycleArgs(
+        pre_stop=core.LifecycleHandlerArgs(exec_=core.ExecActionArgs(command=["sleep", str(seconds)]))
+    )

@@ -9,7 +9,17 @@ from typing import Final
 
 _PACKAGES = Path(__file__).with_name("debian-packages.txt")
 
-_PROGRAMS: Final = ("containerd", "ctr", "ip", "iptables", "mmdebstrap", "nsenter", "runc", "unshare")
+_PROGRAMS: Final = (
+    "containerd",
+    "ctr",
+    "docker-registry",
+    "ip",
+    "iptables",
+    "mmdebstrap",
+    "nsenter",
+    "runc",
+    "unshare",
+)
 CNI_PLUGINS: Final = Path("/usr/lib/cni")
 """Where Debian has the programs that make pods' networks."""
 

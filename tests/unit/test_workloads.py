@@ -156,6 +156,16 @@ def test_manager_answers_while_a_new_one_comes_up(program: RecordedProgram) -> N
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
+def test_old_manager_serves_until_every_node_knows_that_it_goes(program: RecordedProgram) -> None:
+    pod = next(pod for pod in program.pods if pod.workload.object_name.endswith("-manager"))
+    (manager,) = pod.containers
+    program_name, seconds = manager["lifecycle"]["preStop"]["exec"]["command"]
+    assert program_name == "sleep"
+    # Longer than kube-proxy takes, and well within the 30 s after which kubelet kills the pod.
+    assert 3 <= int(seconds) <= 10
+    assert "terminationGracePeriodSeconds" not in pod.spec
+
+
 def test_many_nodes_get_new_peers_at_once(program: RecordedProgram) -> None:
     strategy = program.object("DaemonSet", "-dfget").spec["updateStrategy"]
     assert strategy["type"] == "RollingUpdate"

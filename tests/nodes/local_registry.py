@@ -1,0 +1,172 @@
+"""Debian's docker-registry in the nodes' network, with TLS, and a way to put images into it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import json
+import socket
+import ssl
+import subprocess
+import tarfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from local.certificates import Authority
+from local.cluster import Cluster
+from local.containers import namespaces
+from local.containers.addresses import CONTROL_PLANE
+
+READY_SECONDS = 20
+LOOPBACK = "127.0.0.1"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+
+@dataclass(frozen=True)
+class LocalRegistry:
+    """A registry that runs.
+
+    Attributes:
+        port: on the control plane's address for the nodes, and on loopback for us.
+        authority: PEM file of the authority that signed its certificate.
+        log: of its requests.
+    """
+
+    port: int
+    authority: Path
+    log: Path
+
+    @property
+    def name(self) -> str:
+        """In image references."""
+        return f"{CONTROL_PLANE}:{self.port}"
+
+    def push(self, repository: str, archive: Path, extra: bytes) -> str:
+        """Put an image into it, by the API of the OCI distribution specification.
+
+        Args:
+            repository: Its name in the registry; the tag is `1`.
+            archive: The image's only layer and its config, as `docker save` writes them.
+            extra: Content of a file that it gets besides, in a layer of its own.
+
+        Returns:
+            The image's reference.
+        """
+        with tarfile.open(archive) as file:
+            config = cast("dict[str, Any]", json.loads(_member(file, "config.json")))
+            layers = [_member(file, "layer.tar"), _layer("extra", extra)]
+        config["rootfs"]["diff_ids"] = [_digest(layer) for layer in layers]
+        document = json.dumps(config).encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": self._blob(repository, _CONFIG, document),
+            "layers": [self._blob(repository, _LAYER, layer) for layer in layers],
+        }
+        self._ask("PUT", f"/v2/{repository}/manifests/1", json.dumps(manifest).encode(), _MANIFEST)
+        return f"{self.name}/{repository}:1"
+
+    def _blob(self, repository: str, media_type: str, content: bytes) -> dict[str, Any]:
+        place = self._ask("POST", f"/v2/{repository}/blobs/uploads/").partition(str(self.port))[2]
+        digest = _digest(content)
+        self._ask("PUT", f"{place}&digest={digest}", content, "application/octet-stream")
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+    def _ask(self, method: str, path: str, body: bytes = b"", content_type: str = "") -> str:
+        """Send a request; returns the place that the answer names."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        connection = http.client.HTTPSConnection(LOOPBACK, self.port, timeout=READY_SECONDS, context=context)
+        connection.request(method, path, body, {"Content-Type": content_type} if content_type else {})
+        response = connection.getresponse()
+        said = response.read()
+        connection.close()
+        assert response.status < 300, f"{method} {path}: {response.status} {said!r}"
+        return response.headers["Location"] or ""
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self._ask("GET", "/v2/")
+            except (OSError, http.client.HTTPException):
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.1)
+            else:
+                return
+
+
+@contextmanager
+def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
+    """Run a registry in the control plane's network, which is all that the nodes reach.
+
+    Args:
+        cluster: The cluster.
+        folder: For its files.
+    """
+    holder = next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
+    port = _free_port()
+    authority = Authority(folder / "certificates", "registry-authority")
+    # It is pushed to through the forwarder, whose connections come to loopback.
+    server = authority.server("registry", [CONTROL_PLANE, LOOPBACK])
+    config = folder / "registry.yml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "version": 0.1,
+                "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
+                "http": {
+                    "addr": f"0.0.0.0:{port}",
+                    "tls": {"certificate": str(server.certificate), "key": str(server.key)},
+                },
+            }
+        )
+    )
+    registry = LocalRegistry(port, authority.certificate, folder / "registry.log")
+    command = namespaces.in_network(holder, ["docker-registry", "serve", str(config)])
+    forwarder = namespaces.forwarder("registry-forwarder", namespaces.network_file(holder), [port])
+    with registry.log.open("wb") as log:
+        started = [
+            subprocess.Popen(each, env=namespaces.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            for each in (command, forwarder.command)
+        ]
+    try:
+        registry.wait()
+        yield registry
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind((LOOPBACK, 0))
+        return cast("int", found.getsockname()[1])
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(name)
+    assert stream is not None
+    return stream.read()
+
+
+def _layer(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as layer:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        layer.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

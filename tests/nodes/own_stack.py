@@ -1,0 +1,122 @@
+"""A stack that one module's tests have to themselves, beside whatever else runs on the cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from dragonfly.names import APPLICATION_CRD, Names
+from local import toolchain
+from local.cluster import Cluster
+from local.containers import namespaces
+from local.containers.containerd import import_images
+from local.images.archive import provide_archive
+from local.stack import Engine, LocalStack
+from tests.nodes.conftest import Kubectl
+
+NODES = ("node-1", "node-2")
+READY_SECONDS = 120
+NAMES = Names("dragonfly-1")
+"""Of its objects; the instance has the default name."""
+
+_PROJECT = "dragonfly"
+
+
+@dataclass(frozen=True)
+class OwnStack:
+    """An installation in a namespace that is called as the stack.
+
+    Attributes:
+        stack: of the engine.
+        namespace: where its objects are.
+        kubectl: in that namespace.
+    """
+
+    stack: LocalStack
+    namespace: str
+    kubectl: Kubectl
+
+    def configure(self, key: str, value: str) -> None:
+        """Set a key of the stack's config; `images.manager` is a path."""
+        self.stack.output("config", "set", "--path", f"{_PROJECT}:{key}", value)
+
+    def up(self) -> None:
+        """Bring the cluster to what the config says."""
+        self.stack.output("up", "--yes", "--skip-preview")
+
+    def destroy(self) -> None:
+        """Delete everything of it."""
+        self.stack.output("destroy", "--yes", "--skip-preview")
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """A component's pods, without those that are about to go."""
+        selector = f"--selector=app.kubernetes.io/component=dragonfly-{component}"
+        found = cast("dict[str, Any]", json.loads(self.kubectl("get", "pods", selector, "--output=json")))
+        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+
+@contextmanager
+def own_stack(
+    cluster: Cluster, kubectl: Kubectl, folder: Path, name: str, first_port: int, **config: Any
+) -> Generator[OwnStack]:
+    """Give the nodes its images, install a stack, and destroy it at the end.
+
+    Args:
+        cluster: The cluster.
+        kubectl: On that cluster.
+        folder: For the engine's state.
+        name: Of the stack and of its namespace.
+        first_port: Of the nodes' five ports that its peers listen on, which no other stack's may be.
+        config: Keys of its config, and their values.
+    """
+    give_images(cluster)
+    engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(toolchain.ENGINE_TOOLS))
+    has_kind = bool(kubectl("get", "crd", APPLICATION_CRD, "--ignore-not-found").strip())
+    ports = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
+    settings: Mapping[str, Any] = {
+        "provisionCluster": False,
+        "namespace": name,
+        "readyTimeoutSeconds": READY_SECONDS,
+        # It belongs to the whole cluster, and outlives the stack that makes it.
+        "installApplicationCrd": not has_kind,
+        **{key: first_port + offset for offset, key in enumerate(ports)},
+        **config,
+    }
+    stack = LocalStack(
+        engine, name, cluster.kubeconfig, {f"{_PROJECT}:{key}": value for key, value in settings.items()}
+    )
+    stack.prepare()
+
+    def in_namespace(*arguments: str, text: str = "") -> str:
+        return kubectl("--namespace", name, *arguments, text=text)
+
+    own = OwnStack(stack, name, in_namespace)
+    try:
+        own.up()
+        yield own
+    finally:
+        own.destroy()
+
+
+def give_images(cluster: Cluster) -> None:
+    """Give the nodes the images of an installation, unless they have them."""
+    archive = provide_archive()
+    for node in NODES:
+        import_images(_enter(cluster, node), [archive], cluster.state / "nodes" / node / "images.json")
+
+
+def on_node(cluster: Cluster, node: str, *command: str) -> str:
+    """Run a program on a node; returns what it writes."""
+    return namespaces.run([*_enter(cluster, node), *command], f"{command[0]} on {node}")
+
+
+def _enter(cluster: Cluster, node: str) -> list[str]:
+    """What begins a command that runs on a node."""
+    (holder,) = [line for line in cluster.processes() if "/unshare " in line and f"--name={node}" in line.split()]
+    return namespaces.on_node(int(holder.split()[0]), [])

@@ -1,0 +1,176 @@
+"""Image pulls of a node's containerd go through its peer, and do without the peer when it is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from local.cluster import Cluster
+from local.processes import ProcessError
+from tests.nodes.conftest import Kubectl, within
+from tests.nodes.local_registry import LocalRegistry, local_registry
+from tests.nodes.own_stack import NAMES, NODES, OwnStack, on_node, own_stack
+from tests.nodes.test_node_cluster import apply, pod
+
+FIRST_PORT = 64100
+PROXY_PORT = FIRST_PORT + 1
+HOSTS = "/etc/containerd/certs.d"
+SIZE = 8 << 20
+"""Bytes of each image that no node has."""
+
+TRUST = "/etc/ssl/certs"
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A stack whose nodes fetch the local registry's images through their peers.
+
+    Attributes:
+        stack: the stack.
+        registry: the registry.
+        cluster: the cluster.
+        archive: of the image that pods are made of.
+    """
+
+    stack: OwnStack
+    registry: LocalRegistry
+    cluster: Cluster
+    archive: Path
+
+    def pull(self, name: str, node: str) -> str:
+        """Run a pod whose image only the registry has; returns what kubelet says of the pull."""
+        reference = self.registry.push(name, self.archive, os.urandom(SIZE))
+        container = {"image": reference, "imagePullPolicy": "Always"}
+        self.stack.kubectl("delete", "pod", name, "--ignore-not-found")
+        apply(self.stack.kubectl, pod(name, "exec sleep infinity", nodeName=node, container=container))
+        about = f"--field-selector=involvedObject.name={name},reason=Pulled"
+        said = self.stack.kubectl("get", "events", about, "--output=jsonpath={.items[*].message}")
+        print(f"{node}: {said}")
+        return said
+
+    def peer(self, node: str) -> str:
+        """The name of a node's peer."""
+        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
+        return cast("str", name)
+
+    def asked_of_peer(self, node: str, repository: str) -> list[str]:
+        """What a node's peer wrote about requests for a repository."""
+        lines = self.stack.kubectl("logs", self.peer(node), "--container=dfget").splitlines()
+        return [line for line in lines if "proxy: " in line and f"/v2/{repository}/" in line]
+
+    def has_mirror(self, node: str) -> bool:
+        """Whether a file tells the node's containerd of its peer."""
+        try:
+            return on_node(self.cluster, node, "cat", f"{HOSTS}/{self.registry.name}/hosts.toml") != ""
+        except ProcessError:
+            return False
+
+    def proxy_open(self, node: str) -> bool:
+        """Whether anything listens where containerd looks for the peer."""
+        try:
+            on_node(self.cluster, node, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PROXY_PORT}")
+        except ProcessError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def registry(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
+    """A registry that the nodes' containerd trusts, as those on the Internet."""
+    folder = tmp_path_factory.mktemp("registry")
+    trusted = folder / "trusted"
+    trusted.mkdir()
+    with local_registry(cluster, folder) as running:
+        shutil.copy(running.authority, trusted / "registry.crt")
+        for node in NODES:
+            on_node(cluster, node, "mount", "--bind", str(trusted), TRUST)
+        yield running
+        for node in NODES:
+            on_node(cluster, node, "umount", TRUST)
+
+
+@pytest.fixture(scope="module")
+def mirrored(
+    cluster: Cluster,
+    kubectl: Kubectl,
+    images: list[Path],
+    registry: LocalRegistry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mirrored]:
+    folder = tmp_path_factory.mktemp("mirrored")
+    with own_stack(cluster, kubectl, folder, "mirrored", FIRST_PORT, registryMirrors=[registry.name]) as stack:
+        _trust(stack, registry)
+        made = Mirrored(stack, registry, cluster, images[0])
+        for node in NODES:
+            within(30, lambda node=node: made.has_mirror(node), f"the mirror of {node} is written")
+        yield made
+
+
+def _trust(stack: OwnStack, registry: LocalRegistry) -> None:
+    """Let the peers trust the registry's certificate, which is signed by nobody whom the world knows."""
+    stack.kubectl("create", "configmap", "trusted", f"--from-file=registry.crt={registry.authority}")
+    container = {
+        "name": "dfget",
+        "env": [{"name": "SSL_CERT_DIR", "value": "/trusted"}],
+        "volumeMounts": [{"name": "trusted", "mountPath": "/trusted", "readOnly": True}],
+    }
+    spec = {"containers": [container], "volumes": [{"name": "trusted", "configMap": {"name": "trusted"}}]}
+    change = json.dumps({"spec": {"template": {"spec": spec}}})
+    stack.kubectl("patch", "daemonset", NAMES.peer, "--patch", change)
+    _wait_for_peers(stack)
+
+
+def _wait_for_peers(stack: OwnStack) -> None:
+    stack.kubectl("rollout", "status", f"daemonset/{NAMES.peer}", "--timeout=80s")
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_pull_goes_through_the_nodes_own_peer(mirrored: Mirrored, node: str) -> None:
+    repository = f"through-{node}"
+    assert "Successfully pulled" in mirrored.pull(repository, node)
+    asked = mirrored.asked_of_peer(node, repository)
+    upstream = f"registry=https://{mirrored.registry.name}"
+    assert any("/manifests/" in line and upstream in line for line in asked)
+    assert any("/blobs/" in line and upstream in line for line in asked)
+    (other,) = set(NODES) - {node}
+    assert mirrored.asked_of_peer(other, repository) == []
+
+
+def test_a_pull_succeeds_with_the_peer_stopped_and_goes_through_it_again_later(mirrored: Mirrored) -> None:
+    node = NODES[0]
+    scheduler = f"statefulset/{NAMES.scheduler}"
+    # A peer that finds no scheduler waits, and listens nowhere.
+    mirrored.stack.kubectl("scale", scheduler, "--replicas=0")
+    within(60, lambda: not mirrored.stack.pods("scheduler"), "the scheduler is gone")
+    mirrored.stack.kubectl("exec", mirrored.peer(node), "--container=dfget", "--", "sh", "-c", "kill 1")
+    within(30, lambda: not mirrored.proxy_open(node), "the peer is gone")
+    try:
+        assert "Successfully pulled" in mirrored.pull("stopped", node)
+        assert not mirrored.proxy_open(node)
+        assert mirrored.has_mirror(node)
+        assert mirrored.asked_of_peer(node, "stopped") == []
+    finally:
+        mirrored.stack.kubectl("scale", scheduler, "--replicas=1")
+    within(60, lambda: mirrored.proxy_open(node), "the peer is back")
+    _wait_for_peers(mirrored.stack)
+    mirrored.pull("again", node)
+    assert mirrored.asked_of_peer(node, "again")
+
+
+def test_nothing_of_the_mirror_stays_on_the_nodes_and_pulls_go_on(mirrored: Mirrored, kubectl: Kubectl) -> None:
+    mirrored.stack.destroy()
+    for node in NODES:
+        assert not mirrored.has_mirror(node)
+        listed = on_node(mirrored.cluster, node, "ls", HOSTS)
+        assert mirrored.registry.name not in listed
+    reference = mirrored.registry.push("afterwards", mirrored.archive, os.urandom(SIZE))
+    container = {"image": reference, "imagePullPolicy": "Always"}
+    apply(kubectl, pod("afterwards", "exec sleep infinity", nodeName=NODES[0], container=container))
+    kubectl("delete", "pod", "afterwards")

@@ -1,0 +1,232 @@
+"""A new image for each component: the manager's REST API goes on answering, the databases come back with their data."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dragonfly import ports
+from dragonfly.images import Image
+from dragonfly.mysql import DATABASE
+from dragonfly.root_password import ROOT_PASSWORD_KEY
+from local.cluster import Cluster
+from local.images.catalog import default_references
+from tests.nodes.conftest import Kubectl
+from tests.nodes.own_stack import NAMES, NODES, OwnStack, give_images, on_node, own_stack
+from tests.nodes.test_node_cluster import apply, pod
+
+FIRST_PORT = 64000
+NEW_TAG = "another"
+MANAGER = {Image.MANAGER: "manager"}
+OTHERS = {Image.SCHEDULER: "scheduler", Image.SEED_PEER: "seed-peer", Image.PEER: "dfget"}
+DATABASES = {
+    Image.MYSQL: "mysql",
+    Image.MYSQLD_EXPORTER: "mysql",
+    Image.REDIS: "redis",
+    Image.REDIS_EXPORTER: "redis",
+}
+
+LINGER_SECONDS = 3
+"""How long the old manager must go on answering, at least, once the new one is Ready: nodes learn of it meanwhile."""
+
+DATABASE_MOVE_SECONDS = 30
+"""Within which answers that need the database may fail while it moves."""
+
+# Asks for what only somebody who is signed in sees, and what the manager reads from its database; one connection for
+# each question. Writes when it asked, in seconds of the machine's clock, and the first line of the answer.
+PROBER = r"""
+ask() {
+  timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3' "$HOST" "$PORT" 2>&1
+}
+question='{"name":"root","password":"'$PASSWORD'"}'
+token=$(printf 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#question} "$question" |
+  ask | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+while true; do
+  now=$(date +%s.%N)
+  said=$(printf 'GET /api/v1/schedulers HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$token" | ask | head -n 1)
+  echo "$now $said"
+  sleep 0.05
+done
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question of a prober and what came of it."""
+
+    at: float
+    said: str
+
+    @property
+    def good(self) -> bool:
+        return self.said.startswith("HTTP/1.0 200 ")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the probers of both nodes were answered in a span of time."""
+
+    answers: list[Answer] = field(default_factory=list[Answer])
+
+    @property
+    def failed(self) -> list[Answer]:
+        return [answer for answer in self.answers if not answer.good]
+
+
+class Probers:
+    """A pod on each node that asks the manager's Service, more than five times a second."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+        self._names = [f"prober-{node}" for node in NODES]
+        probers = [prober(name, node, NAMES.manager_service) for name, node in zip(self._names, NODES, strict=True)]
+        apply(kubectl, *probers)
+
+    @contextmanager
+    def watch(self, what: str) -> Generator[Watch]:
+        """What they see in a block, for a second before it and two seconds after."""
+        seen = Watch()
+        start = time.time()
+        time.sleep(1)
+        yield seen
+        time.sleep(2)
+        for name in self._names:
+            found = [answer for answer in answers(self._kubectl, name) if answer.at >= start]
+            assert len(found) > 5 * (time.time() - start) / 2, f"{name} asks too seldom"
+            seen.answers.extend(found)
+        times = [answer.at for answer in seen.failed]
+        span = f" within {max(times) - min(times):.1f} s" if times else ""
+        print(f"{what}: {len(seen.failed)} of {len(seen.answers)} requests failed{span}")
+
+
+def prober(name: str, node: str, host: str) -> dict[str, Any]:
+    """A pod that asks a manager again and again."""
+    password = {"secretKeyRef": {"name": NAMES.manager_secret, "key": ROOT_PASSWORD_KEY}}
+    container = {
+        # Its shell opens connections by itself.
+        "image": default_references().reference(Image.MANAGER),
+        "command": ["/bin/bash", "-c", PROBER],
+        "env": [
+            {"name": "HOST", "value": host},
+            {"name": "PORT", "value": str(ports.MANAGER_REST)},
+            {"name": "PASSWORD", "valueFrom": password},
+        ],
+    }
+    return pod(name, "", nodeName=node, container=container)
+
+
+def answers(kubectl: Kubectl, name: str) -> list[Answer]:
+    """All that a prober was answered."""
+    lines = [line.partition(" ") for line in kubectl("logs", name).splitlines()]
+    return [Answer(float(at), said) for at, _, said in lines]
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStack]:
+    """A stack, and on every node a second name for each of its images."""
+    give_images(cluster)
+    for node in NODES:
+        for image in (*MANAGER, *OTHERS, *DATABASES):
+            names = default_references().reference(image), new_name(image)
+            on_node(cluster, node, "ctr", "--namespace", "k8s.io", "images", "tag", "--force", *names)
+    folder: Path = tmp_path_factory.mktemp("upgrade")
+    with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, registryMirrors=[]) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def probers(installed: OwnStack) -> Probers:
+    return Probers(installed.kubectl)
+
+
+def new_name(image: Image) -> str:
+    """Another name of an image."""
+    repository = default_references().reference(image).rpartition(":")[0]
+    return f"{repository}:{NEW_TAG}-{image.lower()}"
+
+
+def roll(installed: OwnStack, components: Mapping[Image, str]) -> None:
+    """Give components new images, and make sure that nothing but new pods with these is left, all Ready."""
+    before = {
+        component: {pod["metadata"]["uid"] for pod in installed.pods(component)} for component in components.values()
+    }
+    for image in components:
+        installed.configure(f"images.{image}", new_name(image))
+    installed.up()
+    for image, component in components.items():
+        pods = installed.pods(component)
+        assert pods
+        for each in pods:
+            assert each["metadata"]["uid"] not in before[component]
+            assert new_name(image) in [container["image"] for container in each["spec"]["containers"]]
+            assert all(status["ready"] for status in each["status"]["containerStatuses"])
+
+
+def test_rest_api_answers_while_the_manager_moves(installed: OwnStack, probers: Probers) -> None:
+    (old,) = installed.pods("manager")
+    apply(installed.kubectl, prober("prober-of-old", NODES[0], old["status"]["podIP"]))
+    with probers.watch("roll of the manager") as watch:
+        roll(installed, MANAGER)
+        name = old["metadata"]["name"]
+        installed.kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
+    (new,) = installed.pods("manager")
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    assert watch.failed == []
+    # Whether a request falls between the old pod's end and the nodes' knowledge of it is luck; that it cannot is not.
+    last = max(answer.at for answer in answers(installed.kubectl, "prober-of-old") if answer.good)
+    lingered = last - _ready_since(new)
+    print(f"the old manager answered for {lingered:.1f} s after the new one was Ready")
+    assert lingered > LINGER_SECONDS
+    installed.kubectl("delete", "pod", "prober-of-old")
+
+
+def _ready_since(pod: Mapping[str, Any]) -> float:
+    """When a pod became Ready, in full seconds."""
+    (ready,) = [condition for condition in pod["status"]["conditions"] if condition["type"] == "Ready"]
+    return datetime.datetime.fromisoformat(cast("str", ready["lastTransitionTime"])).timestamp()
+
+
+def test_rest_api_answers_while_scheduler_and_peers_move(installed: OwnStack, probers: Probers) -> None:
+    with probers.watch("roll of scheduler, seed peer and peers") as watch:
+        roll(installed, OTHERS)
+    assert watch.failed == []
+
+
+def test_databases_come_back_with_their_data_and_the_rest_api_with_them(installed: OwnStack, probers: Probers) -> None:
+    mysql(installed, "CREATE TABLE kept (value VARCHAR(20)); INSERT INTO kept VALUES ('a row')")
+    assert redis(installed, "SET", "kept", "a value") == "OK"
+    manager = restarts(installed)
+    with probers.watch("roll of the databases") as watch:
+        roll(installed, DATABASES)
+    assert mysql(installed, "SELECT value FROM kept") == "a row"
+    assert redis(installed, "GET", "kept") == "a value"
+    # The manager itself goes on: it says what is wrong until its database is back.
+    assert restarts(installed) == manager
+    times = [answer.at for answer in watch.failed] or [0.0]
+    assert max(times) - min(times) < DATABASE_MOVE_SECONDS
+    assert all(answer.good for answer in sorted(watch.answers, key=lambda answer: answer.at)[-10:])
+
+
+def mysql(installed: OwnStack, statement: str) -> str:
+    """What the database answers its root."""
+    script = 'MYSQL_PWD=$(cat "$MYSQL_ROOT_PASSWORD_FILE") exec mysql --user=root --skip-column-names "$0"'
+    place = f"{NAMES.mysql}-0", "--container=mysql"
+    return installed.kubectl("exec", "-i", *place, "--", "sh", "-c", script, DATABASE, text=statement).strip()
+
+
+def redis(installed: OwnStack, *command: str) -> str:
+    """What Redis answers."""
+    return installed.kubectl("exec", f"{NAMES.redis}-0", "--container=redis", "--", "redis-cli", *command).strip()
+
+
+def restarts(installed: OwnStack) -> dict[str, int]:
+    """How often the containers of the manager's pods were started anew."""
+    statuses = {each["metadata"]["name"]: each["status"]["containerStatuses"] for each in installed.pods("manager")}
+    return {name: sum(status["restartCount"] for status in found) for name, found in statuses.items()}
