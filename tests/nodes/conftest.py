@@ -14,16 +14,16 @@ import pytest
 from rich.console import Console
 
 from local import toolchain
-from local.__main__ import READY_TIMEOUT_SECONDS
 from local.cluster import Cluster
+from local.command_line import READY_TIMEOUT_SECONDS
 from local.containers.container_nodes import ContainerNodes
 from local.containers.requirements import why_not
-from local.images.archive import provide_archive
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
+from tests.nodes.node_images import give_images
 
 TEST_SECONDS = 180
 """Longest that one test may take, its fixtures included once everything is built."""
@@ -104,29 +104,25 @@ def kubectl_of(cluster: Cluster, tools: dict[str, Path]) -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def installation(node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The program, installed on two nodes of its own, with a client beside it; removed when the tests are over."""
-    archive = provide_archive()
+def installation(
+    cluster: Cluster, node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The program, installed on that cluster, with a client beside it."""
+    give_images(cluster)
     tools = {**node_tools, **toolchain.provide(toolchain.ENGINE_TOOLS)}
-    folder = tmp_path_factory.mktemp("installation")
-    running = Cluster(folder / "cluster", node_count=2, tools=tools, node_kind="containers", images=[archive])
-    try:
-        running.start()
-        engine = Engine.provide(folder / "pulumi", Console(stderr=True), tools)
-        config = {
-            "dragonfly:provisionCluster": False,
-            "dragonfly:namespace": NAMESPACE,
-            "dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[ContainerNodes.name],
-        }
-        stack = LocalStack(engine, "installation", running.kubeconfig, config)
-        client = ClientPod(kubectl_command(tools["kubectl"], running.kubeconfig), "client", NAMESPACE, APP)
-        with connect(running.kubeconfig) as api:
-            made = Installation(running, stack, api, client)
-            made.install()
-            client.start()
-            yield made
-    finally:
-        running.stop(remove=True)
+    engine = Engine.provide(tmp_path_factory.mktemp("installation"), Console(stderr=True), tools)
+    config = {
+        "dragonfly:provisionCluster": False,
+        "dragonfly:namespace": NAMESPACE,
+        "dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[ContainerNodes.name],
+    }
+    stack = LocalStack(engine, "installation", cluster.kubeconfig, config)
+    client = ClientPod(kubectl_command(tools["kubectl"], cluster.kubeconfig), "client", NAMESPACE, APP)
+    with connect(cluster.kubeconfig) as api:
+        made = Installation(cluster, stack, api, client)
+        made.install()
+        client.start()
+        yield made
 
 
 def within(seconds: float, true: Callable[[], Any], what: str) -> None:

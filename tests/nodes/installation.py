@@ -15,6 +15,7 @@ from kubernetes.client.api_client import ApiClient
 from dragonfly.names import Names
 from local.cluster import Cluster
 from local.containers.containerd import SOCKET
+from local.readiness_timeline import ReadinessTimeline, readiness_timeline
 from local.stack import LocalStack
 from tests.nodes.client_pod import CallError, ClientPod
 
@@ -44,6 +45,7 @@ class Installation:
     """One instance on one cluster.
 
     Attributes:
+        timeline: when each pod of the first `up` was Ready.
         at_first: its containers when the first `up` was over, those of the Job too.
         pod_count: how many pods it has without the Job's.
         job: the Job that sets the console's password, as it was then.
@@ -54,6 +56,7 @@ class Installation:
     stack: LocalStack
     api: ApiClient
     client: ClientPod
+    timeline: ReadinessTimeline = field(default_factory=ReadinessTimeline)
     at_first: list[Container] = field(default_factory=list[Container])
     pod_count: int = 0
     job: Any = None
@@ -64,7 +67,8 @@ class Installation:
     def install(self) -> None:
         """Runs the first `up`."""
         self.stack.prepare()
-        self.stack.output("up", "--yes", "--skip-preview")
+        with readiness_timeline(self.cluster.kubeconfig) as self.timeline:
+            self.stack.output("up", "--yes", "--skip-preview")
         self.at_first = self.containers(with_job=True)
         self.pod_count = len(self.pods())
         self.job = self.find_job()

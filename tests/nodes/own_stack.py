@@ -14,13 +14,10 @@ from rich.console import Console
 from dragonfly.names import APPLICATION_CRD, Names
 from local import toolchain
 from local.cluster import Cluster
-from local.containers import namespaces
-from local.containers.containerd import import_images
-from local.images.archive import provide_archive
 from local.stack import Engine, LocalStack
 from tests.nodes.conftest import Kubectl
+from tests.nodes.node_images import give_images
 
-NODES = ("node-1", "node-2")
 READY_SECONDS = 120
 NAMES = Names("dragonfly-1")
 """Of its objects; the instance has the default name."""
@@ -102,21 +99,3 @@ def own_stack(
         yield own
     finally:
         own.destroy()
-
-
-def give_images(cluster: Cluster) -> None:
-    """Give the nodes the images of an installation, unless they have them."""
-    archive = provide_archive()
-    for node in NODES:
-        import_images(_enter(cluster, node), [archive], cluster.state / "nodes" / node / "images.json")
-
-
-def on_node(cluster: Cluster, node: str, *command: str) -> str:
-    """Run a program on a node; returns what it writes."""
-    return namespaces.run([*_enter(cluster, node), *command], f"{command[0]} on {node}")
-
-
-def _enter(cluster: Cluster, node: str) -> list[str]:
-    """What begins a command that runs on a node."""
-    (holder,) = [line for line in cluster.processes() if "/unshare " in line and f"--name={node}" in line.split()]
-    return namespaces.on_node(int(holder.split()[0]), [])

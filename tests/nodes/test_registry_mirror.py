@@ -16,7 +16,8 @@ from local.cluster import Cluster
 from local.processes import ProcessError
 from tests.nodes.conftest import Kubectl, within
 from tests.nodes.local_registry import LocalRegistry, local_registry
-from tests.nodes.own_stack import NAMES, NODES, OwnStack, on_node, own_stack
+from tests.nodes.node_images import NODES, on_node
+from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.test_node_cluster import apply, pod
 
 FIRST_PORT = 64100

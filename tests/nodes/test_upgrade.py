@@ -19,7 +19,8 @@ from dragonfly.root_password import ROOT_PASSWORD_KEY
 from local.cluster import Cluster
 from local.images.catalog import default_references
 from tests.nodes.conftest import Kubectl
-from tests.nodes.own_stack import NAMES, NODES, OwnStack, give_images, on_node, own_stack
+from tests.nodes.node_images import NODES, give_images, on_node
+from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.test_node_cluster import apply, pod
 
 FIRST_PORT = 64000

@@ -1,0 +1,22 @@
+"""The images of an installation on the nodes of a test's cluster, which starts with a smaller one."""
+
+from __future__ import annotations
+
+from local.cluster import Cluster
+from local.containers import namespaces
+from local.containers.containerd import import_images
+from local.images.archive import provide_archive
+
+NODES = ("node-1", "node-2")
+
+
+def give_images(cluster: Cluster) -> None:
+    """Give the nodes the images of an installation, unless they have them."""
+    archive = provide_archive()
+    for node in NODES:
+        import_images(cluster.on_node(node, []), [archive], cluster.state / "nodes" / node / "images.json")
+
+
+def on_node(cluster: Cluster, node: str, *command: str) -> str:
+    """Run a program on a node; returns what it writes."""
+    return namespaces.run(cluster.on_node(node, command), f"{command[0]} on {node}")
