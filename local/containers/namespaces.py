@@ -4,6 +4,7 @@ nothing of them has a name on the machine, and nothing is mounted or configured 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -133,6 +134,9 @@ def wire_node(control_plane: int, node: int, index: int, others: Sequence[int], 
         service_range: Addresses of Services.
     """
     port = f"node-{index + 1}"
+    # The kernel takes its time to remove the network of a node that was stopped, and this end of its cable with it.
+    with contextlib.suppress(ProcessError):
+        run(in_network(control_plane, ["ip", "link", "delete", port]), f"removing the old network of {port}")
     _configure(
         control_plane,
         f"the network of {port}",
