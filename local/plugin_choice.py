@@ -5,7 +5,6 @@ Google Cloud is always played: on this machine nothing must be billed.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.refusals import Refusal
+
 CLOUD_STAND_INS = Path(__file__).resolve().parent / "plugins" / "cloud-bin"
 """Folder of the executables that take the place of Google's: plug-in and credentials."""
 
@@ -25,9 +26,6 @@ _PACKAGES = {"kubernetes": "pulumi-kubernetes", "random": "pulumi-random"}
 
 DOWNLOAD_SECONDS = 20.0
 """For all downloads together: without a network they would hang for minutes."""
-
-_ASK_AGAIN_SECONDS = 24 * 60 * 60
-"""How long it is remembered that the plug-ins cannot be had."""
 
 
 def stand_in_folder(pulumi: Path, pulumi_home: Path, environment: Mapping[str, str], console: Console) -> Path | None:
@@ -44,35 +42,25 @@ def stand_in_folder(pulumi: Path, pulumi_home: Path, environment: Mapping[str, s
     """
     wanted = {name: version(package) for name, package in _PACKAGES.items()}
     missing = [name for name, number in wanted.items() if not _installed(pulumi_home, name, number)]
-    refusals = pulumi_home / "plugins-refused.json"
-    if missing and not _refused(refusals, wanted):
+    refusal = Refusal(pulumi_home / "plugins-refused.json", wanted)
+    if missing and not refusal.is_remembered():
         console.print(f"asking for Pulumi's plug-ins, {DOWNLOAD_SECONDS:.0f} s at most ...")
         deadline = time.monotonic() + DOWNLOAD_SECONDS
         with ThreadPoolExecutor(len(missing)) as executor:
             tries = [executor.submit(_download, pulumi, name, wanted[name], environment, deadline) for name in missing]
         missing = [name for name, done in zip(missing, tries, strict=True) if not done.result()]
         if missing:
-            refusals.parent.mkdir(parents=True, exist_ok=True)
-            refusals.write_text(json.dumps({"versions": wanted, "time": time.time()}))
+            refusal.remember()
     if not missing:
         return None
     console.print(
-        f"stand-ins serve for the {' and '.join(wanted)} plug-ins, which cannot be downloaded here "
-        f"(asked again after a day, or after `rm {refusals}`)"
+        f"stand-ins serve for the {' and '.join(wanted)} plug-ins, which cannot be downloaded here ({refusal.remark})"
     )
     return _STAND_INS
 
 
 def _installed(pulumi_home: Path, name: str, number: str) -> bool:
     return (pulumi_home / "plugins" / f"resource-{name}-v{number}" / f"pulumi-resource-{name}").is_file()
-
-
-def _refused(refusals: Path, wanted: Mapping[str, str]) -> bool:
-    try:
-        remembered = json.loads(refusals.read_text())
-    except (OSError, ValueError):
-        return False
-    return remembered["versions"] == dict(wanted) and time.time() - remembered["time"] < _ASK_AGAIN_SECONDS
 
 
 def _download(pulumi: Path, name: str, number: str, environment: Mapping[str, str], deadline: float) -> bool:

@@ -25,7 +25,7 @@ from local.containers.containerd import CONFIG, SOCKET, import_images, write_con
 from local.containers.kubelet import KubeletFiles
 from local.containers.requirements import why_not
 from local.containers.roles import grant
-from local.images.archive import provide_archive
+from local.images.archive import provide_archives
 from local.node_kind import ControlPlane, NodesWanted
 from local.nodes import node_name
 from local.processes import Daemon, ProcessError, Processes
@@ -85,7 +85,7 @@ class ContainerNodes:
 
     def open(self, plane: ControlPlane) -> None:
         """Make the control plane's network and the nodes, and start their containerd, which needs no control plane."""
-        archives = [provide_archive()] if self._images is None else self._images
+        archives = provide_archives() if self._images is None else self._images
         self._volumes.mkdir(parents=True, exist_ok=True)
         # Pods of any user enter their own folder in it.
         self._volumes.chmod(0o711)

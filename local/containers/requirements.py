@@ -12,7 +12,6 @@ _PACKAGES = Path(__file__).with_name("debian-packages.txt")
 _PROGRAMS: Final = (
     "containerd",
     "ctr",
-    "docker-registry",
     "ip",
     "iptables",
     "mmdebstrap",

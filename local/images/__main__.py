@@ -1,4 +1,4 @@
-"""`python -m local.images`: build the container images."""
+"""`python -m local.images`: fetch the container images, or build them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import sys
 
 from rich.console import Console
 
-from local.images.archive import provide_archive
+from local.images.archive import provide_archives
 from local.images.debian_root import DebianRootError
 from local.toolchain import ToolchainError
 
 
 def main() -> int:
-    """Builds them; returns the process' exit code."""
+    """Provides them; returns the process' exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        provide_archive(console)
+        provide_archives(console)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
         return 130

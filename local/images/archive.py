@@ -20,6 +20,7 @@ from local.images import debian_root
 from local.images.catalog import (
     Layers,
     database_entries,
+    default_names,
     default_references,
     dragonfly_entries,
     images,
@@ -27,6 +28,7 @@ from local.images.catalog import (
 )
 from local.images.layer import Layer, layer, write_layer
 from local.images.oci_archive import write_archive
+from local.images.registry import pulled_archives
 
 _SOURCES = Path(__file__).resolve().parent
 _NAME = "images"
@@ -45,6 +47,23 @@ def archive_key() -> str | None:
     """Return what tells one archive from another, for those who remember which one they imported."""
     file = archive_folder() / _KEY
     return file.read_text().strip() if file.exists() else None
+
+
+def provide_archives(console: Console | None = None) -> list[Path]:
+    """Fetch the images from their registries, or build them where that cannot be.
+
+    Args:
+        console: Where progress goes; standard error when not given.
+
+    Returns:
+        Archives of one or more images each.
+
+    Raises:
+        ToolchainError: The stand-in could not be built.
+        DebianRootError: Debian's packages could not be had.
+    """
+    console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+    return pulled_archives(default_names(), archive_folder() / "pulled", console) or [provide_archive(console)]
 
 
 def provide_archive(console: Console | None = None) -> Path:

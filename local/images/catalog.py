@@ -108,6 +108,12 @@ def images(layers: Layers, names: Images) -> list[OciImage]:
     ]
 
 
+def default_names() -> list[str]:
+    """How the program calls the images of an installation without sidecars, and what every pod needs besides."""
+    references = default_references()
+    return [*(references.reference(image) for image in Image if image is not Image.METRICS_EXPORTER), PAUSE]
+
+
 def default_references() -> Images:
     """The names that images have where a stack's config says nothing else."""
     config = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]

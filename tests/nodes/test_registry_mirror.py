@@ -20,6 +20,10 @@ from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.test_node_cluster import apply, pod
 
+pytestmark = pytest.mark.skipif(
+    shutil.which("docker-registry") is None, reason="needs docker-registry: `make node-packages`"
+)
+
 FIRST_PORT = 64100
 PROXY_PORT = FIRST_PORT + 1
 HOSTS = "/etc/containerd/certs.d"

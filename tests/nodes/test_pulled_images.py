@@ -1,0 +1,103 @@
+"""Images from a registry, where one can be reached: skopeo and a real registry on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from local.images.archive import provide_archive
+from local.images.catalog import PAUSE
+from local.images.registry import pulled_archives
+
+CONSOLE = Console(stderr=True)
+pytestmark = pytest.mark.skipif(
+    shutil.which("skopeo") is None or shutil.which("docker-registry") is None,
+    reason="needs skopeo and docker-registry: `make node-packages`",
+)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Host and port of a registry that has one image."""
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    config = folder / "config.yml"
+    config.write_text(
+        json.dumps(
+            {
+                "version": 0.1,
+                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+                "http": {"addr": address},
+            }
+        )
+    )
+    server = subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        source = f"oci-archive:{provide_archive()}:{PAUSE.rpartition(':')[2]}"
+        target = f"docker://{address}/pause:3.6"
+        deadline = time.monotonic() + 20
+        while True:
+            command = ["skopeo", "copy", "--dest-tls-verify=false", source, target]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            if done.returncode == 0:
+                break
+            assert time.monotonic() < deadline, done.stderr
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+@pytest.fixture
+def trusted(registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same registry, which has no certificate, as skopeo accepts it."""
+    file = tmp_path / ".config" / "containers" / "registries.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return registry
+
+
+def test_image_is_pulled_once_and_keeps_its_name(trusted: str, tmp_path: Path) -> None:
+    reference = f"{trusted}/pause:3.6"
+    archives = pulled_archives([reference], tmp_path / "images", CONSOLE)
+    assert archives is not None
+    (archive,) = archives
+    with tarfile.open(archive) as content:
+        manifest = content.extractfile("manifest.json")
+        assert manifest is not None
+        assert json.load(manifest)[0]["RepoTags"] == [reference]
+    made = archive.stat().st_mtime_ns
+    assert pulled_archives([reference], tmp_path / "images", CONSOLE) == [archive]
+    assert archive.stat().st_mtime_ns == made
+
+
+def test_registry_without_one_of_the_images_is_left_alone_for_a_day(
+    trusted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [f"{trusted}/pause:3.6", f"{trusted}/nothing:1.0"]
+    assert pulled_archives(wanted, tmp_path / "images", CONSOLE) is None
+    # Not even skopeo is asked again.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert pulled_archives(wanted, tmp_path / "images", CONSOLE) is None
+
+
+def test_unreachable_registry_means_that_images_are_built(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        reference = f"127.0.0.1:{closed.getsockname()[1]}/pause:3.6"
+        assert pulled_archives([reference], tmp_path, CONSOLE) is None
+    assert not list(tmp_path.glob("*.tar"))
