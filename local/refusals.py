@@ -27,9 +27,12 @@ class Refusal:
         """Whether it was refused within the last day."""
         try:
             remembered = json.loads(self.file.read_text())
-        except (OSError, ValueError):
+            same = remembered["wanted"] == self.wanted
+            age = time.time() - remembered["time"]
+        except (OSError, ValueError, KeyError, TypeError):
+            # Not there, cut off, or written by another version: ask.
             return False
-        return remembered["wanted"] == self.wanted and time.time() - remembered["time"] < _ASK_AGAIN_SECONDS
+        return same and age < _ASK_AGAIN_SECONDS
 
     def remember(self) -> None:
         """It was refused just now."""
