@@ -42,10 +42,10 @@ recover: $(UP_STAMP) ## Bring back a stack whose update was killed.
 env: $(UP_STAMP) ## Print the environment for pulumi and kubectl: eval "$$(make -s env)"
 	@$(LOCAL) env
 
-images: $(UP_STAMP) ## Build the container images, for nodes that reach no registry.
+images: $(UP_STAMP) ## Fetch the container images, or build them where no registry is in reach.
 	@$(PYTHON_RUN) -m local.images
 
-bench: $(UP_STAMP) ## Measure preview and installation.
+bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
 
 test: lint test-unit test-engine test-nodes ## Everything that CI checks.
