@@ -27,11 +27,17 @@ _DIRECTORY = "/etc/dragonfly"
 
 # Long enough for `pulumi up`, which looks once a second, and a person to see how it ended.
 _KEPT_SECONDS = 60
+_PATIENCE_SECONDS = 1
+# A database that is started again is away for a few seconds, one that moves to another node for longer.
+_REFUSALS_THAT_CONVINCE = 30
 
 # Arguments: host and port of the manager's REST API, and the file that holds the new password.
 # - Requests go through the shell's own printf and standard input: an argument of a program shows in `ps`.
 # - Debian's images have bash but no HTTP client, upstream's Alpine images busybox's nc but no bash.
-# - Only a refusal (401) says that a password is wrong; anything else, silence too, is asked again.
+# - nc's input stays open until the answer is there: at its end nc closes its half of the connection, which the manager
+#   takes for a client that has gone.
+# - The manager answers 401 to a wrong password, and while its database is away too. Only when it has refused both
+#   passwords for half a minute has somebody chosen another; anything else, silence too, is asked again.
 _SCRIPT = r"""
 trap 'exit 143' TERM INT
 host="$1"
@@ -42,7 +48,7 @@ answer() {
   if command -v bash >/dev/null 2>&1; then
     timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; head -n 1 <&3' "$host" "$port" 2>/dev/null
   else
-    timeout 5 nc "$host" "$port" 2>/dev/null | head -n 1
+    { cat; sleep PATIENCE; } | timeout 5 nc "$host" "$port" 2>/dev/null | head -n 1
   fi
 }
 
@@ -59,6 +65,7 @@ sign_in() {
   post signin "{\"name\":\"root\",\"password\":\"$1\"}"
 }
 
+refused=0
 while true; do
   case "$(sign_in "$new")" in
   200)
@@ -77,26 +84,43 @@ while true; do
       esac
       ;;
     401)
-      echo "root has a password that somebody has chosen in the console; it stays"
-      exit 0
+      refused=$((refused + 1))
+      if [ "$refused" -gt TIMES ]; then
+        echo "root has a password that somebody has chosen in the console; it stays"
+        exit 0
+      fi
+      sleep PATIENCE
+      continue
       ;;
     esac
     ;;
   esac
+  refused=0
   sleep 0.2
 done
-""".replace("PUBLIC", PUBLIC_PASSWORD)
+"""
 
 
-def set_root_password(host: str, port: int, password_file: str) -> list[str]:
+def set_root_password(
+    host: str,
+    port: int,
+    password_file: str,
+    refusals: int = _REFUSALS_THAT_CONVINCE,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> list[str]:
     """The command that gives root its password, and ends once root has one that is not public.
 
     Args:
         host: of the manager's REST API.
         port: of the same.
         password_file: holds the new password.
+        refusals: how often in a row both passwords must be refused to be believed wrong.
+        patience_seconds: between two such tries, and how long an answer may take.
     """
-    script = ["/bin/sh", "-c", _SCRIPT, "set-root-password", host, str(port), password_file]
+    text = _SCRIPT
+    for word, value in {"PUBLIC": PUBLIC_PASSWORD, "TIMES": refusals, "PATIENCE": patience_seconds}.items():
+        text = text.replace(word, str(value))
+    script = ["/bin/sh", "-c", text, "set-root-password", host, str(port), password_file]
     return start_when_reachable([f"{host}:{port}"], script)
 
 

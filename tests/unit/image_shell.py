@@ -26,15 +26,21 @@ TOOL_SETS = [
 _TOOLS = ("timeout", "sleep", "cat", "head")
 
 # `nc -z HOST PORT` and `nc HOST PORT` for machines that have none.
+# As busybox's does, it closes its half of the connection at the end of its input.
 _NC = f"""\
 #!{sys.executable} -S
-import socket, sys
+import os, select, socket, sys
 connection = socket.create_connection((sys.argv[-2], int(sys.argv[-1])))
-if sys.argv[1] != "-z":
-    connection.sendall(sys.stdin.buffer.read())
-    while data := connection.recv(4096):
-        sys.stdout.buffer.write(data)
-connection.close()
+sources = [connection, 0] if sys.argv[1] != "-z" else []
+while connection in sources:
+    for source in select.select(sources, [], [])[0]:
+        data = os.read(0, 4096) if source == 0 else connection.recv(4096)
+        if not data:
+            sources.remove(source)
+        if source == 0:
+            connection.sendall(data) if data else connection.shutdown(socket.SHUT_WR)
+        elif data:
+            os.write(1, data)
 """
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,8 @@ from tests.unit.image_shell import TOOL_SETS, ImageShell, image_shell
 from tests.unit.recorded_program import RecordedProgram, revealed
 
 LOOPBACK = "127.0.0.1"
+# The played manager takes a tenth of a second.
+PATIENCE_SECONDS = 0.2
 NEW = "a-New-Password-1"
 
 
@@ -27,6 +31,7 @@ class Console:
 
     password: str = PUBLIC_PASSWORD
     out_of_order: int = 0
+    without_database: int = 0
     requests: list[str] = field(default_factory=list[str])
 
     def answer(self, path: str, body: dict[str, str]) -> int:
@@ -34,6 +39,9 @@ class Console:
         if self.out_of_order > 0:
             self.out_of_order -= 1
             return 503
+        if self.without_database > 0:
+            self.without_database -= 1
+            return 401
         if path == "/api/v1/users/signin":
             return 200 if body == {"name": "root", "password": self.password} else 401
         assert path == "/api/v1/users/1/reset_password"
@@ -53,7 +61,10 @@ def _server(console: Console, port: int = 0) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.headers["Content-Type"] == "application/json"
-            self.send_response(console.answer(self.path, body))
+            # A manager whose client has closed its half of the connection gives up what it asks the database.
+            time.sleep(0.1)
+            gone = bool(select.select([self.connection], [], [], 0)[0])
+            self.send_response(401 if gone else console.answer(self.path, body))
             self.send_header("Content-Length", "2")
             self.send_header("Connection", "close")
             self.end_headers()
@@ -93,9 +104,9 @@ def password_file(tmp_path: Path) -> Path:
     return file
 
 
-def _run(shell: ImageShell, port: int, password_file: Path) -> str:
-    process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
-    out, err = process.communicate(timeout=10)
+def _run(shell: ImageShell, port: int, password_file: Path, refusals: int = 2) -> str:
+    process = shell.start(set_root_password(LOOPBACK, port, str(password_file), refusals, PATIENCE_SECONDS))
+    out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     return out
 
@@ -121,6 +132,21 @@ def test_password_that_somebody_has_chosen_stays(
     assert "it stays" in out
 
 
+def test_manager_without_its_database_is_asked_again(
+    shell: ImageShell, console: Console, port: int, password_file: Path
+) -> None:
+    # It refuses every password meanwhile. Taken at its word, it would keep the public one.
+    console.without_database = 4
+    out = _run(shell, port, password_file, refusals=3)
+    assert console.password == NEW
+    assert out == "root signs in with this stack's password\n"
+
+
+def test_refusals_must_last_half_a_minute_to_be_believed(default_program: RecordedProgram) -> None:
+    command = default_program.pod("-root-password").containers[0]["command"]
+    assert any('[ "$refused" -gt 30 ]' in argument for argument in command)
+
+
 def test_refused_password_is_an_error_and_not_tried_for_ever(
     shell: ImageShell, console: Console, port: int, password_file: Path
 ) -> None:
@@ -144,7 +170,7 @@ def test_manager_that_is_not_there_yet_is_waited_for(shell: ImageShell, console:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((LOOPBACK, 0))
         port = holder.getsockname()[1]
-        process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
+        process = shell.start(set_root_password(LOOPBACK, port, str(password_file), 2, PATIENCE_SECONDS))
         assert process.stdout is not None
         assert process.stdout.readline() == f"waiting for {LOOPBACK}:{port}\n"
     server = _server(console, port)
