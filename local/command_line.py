@@ -226,7 +226,8 @@ def _env(session: _Session) -> None:
 
 
 def _bench(session: _Session) -> None:
-    bench(session.stack, session.tools, session.nodes.kind, session.nodes.count, session.console)
+    nodes = session.nodes
+    bench(session.stack, session.tools, nodes.kind, nodes.machine_type, nodes.count, session.console)
 
 
 _COMMANDS: dict[str, Callable[[_Session], None]] = {

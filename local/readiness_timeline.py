@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from kubernetes import watch
 from kubernetes.client.api.core_v1_api import CoreV1Api
+from kubernetes.client.exceptions import ApiException
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
@@ -21,6 +22,10 @@ from local.kubeconfig import connect
 _SELECTOR = f"app.kubernetes.io/part-of={PART_OF}"
 _STAGES = ("made", "placed", "running", "Ready")
 _WATCH_SECONDS = 600
+
+
+class TimelineError(RuntimeError):
+    """What was measured is not whole."""
 
 
 @dataclass
@@ -86,26 +91,58 @@ class ReadinessTimeline:
 
 @contextmanager
 def readiness_timeline(kubeconfig: Path) -> Generator[ReadinessTimeline]:
-    """Follows a cluster's Dragonfly objects as long as the context lasts.
+    """Follows a cluster's Dragonfly objects as long as the context lasts; later ones are not entered.
 
     Args:
         kubeconfig: of a cluster without an installation.
+
+    Raises:
+        TimelineError: at the end, when the API server stopped telling before.
     """
     timeline = ReadinessTimeline()
     with connect(kubeconfig) as client:
         core: Any = CoreV1Api(client)
-        for list_function, saw in (
-            (core.list_secret_for_all_namespaces, timeline.saw_object),
-            (core.list_service_for_all_namespaces, timeline.saw_object),
-            (core.list_pod_for_all_namespaces, timeline.saw_pod),
-        ):
-            threading.Thread(target=_follow, args=(list_function, saw), daemon=True).start()
+        followers = [
+            _Follower(core.list_namespace, timeline.saw_object),
+            _Follower(core.list_secret_for_all_namespaces, timeline.saw_object),
+            _Follower(core.list_service_for_all_namespaces, timeline.saw_object),
+            _Follower(core.list_persistent_volume_claim_for_all_namespaces, timeline.saw_object),
+            _Follower(core.list_pod_for_all_namespaces, timeline.saw_pod),
+        ]
         yield timeline
+        for follower in followers:
+            follower.end()
 
 
-def _follow(list_function: Callable[..., Any], saw: Callable[[Any], None]) -> None:
-    # Ends with the cluster, in the middle of an answer.
-    with suppress(HTTPError):
+class _Follower:
+    """One watch, in a thread of its own, from what there is at its start on."""
+
+    def __init__(self, list_function: Callable[..., Any], saw: Callable[[Any], None]) -> None:
+        self._saw = saw
+        self._ended = False
+        # Asked here, so that the watch misses nothing that is made once this is over.
+        version = list_function(label_selector=_SELECTOR).metadata.resource_version
+        self._thread = threading.Thread(target=self._follow, args=(list_function, version), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Nothing more is entered.
+
+        Raises:
+            TimelineError: the watch has ended by itself.
+        """
+        self._ended = True
+        if not self._thread.is_alive():
+            raise TimelineError("the API server stopped telling what became of the installation: measure again")
+
+    def _follow(self, list_function: Callable[..., Any], version: str) -> None:
         stream = cast("Any", watch.Watch()).stream
-        for event in stream(list_function, label_selector=_SELECTOR, timeout_seconds=_WATCH_SECONDS):
-            saw(event["object"])
+        events = stream(
+            list_function, label_selector=_SELECTOR, resource_version=version, timeout_seconds=_WATCH_SECONDS
+        )
+        # The cluster may end in the middle of an answer.
+        with suppress(HTTPError, ApiException):
+            for event in events:
+                if self._ended:
+                    return
+                self._saw(event["object"])

@@ -25,17 +25,18 @@ from local.kubeconfig import connect
 
 LOAD_SECONDS: Final = 40
 _SAMPLE_SECONDS: Final = 2
+_START_SECONDS: Final = 30
 _MIB: Final = 1 << 20
 _POD = "load"
 
 _MYSQL_LOAD = """\
-mariadb --host="$0" --user=dragonfly dragonfly --execute='CREATE TABLE IF NOT EXISTS load_rows (
+mysql --host="$0" --user=dragonfly dragonfly --execute='CREATE TABLE IF NOT EXISTS load_rows (
   id BIGINT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(64), value TEXT, KEY (name))'
 client() {
   while :; do
     echo "INSERT INTO load_rows (name, value) VALUES (UUID(), REPEAT('x', 1000)), (UUID(), REPEAT('y', 1000));"
     echo "SELECT COUNT(*), MAX(value) FROM load_rows WHERE name > UUID();"
-  done | mariadb --host="$0" --user=dragonfly dragonfly >/dev/null
+  done | mysql --host="$0" --user=dragonfly dragonfly >/dev/null
 }
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do client "$0" & done
 wait
@@ -52,18 +53,24 @@ for _ in 1 2 3 4 5 6 7 8; do client "$0" & done
 wait
 """
 _HTTP_LOAD = """\
+# The request goes through printf's format: a command substitution would cut its last line's end off.
 ask() {
   timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf "$2" >&3; cat <&3' "$1" "$2" "$3" >/dev/null 2>&1
 }
-get='GET %s HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n'
+end='Host: x\\r\\nConnection: close\\r\\n'
+list="GET /api/v1/schedulers HTTP/1.1\\r\\n$end\\r\\n"
+metrics="GET /metrics HTTP/1.1\\r\\n$end\\r\\n"
 body='{"name":"root","password":"not-the-password"}'
-sign_in="POST /api/v1/users/signin HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: ${#body}\\r\\n"
-sign_in="${sign_in}Connection: close\\r\\n\\r\\n$body"
-for _ in 1 2; do while :; do ask "$0" "$3" "$(printf "$get" /api/v1/schedulers)"; done & done
+sign_in="POST /api/v1/users/signin HTTP/1.1\\r\\nContent-Length: ${#body}\\r\\n$end\\r\\n$body"
+for _ in 1 2; do while :; do ask "$0" "$3" "$list"; done & done
 for _ in 1 2; do while :; do ask "$0" "$3" "$sign_in"; done & done
-while :; do ask "$1" "$4" "$(printf "$get" /metrics)"; ask "$2" "$5" "$(printf "$get" /metrics)"; sleep 0.1; done &
+while :; do ask "$1" "$4" "$metrics"; ask "$2" "$5" "$metrics"; sleep 0.1; done &
 wait
 """
+
+
+class LoadError(RuntimeError):
+    """What should keep the installation busy does not run; the message is what it says."""
 
 
 @dataclass
@@ -89,6 +96,9 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
         kubeconfig: of a cluster whose nodes run containers.
         namespace: of the installation.
         app: its `appInstanceName`.
+
+    Raises:
+        LoadError: the load did not start, or ended before its time.
     """
     names = Names(app)
     with connect(kubeconfig) as client:
@@ -96,7 +106,9 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
         uses = _containers(core, namespace)
         core.create_namespaced_pod(namespace, _load_pod(names))
         try:
+            _wait_for_load(core, namespace)
             _sample(core, namespace, uses)
+            _wait_for_load(core, namespace)
         finally:
             core.delete_namespaced_pod(_POD, namespace, grace_period_seconds=0)
     merged: dict[str, ContainerUse] = {}
@@ -128,6 +140,8 @@ _Uses = dict[tuple[str, str], tuple[str, ContainerUse]]
 def _containers(core: Any, namespace: str) -> _Uses:
     found: _Uses = {}
     for pod in core.list_namespaced_pod(namespace, label_selector=f"app.kubernetes.io/part-of={PART_OF}").items:
+        if pod.status.phase != "Running":
+            continue
         component = pod.metadata.labels["app.kubernetes.io/component"]
         for container in pod.spec.containers:
             limits = container.resources.limits
@@ -137,6 +151,22 @@ def _containers(core: Any, namespace: str) -> _Uses:
             )
             found[pod.metadata.name, container.name] = component, use
     return found
+
+
+def _wait_for_load(core: Any, namespace: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        pod = core.read_namespaced_pod(_POD, namespace)
+        statuses: list[Any] = pod.status.container_statuses or []
+        ended = [status.name for status in statuses if status.state.terminated]
+        if ended:
+            log = core.read_namespaced_pod_log(_POD, namespace, container=ended[0], tail_lines=5)
+            raise LoadError(f"the load on {ended[0]} ended: {log}")
+        if statuses and all(status.state.running for status in statuses):
+            return
+        if time.monotonic() > deadline:
+            raise LoadError(f"the pod of the load did not start within {_START_SECONDS} s")
+        time.sleep(0.5)
 
 
 def _sample(core: Any, namespace: str, uses: _Uses) -> None:
