@@ -51,7 +51,7 @@ bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with r
 test: lint test-unit test-engine test-nodes ## Everything that CI checks.
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/unit
+	@$(PYTHON_RUN) -m pytest tests/unit --numprocesses $(TEST_WORKERS) --dist loadgroup
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope

@@ -20,8 +20,8 @@ from tests.unit.image_shell import TOOL_SETS, ImageShell, image_shell
 from tests.unit.recorded_program import RecordedProgram, revealed
 
 LOOPBACK = "127.0.0.1"
-# The played manager takes a tenth of a second.
-PATIENCE_SECONDS = 0.2
+# The played manager takes a thirtieth of a second.
+PATIENCE_SECONDS = 0.1
 NEW = "a-New-Password-1"
 
 
@@ -62,7 +62,7 @@ def _server(console: Console, port: int = 0) -> ThreadingHTTPServer:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.headers["Content-Type"] == "application/json"
             # A manager whose client has closed its half of the connection gives up what it asks the database.
-            time.sleep(0.1)
+            time.sleep(0.03)
             gone = bool(select.select([self.connection], [], [], 0)[0])
             self.send_response(401 if gone else console.answer(self.path, body))
             self.send_header("Content-Length", "2")
