@@ -73,6 +73,10 @@ class NodeKind(Protocol):
         """Raise a ValueError that says what to do where this machine cannot have such nodes."""
         ...
 
+    def provide(self) -> None:
+        """Get what may take minutes, before `open` and without the cluster's lock."""
+        ...
+
     def open(self, plane: ControlPlane) -> None:
         """Start what must be there before the control plane."""
         ...
