@@ -21,7 +21,8 @@ class NodesWanted:
     Attributes:
         machine_type: GKE machine type that gives a node's room for pods.
         count: How many; None where somebody else makes them and takes them away.
-        images: Archives of the images that nodes are given which run containers; None for those built on this machine.
+        images: Archives of the images that nodes are given which run containers; None for those of an
+            installation with default config, pulled or built on this machine.
     """
 
     machine_type: MachineType
