@@ -10,12 +10,10 @@ from typing import Any, Final
 from local.containers.addresses import pod_subnet
 from local.containers.namespaces import run
 from local.containers.requirements import CNI_PLUGINS
+from local.images.catalog import PAUSE
 
 SOCKET: Final = "/run/containerd/containerd.sock"
 """On the node."""
-
-PAUSE_IMAGE: Final = "registry.k8s.io/pause:3.6"
-"""Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""
 
 CONFIG: Final = "/etc/containerd/config.toml"
 """On the node: where a pod looks that wants to know which mirrors containerd reads."""
@@ -52,7 +50,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   address = "{SOCKET}"
 
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{PAUSE_IMAGE}"
+  sandbox_image = "{PAUSE}"
   # Without CAP_SYS_RESOURCE no process may be made less likely to be killed than its parent.
   restrict_oom_score_adj = true
   # A profile would be loaded into the machine's kernel and stay there.

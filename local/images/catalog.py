@@ -14,7 +14,7 @@ from local.images.oci_archive import OciImage
 from local.stack import PROJECT_FOLDER
 
 PAUSE = "registry.k8s.io/pause:3.6"
-"""What containerd 1.6 keeps a pod's namespaces with, unless configured otherwise."""
+"""Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""
 
 _FILES = Path(__file__).resolve().parent / "files"
 _BINARIES = "/opt/dragonfly/bin"
