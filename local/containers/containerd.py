@@ -95,7 +95,24 @@ def import_images(enter: Sequence[str], archives: Sequence[Path], record: Path) 
         version = [status.st_size, status.st_mtime_ns]
         if before.get(str(archive)) == version:
             continue
-        command = ["ctr", "--address", SOCKET, "--namespace", _NAMESPACE, "images", "import", str(archive)]
-        run([*enter, *command], f"importing {archive}", timeout_seconds=_IMPORT_SECONDS)
+        command = [*enter, *images_command("import", str(archive))]
+        run(command, f"importing {archive}", timeout_seconds=_IMPORT_SECONDS)
         before[str(archive)] = version
         record.write_text(json.dumps(before))
+
+
+def image_names(enter: Sequence[str]) -> list[str]:
+    """Return how containerd calls the images that it has.
+
+    Args:
+        enter: Begins a command that runs on the node.
+
+    Raises:
+        ProcessError: It does not answer.
+    """
+    return run([*enter, *images_command("list", "--quiet")], "listing images").split()
+
+
+def images_command(*arguments: str) -> list[str]:
+    """The command that does something with containerd's images, on the node."""
+    return ["ctr", "--address", SOCKET, "--namespace", _NAMESPACE, "images", *arguments]
