@@ -10,15 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from local.cluster import Cluster, ClusterError
 from local.containers.cgroups import Cgroups
-from tests.nodes.busybox_image import IMAGE
 from tests.nodes.conftest import ClusterFactory, Kubectl, kubectl_of, within
+from tests.nodes.pods import apply, pod, service
 
 START_SECONDS = 30
 """Within which a node must be Ready beside two others, tools and images built."""
@@ -28,37 +27,6 @@ OUTSIDE = "1.1.1.1"
 
 # What of the machine kubelet and kube-proxy set on a node of their own.
 SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
-
-
-def pod(name: str, command: str, **spec: Any) -> dict[str, Any]:
-    """A pod of the test image that runs a shell command."""
-    container = {
-        "name": "main",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-c", command],
-        **spec.pop("container", {}),
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"test": name}},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **spec},
-    }
-
-
-def service(name: str, selector: str) -> dict[str, Any]:
-    """A Service on port 80 for the pods of a label, which listen on 8080."""
-    spec = {"selector": {"test": selector}, "ports": [{"port": 80, "targetPort": 8080}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-def apply(kubectl: Kubectl, *manifests: dict[str, Any]) -> None:
-    """Create objects and wait for the pods among them to be Ready."""
-    kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
-    pods = [f"pod/{manifest['metadata']['name']}" for manifest in manifests if manifest["kind"] == "Pod"]
-    if pods:
-        kubectl("wait", "--for=condition=Ready", "--timeout=60s", *pods)
 
 
 # Asks a kubelet for its pods without a certificate, whoever it is; prints the status of the answer.
