@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from local.cluster import Cluster, ClusterError
 from local.containers.cgroups import Cgroups
+from local.containers.requirements import SEARCH_PATH
 from tests.nodes.conftest import ClusterFactory, Kubectl, kubectl_of, within
 from tests.nodes.pods import apply, pod, service
 
@@ -178,6 +180,10 @@ def machine() -> dict[str, object]:
     return {
         "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "routes": Path("/proc/net/route").read_text(),
+        "rules": _packet_rules(),
+        "mounts": sorted(
+            line.split(" - ")[0].split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        ),
         "namespaces": sorted(path.name for path in run.iterdir()) if run.is_dir() else [],
         "settings": {name: Path("/proc/sys", name).read_text() for name in SETTINGS},
         "folders": [
@@ -185,6 +191,32 @@ def machine() -> dict[str, object]:
             for path in ("/var/lib", "/var/log", "/etc/containerd", "/opt", "/etc/cni", "/run/containerd/s")
         ],
     }
+
+
+def _packet_rules() -> list[str] | None:
+    """Rules for packets, without the numbers of those that they met."""
+    if shutil.which("iptables-save", path=SEARCH_PATH) is None:
+        return None
+    path = {"PATH": SEARCH_PATH}
+    saved = subprocess.run(["iptables-save"], check=True, env=path, capture_output=True, text=True, timeout=20)
+    return [line.partition(" [")[0] for line in saved.stdout.splitlines() if not line.startswith("#")]
+
+
+def _namespaces(pid: int | str) -> set[str]:
+    """Namespaces of a process that a cluster makes of its own; none of one that has ended."""
+    try:
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
+    except OSError:
+        return set()
+
+
+def _control_groups(pid: int | str) -> set[str]:
+    """Control groups of a process; none of one that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.split(":", 2)[2] for line in lines}
 
 
 @pytest.fixture
@@ -207,6 +239,14 @@ def test_stop_leaves_nothing_whatever_was_killed(
     apply(kubectl, pod("stays", "sleep 12345"), pod("on-node", "sleep 12345", hostNetwork=True))
     on_node = _processes_on_node(small)
     assert sum(process.cmdline()[:2] == ["sleep", "12345"] for process in on_node) == 2
+    pids = [*(process.pid for process in on_node), *(line.split()[0] for line in small.processes())]
+    namespaces = set[str]().union(*map(_namespaces, pids)) - _namespaces("self")
+    # The control plane's network, and all three of the node, besides those of pods.
+    assert len(namespaces) > 4
+    own = Cgroups(small.state).of_node("node-1")
+    groups = set[str]().union(*map(_control_groups, pids)) - _control_groups("self")
+    assert groups
+    assert [group for group in groups if not group.startswith(f"{own}/")] == []
     for line in small.processes():
         pid, _, command = line.partition(" ")
         if any(f"{victim} " in f"{command} " or f"{victim}.py" in command for victim in victims):
@@ -216,6 +256,8 @@ def test_stop_leaves_nothing_whatever_was_killed(
     within(5, lambda: not any(process.is_running() for process in on_node), "every process of the node is gone")
     assert small.processes() == []
     assert Cgroups(small.state).left() == []
+    held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
+    assert namespaces & held == set()
     assert str(small.state) not in Path("/proc/mounts").read_text()
     assert not small.state.exists()
     assert machine() == before
