@@ -25,7 +25,7 @@ TEST_STAMP = .venv/.packages-test
 .PHONY: help up preview down recover env images node-packages bench test test-unit test-engine test-nodes lint format diagram clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 up: $(UP_STAMP) ## Start a local Kubernetes and install Dragonfly into it; STACK=dev: provision GKE on a played cloud.
 	@$(LOCAL) up
@@ -57,7 +57,7 @@ test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
 
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	@$(PYTHON_RUN) -m pytest tests/nodes
+	@$(PYTHON_RUN) -m pytest tests/nodes -rs
 
 node-packages: ## Install what NODES=containers needs from Debian; needs root.
 	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$(cat local/containers/debian-packages.txt)

@@ -205,15 +205,18 @@ class Cluster:
                 cluster needs, or the cluster has nodes of another kind.
             ProcessError: A process did not start, ended, or was not ready in time; the message has its log.
             ToolchainError: A tool is missing and cannot be built.
+            DebianRootError: The nodes' images cannot be pulled, nor be built from Debian's packages.
             ValueError: This machine cannot have such nodes.
         """
         self._nodes.check()
-        # Before the lock: a first build can take minutes, and has locks of its own.
+        # Before the lock, as the images: a first build can take minutes, and has locks of its own.
         tools = self._tools or toolchain.provide(self._nodes.tools)
         needed = {binary for tool in self._nodes.tools for binary in toolchain.TOOLS[tool].binaries}
         missing = sorted(needed - tools.keys())
         if missing:
             raise ClusterError(f"no binary was given for {', '.join(missing)}")
+        if not self.running():
+            self._nodes.provide()
         with self._locked():
             self._keep_to_one_kind()
             if self.running() and self._runs_with(tools):

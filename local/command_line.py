@@ -20,8 +20,11 @@ from local.bench import bench
 from local.cloud.clusters import Clusters
 from local.cluster import NODE_KINDS, Cluster, ClusterError
 from local.containers.container_nodes import ContainerNodes
+from local.image_supply import what_is_missing
+from local.images.catalog import configured_names
 from local.images.debian_root import DebianRootError
 from local.kwok_nodes import KwokNodes
+from local.nodes import node_name
 from local.processes import ProcessError
 from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.toolchain import ToolchainError
@@ -144,6 +147,15 @@ class _Session:
         stack.prepare()
         return stack
 
+    def tell_missing_images(self) -> None:
+        """Before pods wait for them until `readyTimeoutSeconds` are over."""
+        if self.in_cloud or self.nodes.kind != ContainerNodes.name:
+            return
+        wanted = configured_names(self.stack.project_config())
+        missing = what_is_missing(self.cluster, map(node_name, range(self.nodes.count)), wanted)
+        if missing:
+            self.console.print(missing, markup=False)
+
     def refresh(self) -> list[str]:
         """The option that compares the state with the cluster first, where the cluster is not the one it knew."""
         return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
@@ -152,6 +164,7 @@ class _Session:
 def _up(session: _Session) -> None:
     started = time.monotonic()
     stack = session.prepare()
+    session.tell_missing_images()
     stack.run("up", "--yes", "--skip-preview", *session.refresh())
     if session.in_cloud:
         stack.write_kubeconfig()

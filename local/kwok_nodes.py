@@ -49,6 +49,9 @@ class KwokNodes:
     def check(self) -> None:
         """Any machine will do."""
 
+    def provide(self) -> None:
+        """The cluster's tools are all."""
+
     def open(self, plane: ControlPlane) -> None:
         """Nothing comes before the control plane."""
         del plane

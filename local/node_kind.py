@@ -21,7 +21,8 @@ class NodesWanted:
     Attributes:
         machine_type: GKE machine type that gives a node's room for pods.
         count: How many; None where somebody else makes them and takes them away.
-        images: Archives of the images that nodes are given which run containers; None for those built on this machine.
+        images: Archives of the images that nodes are given which run containers; None for those of an
+            installation with default config, pulled or built on this machine.
     """
 
     machine_type: MachineType
@@ -71,6 +72,10 @@ class NodeKind(Protocol):
 
     def check(self) -> None:
         """Raise a ValueError that says what to do where this machine cannot have such nodes."""
+        ...
+
+    def provide(self) -> None:
+        """Get what may take minutes, before `open` and without the cluster's lock."""
         ...
 
     def open(self, plane: ControlPlane) -> None:

@@ -179,6 +179,13 @@ class LocalStack:
             LEDGER_VARIABLE: str(self.ledger.path),
         }
 
+    def project_config(self) -> dict[str, Any]:
+        """What the copy says under the project's own keys, without the project's name; after `prepare`."""
+        name = cast("dict[str, Any]", yaml.safe_load((self.engine.project / "Pulumi.yaml").read_text()))["name"]
+        document = cast("dict[str, Any]", yaml.safe_load(self.config_file.read_text()) or {})
+        keys = cast("dict[str, Any]", document.get("config") or {})
+        return {key.removeprefix(f"{name}:"): value for key, value in keys.items() if key.startswith(f"{name}:")}
+
     def prepare(self) -> None:
         """Makes the stack and its config copy, unless they exist."""
         tracked = self.engine.project / f"Pulumi.{self.name}.yaml"

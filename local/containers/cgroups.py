@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local.processes import ProcessError
 
-_MOUNTS = Path("/proc/self/mounts")
+MOUNTS = Path("/proc/self/mounts")
 _TIMEOUT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
@@ -37,7 +37,19 @@ class Cgroups:
         return f"/{self._name}/{node}"
 
     def make(self, node: str) -> None:
-        """Make a node's group in every hierarchy. One that exists is left as it is."""
+        """Make a node's group in every hierarchy. One that exists is left as it is.
+
+        Raises:
+            CgroupError: The machine does not let us.
+        """
+        try:
+            self._make(node)
+        except OSError as error:
+            raise CgroupError(
+                f"the control groups of {node} cannot be made: {error}; needed: cgroup hierarchies that root may write"
+            ) from error
+
+    def _make(self, node: str) -> None:
         for top in _hierarchies():
             if (top / "cgroup.controllers").exists():
                 _let_children_have_controllers(top)
@@ -84,8 +96,17 @@ class Cgroups:
         return found
 
 
+def why_not_writable() -> str | None:
+    """What keeps this machine's root from making control groups, as in many containers; None if it can."""
+    tops = list(_hierarchies())
+    refused = [str(top) for top in tops if not os.access(top, os.W_OK)]
+    if refused:
+        return f"{', '.join(refused)} cannot be written"
+    return None if tops else "no hierarchy of them is mounted"
+
+
 def _hierarchies() -> Iterator[Path]:
-    for line in _MOUNTS.read_text().splitlines():
+    for line in MOUNTS.read_text().splitlines():
         _, path, kind, *_ = line.split()
         if kind in ("cgroup", "cgroup2"):
             yield Path(path)

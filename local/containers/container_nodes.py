@@ -83,9 +83,21 @@ class ContainerNodes:
         if reason is not None:
             raise ValueError(reason)
 
+    def provide(self) -> None:
+        """Fetch or build the images, unless some were given.
+
+        Raises:
+            ToolchainError: The stand-in could not be built.
+            DebianRootError: Debian's packages could not be had.
+        """
+        if self._images is None:
+            self._images = provide_archives()
+
     def open(self, plane: ControlPlane) -> None:
         """Make the control plane's network and the nodes, and start their containerd, which needs no control plane."""
-        archives = provide_archives() if self._images is None else self._images
+        # There already, unless the cluster still ran when `start` looked.
+        self.provide()
+        archives = self._images or ()
         self._volumes.mkdir(parents=True, exist_ok=True)
         # Pods of any user enter their own folder in it.
         self._volumes.chmod(0o711)

@@ -10,12 +10,10 @@ from typing import Any, Final
 from local.containers.addresses import pod_subnet
 from local.containers.namespaces import run
 from local.containers.requirements import CNI_PLUGINS
+from local.images.catalog import PAUSE
 
 SOCKET: Final = "/run/containerd/containerd.sock"
 """On the node."""
-
-PAUSE_IMAGE: Final = "registry.k8s.io/pause:3.6"
-"""Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""
 
 CONFIG: Final = "/etc/containerd/config.toml"
 """On the node: where a pod looks that wants to know which mirrors containerd reads."""
@@ -52,7 +50,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   address = "{SOCKET}"
 
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{PAUSE_IMAGE}"
+  sandbox_image = "{PAUSE}"
   # Without CAP_SYS_RESOURCE no process may be made less likely to be killed than its parent.
   restrict_oom_score_adj = true
   # A profile would be loaded into the machine's kernel and stay there.
@@ -97,7 +95,24 @@ def import_images(enter: Sequence[str], archives: Sequence[Path], record: Path) 
         version = [status.st_size, status.st_mtime_ns]
         if before.get(str(archive)) == version:
             continue
-        command = ["ctr", "--address", SOCKET, "--namespace", _NAMESPACE, "images", "import", str(archive)]
-        run([*enter, *command], f"importing {archive}", timeout_seconds=_IMPORT_SECONDS)
+        command = [*enter, *images_command("import", str(archive))]
+        run(command, f"importing {archive}", timeout_seconds=_IMPORT_SECONDS)
         before[str(archive)] = version
         record.write_text(json.dumps(before))
+
+
+def image_names(enter: Sequence[str]) -> list[str]:
+    """Return how containerd calls the images that it has.
+
+    Args:
+        enter: Begins a command that runs on the node.
+
+    Raises:
+        ProcessError: It does not answer.
+    """
+    return run([*enter, *images_command("list", "--quiet")], "listing images").split()
+
+
+def images_command(*arguments: str) -> list[str]:
+    """The command that does something with containerd's images, on the node."""
+    return ["ctr", "--address", SOCKET, "--namespace", _NAMESPACE, "images", *arguments]

@@ -43,8 +43,8 @@ def archive_folder() -> Path:
     return toolchain.cache_folder() / _NAME
 
 
-def archive_key() -> str | None:
-    """Return what tells one archive from another, for those who remember which one they imported."""
+def _archive_key() -> str | None:
+    """What the archive was made of, for nobody but the next build."""
     file = archive_folder() / _KEY
     return file.read_text().strip() if file.exists() else None
 
@@ -90,7 +90,7 @@ def provide_archive(console: Console | None = None) -> Path:
     archive = folder / _ARCHIVE
     with file_lock(locks / _NAME, on_wait=lambda: console.print("images: waiting for another process")):
         key = _key([debian_root.recipe(), repr(references), *map(str, binaries.values()), *_own_sources()])
-        if archive.exists() and archive_key() == key:
+        if archive.exists() and _archive_key() == key:
             console.print(f"images built before: {archive}")
             return archive
         (folder / _KEY).unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
 
@@ -14,7 +15,7 @@ from local.images.oci_archive import OciImage
 from local.stack import PROJECT_FOLDER
 
 PAUSE = "registry.k8s.io/pause:3.6"
-"""What containerd 1.6 keeps a pod's namespaces with, unless configured otherwise."""
+"""Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""
 
 _FILES = Path(__file__).resolve().parent / "files"
 _BINARIES = "/opt/dragonfly/bin"
@@ -110,14 +111,37 @@ def images(layers: Layers, names: Images) -> list[OciImage]:
 
 def default_names() -> list[str]:
     """How the program calls the images of an installation without sidecars, and what every pod needs besides."""
-    references = default_references()
-    return [*(references.reference(image) for image in Image if image is not Image.METRICS_EXPORTER), PAUSE]
+    return configured_names({})
+
+
+def configured_names(config: Mapping[str, Any]) -> list[str]:
+    """How a stack's config has the program call them.
+
+    Args:
+        config: The stack's, whose keys have no project before them. What is wrong with it is the program's to say.
+    """
+    settings = {**_defaults(), **config}
+    listed = settings["images"]
+    overrides = cast("dict[str, str]", listed) if isinstance(listed, dict) else {}
+    references = Images(
+        str(settings["imageRegistry"]),
+        str(settings["tag"]),
+        {image: str(overrides[image]) for image in Image if image in overrides},
+    )
+    has_sidecars = str(settings["metricsExporterEnabled"]).lower() == "true"
+    used = [image for image in Image if has_sidecars or image is not Image.METRICS_EXPORTER]
+    return [*map(references.reference, used), PAUSE]
 
 
 def default_references() -> Images:
     """The names that images have where a stack's config says nothing else."""
+    defaults = _defaults()
+    return Images(defaults["imageRegistry"], defaults["tag"], {})
+
+
+def _defaults() -> dict[str, Any]:
     config = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]
-    return Images(config["imageRegistry"]["default"], config["tag"]["default"], {})
+    return {key: config[key]["default"] for key in ("imageRegistry", "images", "metricsExporterEnabled", "tag")}
 
 
 def _file(name: str) -> bytes:

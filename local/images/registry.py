@@ -6,7 +6,7 @@ By skopeo, which copies images without a daemon.
 from __future__ import annotations
 
 import hashlib
-import os
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.file_lock import file_lock
 from local.refusals import Refusal
 
 _SKOPEO = "skopeo"
 _QUESTION_SECONDS = 20
 _COPY_SECONDS = 600
+_UNFINISHED = ".unfinished"
 
 
 def pulled_archives(references: Sequence[str], folder: Path, console: Console) -> list[Path] | None:
@@ -33,21 +35,37 @@ def pulled_archives(references: Sequence[str], folder: Path, console: Console) -
         The archives, or None where a registry cannot be reached, or skopeo is not installed.
     """
     archives = {reference: folder / f"{_digest(reference)}.tar" for reference in references}
-    missing = [reference for reference, archive in archives.items() if not archive.exists()]
-    refusal = Refusal(folder / "refused.json", missing)
-    if missing and (refusal.is_remembered() or not _can_be_pulled(missing[0])):
-        if not refusal.is_remembered():
-            refusal.remember()
-        console.print(f"images cannot be pulled here and are built instead ({refusal.remark})", markup=False)
+    if all(archive.exists() for archive in archives.values()):
+        return list(archives.values())
+    # Of all of them: when some were pulled and one is refused, the rest is the same question.
+    refusal = Refusal(folder / "refused.json", list(references))
+    if shutil.which(_SKOPEO) is None:
+        console.print("images are built instead of pulled: skopeo is missing (`make node-packages` installs it)")
         return None
-    for reference in missing:
-        started = time.monotonic()
-        if not _copy(reference, archives[reference]):
-            refusal.remember()
-            console.print(f"{reference} cannot be pulled: images are built instead ({refusal.remark})", markup=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder / "lock", on_wait=lambda: console.print("images: waiting for another process")):
+        _sweep(folder)
+        missing = [reference for reference, archive in archives.items() if not archive.exists()]
+        if missing and (refusal.is_remembered() or not _can_be_pulled(missing[0])):
+            if not refusal.is_remembered():
+                refusal.remember()
+            console.print(f"images cannot be pulled here and are built instead ({refusal.remark})", markup=False)
             return None
-        console.print(f"{reference} pulled in {time.monotonic() - started:.0f} s", markup=False)
+        for reference in missing:
+            started = time.monotonic()
+            if not _copy(reference, archives[reference]):
+                refusal.remember()
+                remark = f"images are built instead ({refusal.remark})"
+                console.print(f"{reference} cannot be pulled: {remark}", markup=False)
+                return None
+            console.print(f"{reference} pulled in {time.monotonic() - started:.0f} s", markup=False)
     return list(archives.values())
+
+
+def _sweep(folder: Path) -> None:
+    """Removes copies that were cut off; the caller holds the lock, so that nobody writes one."""
+    for unfinished in folder.glob(f"*{_UNFINISHED}"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _can_be_pulled(reference: str) -> bool:
@@ -55,9 +73,8 @@ def _can_be_pulled(reference: str) -> bool:
 
 
 def _copy(reference: str, archive: Path) -> bool:
-    archive.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: a copy that was cut off must not be taken for an image.
-    unfinished = archive.with_suffix(f".{os.getpid()}")
+    unfinished = archive.with_suffix(_UNFINISHED)
     try:
         # In this format the archive says under which name the image is to be known.
         done = _skopeo(

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from local.containers.containerd import PAUSE_IMAGE
+from local.images.catalog import PAUSE
 
 IMAGE = "test.local/busybox:1"
 
@@ -28,7 +28,7 @@ def write_busybox_archive(folder: Path) -> Path:
         "config": {"Cmd": ["/bin/sleep", "infinity"], "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": [PAUSE_IMAGE, IMAGE], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [PAUSE, IMAGE], "Layers": ["layer.tar"]}]
     archive = folder / "busybox.tar"
     with tarfile.open(archive, "w") as file:
         _add(file, "config.json", json.dumps(config).encode())

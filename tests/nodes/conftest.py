@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,30 +28,62 @@ from tests.nodes.installation import APP, NAMESPACE, Installation
 from tests.nodes.node_images import give_images
 
 TEST_SECONDS = 180
-"""Longest that one test may take, its fixtures included once everything is built."""
+"""Longest that a test may take, and as long again what its fixtures do after it, those of module and session too."""
+
+SETUP_SECONDS = 360
+"""Longest that a test's fixtures may take before it: a cluster, the images, once built here, and an installation."""
 
 
-@pytest.fixture(autouse=True)
-def time_bound(node_tools: dict[str, Path]) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Ends fixtures that hang, of any scope."""
+    # Building may take minutes, and never hangs.
+    _provide_tools()
+    with _time_bound(f"what {item.name} needs", SETUP_SECONDS):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Ends a test that hangs."""
+    with _time_bound(item.name, TEST_SECONDS):
+        yield
 
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Ends fixtures that hang when their time is over."""
+    with _time_bound(f"what follows {item.name}", TEST_SECONDS):
+        yield
+
+
+@contextmanager
+def _time_bound(what: str, seconds: int) -> Generator[None]:
     def give_up(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"the test took more than {TEST_SECONDS} s")
+        raise TimeoutError(f"{what} took more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(TEST_SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@cache
+def _provide_tools() -> dict[str, Path]:
+    """All that any test here needs, unless this machine cannot run containers: then every test is skipped."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    return toolchain.provide((*toolchain.CONTAINER_TOOLS, *toolchain.ENGINE_TOOLS, *toolchain.IMAGE_TOOLS, "kubectl"))
 
 
 @pytest.fixture(scope="session")
 def node_tools() -> dict[str, Path]:
-    """Every binary, built before any time is taken; the machine is asked first whether it can run containers."""
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    return toolchain.provide((*toolchain.CONTAINER_TOOLS, "kubectl"))
+    """Every binary, built before any time is taken."""
+    return _provide_tools()
 
 
 @pytest.fixture(scope="session")
@@ -109,15 +143,14 @@ def installation(
 ) -> Iterator[Installation]:
     """The program, installed on that cluster, with a client beside it."""
     give_images(cluster)
-    tools = {**node_tools, **toolchain.provide(toolchain.ENGINE_TOOLS)}
-    engine = Engine.provide(tmp_path_factory.mktemp("installation"), Console(stderr=True), tools)
+    engine = Engine.provide(tmp_path_factory.mktemp("installation"), Console(stderr=True), node_tools)
     config = {
         "dragonfly:provisionCluster": False,
         "dragonfly:namespace": NAMESPACE,
         "dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[ContainerNodes.name],
     }
     stack = LocalStack(engine, "installation", cluster.kubeconfig, config)
-    client = ClientPod(kubectl_command(tools["kubectl"], cluster.kubeconfig), "client", NAMESPACE, APP)
+    client = ClientPod(kubectl_command(node_tools["kubectl"], cluster.kubeconfig), "client", NAMESPACE, APP)
     with connect(cluster.kubeconfig) as api:
         made = Installation(cluster, stack, api, client)
         made.install()

@@ -7,18 +7,19 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from local.cluster import Cluster, ClusterError
 from local.containers.cgroups import Cgroups
-from tests.nodes.busybox_image import IMAGE
+from local.containers.requirements import SEARCH_PATH
 from tests.nodes.conftest import ClusterFactory, Kubectl, kubectl_of, within
+from tests.nodes.pods import apply, pod, service
 
 START_SECONDS = 30
 """Within which a node must be Ready beside two others, tools and images built."""
@@ -30,36 +31,13 @@ OUTSIDE = "1.1.1.1"
 SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
 
 
-def pod(name: str, command: str, **spec: Any) -> dict[str, Any]:
-    """A pod of the test image that runs a shell command."""
-    container = {
-        "name": "main",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-c", command],
-        **spec.pop("container", {}),
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"test": name}},
-        "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **spec},
-    }
-
-
-def service(name: str, selector: str) -> dict[str, Any]:
-    """A Service on port 80 for the pods of a label, which listen on 8080."""
-    spec = {"selector": {"test": selector}, "ports": [{"port": 80, "targetPort": 8080}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-def apply(kubectl: Kubectl, *manifests: dict[str, Any]) -> None:
-    """Create objects and wait for the pods among them to be Ready."""
-    kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
-    pods = [f"pod/{manifest['metadata']['name']}" for manifest in manifests if manifest["kind"] == "Pod"]
-    if pods:
-        kubectl("wait", "--for=condition=Ready", "--timeout=60s", *pods)
-
+# Asks a kubelet for its pods without a certificate, whoever it is; prints the status of the answer.
+STRANGER = """
+import http.client, ssl
+kubelet = http.client.HTTPSConnection("192.0.2.2", 10250, timeout=5, context=ssl._create_unverified_context())
+kubelet.request("GET", "/pods")
+print(kubelet.getresponse().status)
+"""
 
 SERVE = "mkdir -p /tmp/www && hostname > /tmp/www/index.html && echo serving && exec httpd -f -p 8080 -h /tmp/www"
 PROBE = {"readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1}}
@@ -165,11 +143,9 @@ def test_kubelets_talk_only_to_whom_the_cluster_trusts(cluster: Cluster, sh: Kub
     answer = sh("printf 'GET /pods HTTP/1.0\\r\\n\\r\\n' | nc -w 3 192.0.2.2 10250")
     assert "400" in answer
     holder = next(line.split()[0] for line in cluster.processes() if line.endswith("sleep infinity"))
-    command = ["nsenter", f"--net=/proc/{holder}/ns/net", "curl", "-sk", "-w", "%{http_code}", "-o", "/dev/null"]
-    if shutil.which("curl") is None:
-        pytest.skip("no curl")
-    run = subprocess.run([*command, "https://192.0.2.2:10250/pods"], capture_output=True, text=True, timeout=10)
-    assert run.stdout == "401"
+    command = ["nsenter", f"--net=/proc/{holder}/ns/net", sys.executable, "-c", STRANGER]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert run.stdout == "401\n", run.stderr
 
 
 def test_a_node_that_was_off_comes_back_with_its_pods(cluster: Cluster, kubectl: Kubectl) -> None:
@@ -205,6 +181,10 @@ def machine() -> dict[str, object]:
     return {
         "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
         "routes": Path("/proc/net/route").read_text(),
+        "rules": _packet_rules(),
+        "mounts": sorted(
+            line.split(" - ")[0].split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        ),
         "namespaces": sorted(path.name for path in run.iterdir()) if run.is_dir() else [],
         "settings": {name: Path("/proc/sys", name).read_text() for name in SETTINGS},
         "folders": [
@@ -212,6 +192,32 @@ def machine() -> dict[str, object]:
             for path in ("/var/lib", "/var/log", "/etc/containerd", "/opt", "/etc/cni", "/run/containerd/s")
         ],
     }
+
+
+def _packet_rules() -> list[str] | None:
+    """Rules for packets, without the numbers of those that they met."""
+    if shutil.which("iptables-save", path=SEARCH_PATH) is None:
+        return None
+    path = {"PATH": SEARCH_PATH}
+    saved = subprocess.run(["iptables-save"], check=True, env=path, capture_output=True, text=True, timeout=20)
+    return [line.partition(" [")[0] for line in saved.stdout.splitlines() if not line.startswith("#")]
+
+
+def _namespaces(pid: int | str) -> set[str]:
+    """Namespaces of a process that a cluster makes of its own; none of one that has ended."""
+    try:
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
+    except OSError:
+        return set()
+
+
+def _control_groups(pid: int | str) -> set[str]:
+    """Control groups of a process; none of one that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.split(":", 2)[2] for line in lines}
 
 
 @pytest.fixture
@@ -234,6 +240,14 @@ def test_stop_leaves_nothing_whatever_was_killed(
     apply(kubectl, pod("stays", "sleep 12345"), pod("on-node", "sleep 12345", hostNetwork=True))
     on_node = _processes_on_node(small)
     assert sum(process.cmdline()[:2] == ["sleep", "12345"] for process in on_node) == 2
+    pids = [*(process.pid for process in on_node), *(line.split()[0] for line in small.processes())]
+    namespaces = set[str]().union(*map(_namespaces, pids)) - _namespaces("self")
+    # The control plane's network, and all three of the node, besides those of pods.
+    assert len(namespaces) > 4
+    own = Cgroups(small.state).of_node("node-1")
+    groups = set[str]().union(*map(_control_groups, pids)) - _control_groups("self")
+    assert groups
+    assert [group for group in groups if not group.startswith(f"{own}/")] == []
     for line in small.processes():
         pid, _, command = line.partition(" ")
         if any(f"{victim} " in f"{command} " or f"{victim}.py" in command for victim in victims):
@@ -243,6 +257,8 @@ def test_stop_leaves_nothing_whatever_was_killed(
     within(5, lambda: not any(process.is_running() for process in on_node), "every process of the node is gone")
     assert small.processes() == []
     assert Cgroups(small.state).left() == []
+    held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
+    assert namespaces & held == set()
     assert str(small.state) not in Path("/proc/mounts").read_text()
     assert not small.state.exists()
     assert machine() == before

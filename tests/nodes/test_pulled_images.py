@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -85,14 +86,26 @@ def test_image_is_pulled_once_and_keeps_its_name(trusted: str, tmp_path: Path) -
     assert archive.stat().st_mtime_ns == made
 
 
-def test_registry_without_one_of_the_images_is_left_alone_for_a_day(
-    trusted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Holds a line for each call of skopeo."""
+    folder, file = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    file.touch()
+    skopeo = folder / "skopeo"
+    skopeo.write_text(f'#!/bin/sh\necho "$1" >> {file}\nexec {shutil.which("skopeo")} "$@"\n')
+    skopeo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return file
+
+
+def test_registry_without_one_of_the_images_is_left_alone_for_a_day(trusted: str, tmp_path: Path, calls: Path) -> None:
     wanted = [f"{trusted}/pause:3.6", f"{trusted}/nothing:1.0"]
     assert pulled_archives(wanted, tmp_path / "images", CONSOLE) is None
-    # Not even skopeo is asked again.
-    monkeypatch.setenv("PATH", str(tmp_path))
+    # The first image is there by now.
+    assert calls.read_text().split() == ["inspect", "copy", "copy"]
     assert pulled_archives(wanted, tmp_path / "images", CONSOLE) is None
+    assert calls.read_text().split() == ["inspect", "copy", "copy"]
 
 
 def test_unreachable_registry_means_that_images_are_built(tmp_path: Path) -> None:

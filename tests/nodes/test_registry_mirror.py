@@ -18,7 +18,7 @@ from tests.nodes.conftest import Kubectl, within
 from tests.nodes.local_registry import LocalRegistry, local_registry
 from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
-from tests.nodes.test_node_cluster import apply, pod
+from tests.nodes.pods import apply, pod
 
 pytestmark = pytest.mark.skipif(
     shutil.which("docker-registry") is None, reason="needs docker-registry: `make node-packages`"

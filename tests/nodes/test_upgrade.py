@@ -21,7 +21,7 @@ from local.images.catalog import default_references
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
-from tests.nodes.test_node_cluster import apply, pod
+from tests.nodes.pods import apply, pod
 
 FIRST_PORT = 64000
 NEW_TAG = "another"

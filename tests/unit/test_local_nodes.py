@@ -9,7 +9,11 @@ import pytest
 
 from local.cluster import Cluster
 from local.command_line import Nodes
-from local.containers import requirements
+from local.containers import cgroups, container_nodes, requirements
+from local.containers.cgroups import CgroupError, Cgroups
+from local.containers.requirements import PLUGINS, PROGRAMS
+from local.file_lock import file_lock
+from local.toolchain import CONTAINER_TOOLS, TOOLS
 
 
 def test_nodes_stay_as_they_were_until_told_otherwise(tmp_path: Path) -> None:
@@ -46,6 +50,72 @@ def test_containers_need_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="need root: `sudo make up NODES=containers`"):
         Cluster(tmp_path, node_count=1, node_kind="containers").start()
     assert not list(tmp_path.iterdir())
+
+
+def test_images_are_fetched_or_built_while_nobody_has_to_wait_for_the_clusters_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def provide_archives() -> list[Path]:
+        lock = tmp_path / "lock"
+        if lock.exists():
+            with file_lock(lock, timeout_seconds=0):
+                pass
+        raise InterruptedError("far enough")
+
+    monkeypatch.setattr(container_nodes, "why_not", lambda: None)
+    monkeypatch.setattr(container_nodes, "provide_archives", provide_archives)
+    binaries = {name for tool in CONTAINER_TOOLS for name in TOOLS[tool].binaries}
+    tools = dict.fromkeys(binaries, Path("/bin/false"))
+    with pytest.raises(InterruptedError, match="far enough"):
+        Cluster(tmp_path, node_count=1, node_kind="containers", tools=tools).start()
+
+
+def _let_root_have_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unshare: str) -> None:
+    """A machine on which nothing is missing, as far as one sees from its files."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in (*PROGRAMS, *PLUGINS):
+        program = programs / name
+        program.write_text(f"#!/bin/sh\n{unshare if name == 'unshare' else 'exit 1'}\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "SEARCH_PATH", str(programs))
+    monkeypatch.setattr(requirements, "CNI_PLUGINS", programs)
+
+
+def test_root_that_may_not_make_namespaces_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _let_root_have_everything(tmp_path, monkeypatch, "echo 'Operation not permitted' >&2; exit 1")
+    reason = requirements.why_not()
+    assert reason is not None
+    assert "`unshare --mount --net --pid --fork true`, which fails here (Operation not permitted)" in reason
+    assert "`make up NODES=kwok`" in reason
+
+
+@pytest.mark.parametrize(("kind", "fault"), [("tmpfs", "no hierarchy of them is mounted"), ("cgroup2", "be written")])
+def test_root_that_may_not_make_control_groups_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, fault: str
+) -> None:
+    _let_root_have_everything(tmp_path, monkeypatch, "exit 0")
+    _mount(tmp_path, monkeypatch, kind)
+    reason = requirements.why_not()
+    assert reason is not None
+    assert fault in reason
+    assert "`make up NODES=kwok`" in reason
+
+
+def test_control_groups_that_cannot_be_made_are_an_error_of_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _mount(tmp_path, monkeypatch, "cgroup2")
+    with pytest.raises(CgroupError, match=r"the control groups of node-1 cannot be made: .*missing"):
+        Cgroups(tmp_path).make("node-1")
+
+
+def _mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """All that is mounted, where nobody can write."""
+    table = tmp_path / "mounts"
+    table.write_text(f"none {tmp_path / 'missing'} {kind} ro 0 0\n")
+    monkeypatch.setattr(cgroups, "MOUNTS", table)
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(
