@@ -136,8 +136,8 @@ def test_manager_without_its_database_is_asked_again(
     shell: ImageShell, console: Console, port: int, password_file: Path
 ) -> None:
     # It refuses every password meanwhile. Taken at its word, it would keep the public one.
-    console.without_database = 4
-    out = _run(shell, port, password_file, refusals=3)
+    console.without_database = 2
+    out = _run(shell, port, password_file, refusals=2)
     assert console.password == NEW
     assert out == "root signs in with this stack's password\n"
 
@@ -151,7 +151,7 @@ def test_refused_password_is_an_error_and_not_tried_for_ever(
     shell: ImageShell, console: Console, port: int, password_file: Path
 ) -> None:
     password_file.write_text("x" * 21)
-    process = shell.start(set_root_password(LOOPBACK, port, str(password_file)))
+    process = shell.start(set_root_password(LOOPBACK, port, str(password_file), 2, PATIENCE_SECONDS))
     out, _ = process.communicate(timeout=10)
     assert (process.returncode, out) == (1, "the manager refuses the new password: HTTP status 422\n")
     assert console.password == PUBLIC_PASSWORD
@@ -160,7 +160,7 @@ def test_refused_password_is_an_error_and_not_tried_for_ever(
 def test_manager_that_is_out_of_order_is_asked_again(
     shell: ImageShell, console: Console, port: int, password_file: Path
 ) -> None:
-    console.out_of_order = 3
+    console.out_of_order = 2
     _run(shell, port, password_file)
     assert console.password == NEW
 
