@@ -40,9 +40,8 @@ RESOURCES: Final[dict[Image, ContainerResources]] = {
     Image.PEER: ContainerResources("100m", "2", "256Mi", "1Gi"),  # estimated
     # 131Mi and 0.45 cores, sixteen connections, MariaDB 10.11; MySQL 8 keeps some 400Mi when idle.
     Image.MYSQL: ContainerResources("200m", "2", "768Mi", "1536Mi"),
-    Image.MYSQLD_EXPORTER: ContainerResources(
-        "10m", "200m", "32Mi", "128Mi"
-    ),  # 7Mi and 0.02 cores, 10 scrapes a second
+    # 7Mi and 0.02 cores, 10 scrapes a second.
+    Image.MYSQLD_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),
     Image.REDIS: ContainerResources("100m", "1", "128Mi", "512Mi"),  # 44Mi and 0.26 cores, 32,768 keys of 1 kB
     Image.REDIS_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),  # 7Mi, less than 0.01 cores
     Image.METRICS_EXPORTER: ContainerResources("10m", "200m", "32Mi", "128Mi"),  # estimated: only Google has its image

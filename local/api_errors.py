@@ -17,6 +17,24 @@ def exists_already(error: ApiException) -> bool:
     return _status(error) == 409
 
 
+def create_unless_exists(create: object, *arguments: Any) -> None:
+    """Create an object; one of that name is left as it is.
+
+    Args:
+        create: the client's function.
+        arguments: the namespace, if the kind has one, and the manifest.
+
+    Raises:
+        ApiException: The API server refuses for another reason.
+    """
+    try:
+        # The client wants models; a manifest of plain values does as well.
+        cast(Any, create)(*arguments)
+    except ApiException as error:
+        if not exists_already(error):
+            raise
+
+
 def in_short(error: Exception) -> str:
     """Return an error in one line, for a log: the client's own text has all the answer's headers."""
     if isinstance(error, ApiException):

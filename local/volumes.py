@@ -29,7 +29,7 @@ from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from dragonfly.quantity import parse_quantity
-from local.api_errors import exists_already, in_short, is_missing
+from local.api_errors import create_unless_exists, exists_already, in_short, is_missing
 from local.cloud.disk_driver import DRIVER, DiskDriver
 from local.cloud.ledger import Ledger
 from local.containers.volume_directories import VolumeDirectories
@@ -141,11 +141,7 @@ def apply_storage_classes(client: ApiClient, *, in_cloud: bool) -> None:
         ApiException: The API server refuses.
     """
     for manifest in storage_class_manifests(in_cloud=in_cloud):
-        try:
-            StorageV1Api(client).create_storage_class(cast(Any, manifest))
-        except ApiException as error:
-            if not exists_already(error):
-                raise
+        create_unless_exists(StorageV1Api(client).create_storage_class, manifest)
 
 
 class VolumeController:

@@ -6,14 +6,12 @@ It knows the cluster's names only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api.discovery_v1_api import DiscoveryV1Api
 from kubernetes.client.api_client import ApiClient
-from kubernetes.client.exceptions import ApiException
 
-from local.api_errors import exists_already
+from local.api_errors import create_unless_exists
 from local.containers.addresses import CONTROL_PLANE, DNS_SERVICE
 from local.containers.kubelet import CLUSTER_DOMAIN
 from local.containers.roles import create_role, grant
@@ -77,8 +75,9 @@ def apply(client: ApiClient) -> None:
     names = {service.metadata.name for service in core.list_namespaced_service(_NAMESPACE).items if service.metadata}
     if _NAME in names:
         return
-    _create(
+    create_unless_exists(
         DiscoveryV1Api(client).create_namespaced_endpoint_slice,
+        _NAMESPACE,
         {
             "metadata": {"name": f"{_NAME}-control-plane", "labels": {"kubernetes.io/service-name": _NAME}},
             "addressType": "IPv4",
@@ -86,18 +85,11 @@ def apply(client: ApiClient) -> None:
             "ports": ports,
         },
     )
-    _create(
+    create_unless_exists(
         core.create_namespaced_service,
+        _NAMESPACE,
         {
             "metadata": {"name": _NAME, "labels": {"k8s-app": _NAME}},
             "spec": {"clusterIP": DNS_SERVICE, "ports": ports},
         },
     )
-
-
-def _create(create: object, manifest: dict[str, Any]) -> None:
-    try:
-        cast(Any, create)(_NAMESPACE, manifest)
-    except ApiException as error:
-        if not exists_already(error):
-            raise

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from kubernetes.client.api.rbac_authorization_v1_api import RbacAuthorizationV1Api
 from kubernetes.client.api_client import ApiClient
-from kubernetes.client.exceptions import ApiException
 
-from local.api_errors import exists_already
+from local.api_errors import create_unless_exists
 
 _GROUP = "rbac.authorization.k8s.io"
 
@@ -19,7 +18,9 @@ def create_role(client: ApiClient, name: str, rules: list[dict[str, Any]]) -> No
     Raises:
         ApiException: The API server refuses.
     """
-    _create(RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": name}, "rules": rules})
+    create_unless_exists(
+        RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": name}, "rules": rules}
+    )
 
 
 def grant(client: ApiClient, user: str, role: str) -> None:
@@ -33,12 +34,4 @@ def grant(client: ApiClient, user: str, role: str) -> None:
         "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role},
         "subjects": [{"apiGroup": _GROUP, "kind": "User", "name": user}],
     }
-    _create(RbacAuthorizationV1Api(client).create_cluster_role_binding, manifest)
-
-
-def _create(create: object, manifest: dict[str, Any]) -> None:
-    try:
-        cast(Any, create)(manifest)
-    except ApiException as error:
-        if not exists_already(error):
-            raise
+    create_unless_exists(RbacAuthorizationV1Api(client).create_cluster_role_binding, manifest)

@@ -38,14 +38,14 @@ _DEBIAN = "debian-root"
 _MEGABYTE = 1_000_000
 
 
-def archive_folder() -> Path:
-    """Return where the archive lies; every `*.tar` in it is to be imported."""
+def _archive_folder() -> Path:
+    """Where the archive lies, and those that were pulled."""
     return toolchain.cache_folder() / _NAME
 
 
 def _archive_key() -> str | None:
     """What the archive was made of, for nobody but the next build."""
-    file = archive_folder() / _KEY
+    file = _archive_folder() / _KEY
     return file.read_text().strip() if file.exists() else None
 
 
@@ -63,7 +63,7 @@ def provide_archives(console: Console | None = None) -> list[Path]:
         DebianRootError: Debian's packages could not be had.
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-    return pulled_archives(default_names(), archive_folder() / "pulled", console) or [provide_archive(console)]
+    return pulled_archives(default_names(), _archive_folder() / "pulled", console) or [provide_archive(console)]
 
 
 def provide_archive(console: Console | None = None) -> Path:
@@ -84,7 +84,7 @@ def provide_archive(console: Console | None = None) -> Path:
     binaries = toolchain.provide(toolchain.IMAGE_TOOLS, console)
     references = default_references()
     cache = toolchain.cache_folder()
-    folder, locks = archive_folder(), cache / "locks"
+    folder, locks = _archive_folder(), cache / "locks"
     for path in (folder, locks, cache / "logs"):
         path.mkdir(parents=True, exist_ok=True)
     archive = folder / _ARCHIVE

@@ -46,8 +46,9 @@ def pulled_archives(references: Sequence[str], folder: Path, console: Console) -
     with file_lock(folder / "lock", on_wait=lambda: console.print("images: waiting for another process")):
         _sweep(folder)
         missing = [reference for reference, archive in archives.items() if not archive.exists()]
-        if missing and (refusal.is_remembered() or not _can_be_pulled(missing[0])):
-            if not refusal.is_remembered():
+        refused = refusal.is_remembered()
+        if missing and (refused or not _can_be_pulled(missing[0])):
+            if not refused:
                 refusal.remember()
             console.print(f"images cannot be pulled here and are built instead ({refusal.remark})", markup=False)
             return None

@@ -14,7 +14,7 @@ from kubernetes.client.api_client import ApiClient
 
 from dragonfly.names import Names
 from local.cluster import Cluster
-from local.containers.containerd import SOCKET
+from local.containers.containerd import ctr_command
 from local.readiness_timeline import ReadinessTimeline, readiness_timeline
 from local.stack import LocalStack
 from tests.nodes.client_pod import CallError, ClientPod
@@ -112,18 +112,7 @@ class Installation:
     def kill(self, container: Container) -> None:
         """Does `kill -9` to a container's first process, from its node: inside, nobody can do that to process 1."""
         identity = container.id.removeprefix("containerd://")
-        command = [
-            "ctr",
-            "--address",
-            SOCKET,
-            "--namespace",
-            "k8s.io",
-            "tasks",
-            "kill",
-            "--signal",
-            "SIGKILL",
-            identity,
-        ]
+        command = ctr_command("tasks", "kill", "--signal", "SIGKILL", identity)
         subprocess.run(self.cluster.on_node(container.node, command), check=True, capture_output=True, timeout=20)
 
     def exit_code(self, container: Container) -> int | None:

@@ -14,11 +14,12 @@ from rich.console import Console
 from dragonfly.names import APPLICATION_CRD, Names
 from local import toolchain
 from local.cluster import Cluster
+from local.command_line import READY_TIMEOUT_SECONDS
+from local.containers.container_nodes import ContainerNodes
 from local.stack import Engine, LocalStack
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import give_images
 
-READY_SECONDS = 120
 NAMES = Names("dragonfly-1")
 """Of its objects; the instance has the default name."""
 
@@ -79,7 +80,7 @@ def own_stack(
     settings: Mapping[str, Any] = {
         "provisionCluster": False,
         "namespace": name,
-        "readyTimeoutSeconds": READY_SECONDS,
+        "readyTimeoutSeconds": READY_TIMEOUT_SECONDS[ContainerNodes.name],
         # It belongs to the whole cluster, and outlives the stack that makes it.
         "installApplicationCrd": not has_kind,
         **{key: first_port + offset for offset, key in enumerate(ports)},

@@ -454,14 +454,20 @@ def test_peer_listens_where_its_config_says(start: Start, tmp_path: Path, far: F
     assert process.stop()[0] == 0
 
 
+def _proxy(start: Start, config: Document) -> tuple[Process, int]:
+    """A peer whose proxy listens, and the proxy's port."""
+    process = start("dfget", config)
+    port = _port(config, "proxy")
+    assert _eventually(lambda: _open(port)), process.lines
+    return process, port
+
+
 def test_proxy_passes_mirror_requests_to_the_registry_that_the_header_names(
     start: Start, tmp_path: Path, far: Far, registry: tuple[str, list[http.client.HTTPMessage]]
 ) -> None:
     address, seen = registry
     config = _daemon(tmp_path, PEER, far.address)
-    process = start("dfget", config)
-    port = _port(config, "proxy")
-    assert _eventually(lambda: _open(port)), process.lines
+    process, port = _proxy(start, config)
     headers = {"X-Dragonfly-Registry": address, "Authorization": "Bearer token-of-the-client"}
     assert _get(port, "/v2/team/app/blobs/sha256:0?ns=x", headers) == (
         200,
@@ -480,9 +486,7 @@ def test_proxy_passes_mirror_requests_to_the_configured_registry(
 ) -> None:
     config = _daemon(tmp_path, PEER, far.address)
     config["proxy"]["registryMirror"].update(dynamic=False, url=registry[0])
-    process = start("dfget", config)
-    port = _port(config, "proxy")
-    assert _eventually(lambda: _open(port)), process.lines
+    _, port = _proxy(start, config)
     # Without `dynamic`, the header says nothing.
     headers = {"X-Dragonfly-Registry": f"http://{LOOPBACK}:{NOBODY}"}
     assert _get(port, "/v2/", headers) == (200, "registry: /v2/")
@@ -493,9 +497,7 @@ def test_proxy_forwards_only_what_the_white_list_has(
 ) -> None:
     address, seen = registry
     config = _daemon(tmp_path, PEER, far.address)
-    process = start("dfget", config)
-    port = _port(config, "proxy")
-    assert _eventually(lambda: _open(port)), process.lines
+    process, port = _proxy(start, config)
     assert _get(port, f"{address}/v2/")[0] == 401
     with socket.create_connection((LOOPBACK, port), timeout=LIMIT_SECONDS) as tunnel:
         tunnel.sendall(f"CONNECT {address.removeprefix('http://')} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -504,6 +506,5 @@ def test_proxy_forwards_only_what_the_white_list_has(
     process.stop()
 
     config["proxy"]["whiteList"] = [{"host": re.escape(LOOPBACK)}]
-    process = start("dfget", config)
-    assert _eventually(lambda: _open(port)), process.lines
+    _, port = _proxy(start, config)
     assert _get(port, f"{address}/v2/") == (200, "registry: /v2/")

@@ -17,6 +17,7 @@ from dragonfly.images import Image
 from dragonfly.mysql import DATABASE
 from dragonfly.root_password import ROOT_PASSWORD_KEY
 from local.cluster import Cluster
+from local.containers.containerd import images_command
 from local.images.catalog import default_references
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
@@ -136,7 +137,7 @@ def installed(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempP
     for node in NODES:
         for image in (*MANAGER, *OTHERS, *DATABASES):
             names = default_references().reference(image), new_name(image)
-            on_node(cluster, node, "ctr", "--namespace", "k8s.io", "images", "tag", "--force", *names)
+            on_node(cluster, node, *images_command("tag", "--force", *names))
     folder: Path = tmp_path_factory.mktemp("upgrade")
     with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, registryMirrors=[]) as stack:
         yield stack
