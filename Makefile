@@ -21,8 +21,9 @@ LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) 
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
+APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
 
-.PHONY: help up preview down recover env images node-packages bench test test-unit test-engine test-nodes lint format diagram clean
+.PHONY: help up preview down recover env images node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -48,10 +49,16 @@ images: $(UP_STAMP) ## Fetch the container images, or build them where no regist
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
 
-test: lint test-unit test-engine test-nodes ## Everything that CI checks.
+test: $(TEST_STAMP) ## Everything that CI checks.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-unit test-scripts
+	@$(MAKE) --no-print-directory test-engine
+	@$(MAKE) --no-print-directory test-nodes
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/unit --numprocesses $(TEST_WORKERS) --dist loadgroup
+	@$(PYTHON_RUN) -m pytest tests/unit
+
+test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real shells.
+	@$(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope
@@ -60,7 +67,10 @@ test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells w
 	@$(PYTHON_RUN) -m pytest tests/nodes -rs
 
 node-packages: ## Install what NODES=containers needs from Debian; needs root.
-	DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends $$(cat local/containers/debian-packages.txt)
+	$(APT_INSTALL) $$(cat local/containers/debian-packages.txt)
+
+test-packages: ## Install what some tests need besides from Debian; needs root.
+	$(APT_INSTALL) $$(cat tests/debian-packages.txt)
 
 lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check

@@ -22,7 +22,7 @@ from local.images.registry import pulled_archives
 CONSOLE = Console(stderr=True)
 pytestmark = pytest.mark.skipif(
     shutil.which("skopeo") is None or shutil.which("docker-registry") is None,
-    reason="needs skopeo and docker-registry: `make node-packages`",
+    reason="needs skopeo and docker-registry: `make node-packages test-packages`",
 )
 
 

@@ -21,7 +21,7 @@ from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("docker-registry") is None, reason="needs docker-registry: `make node-packages`"
+    shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"
 )
 
 FIRST_PORT = 64100

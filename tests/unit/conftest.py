@@ -13,17 +13,6 @@ from tests.unit.recorded_program import RecordedProgram, run_main
 # sixth of the time.
 gc.disable()
 
-# Modules that load Google Cloud's SDK, which takes seconds.
-_GOOGLE = ("gke", "gcp", "node_mirrors", "node_pool", "pod_security", "resource_ids", "google_ids", "cluster_version")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps what loads that SDK in one process; the others run in the other one meanwhile."""
-    for item in items:
-        module = item.getparent(pytest.Module)
-        if module is not None and any(word in module.name for word in _GOOGLE):
-            item.add_marker(pytest.mark.xdist_group("google"))
-
 
 def _run(config: dict[str, str]) -> RecordedProgram:
     recorded = run_main(config, SECRET_KEYS)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dragonfly.wait_for import start_when_reachable
-from tests.unit.image_shell import TOOL_SETS, image_shell
+from tests.scripts.image_shell import TOOL_SETS, image_shell
 
 LOOPBACK = "127.0.0.1"
 # Prints its process id and what it was given, each argument on a line of its own.

@@ -20,8 +20,8 @@ TOOL_SETS = [
     "bash",
     # A shell without bash in reach takes the other way.
     "nc",
-    # Alpine's images: the shell and every tool are busybox.
-    pytest.param("busybox", marks=pytest.mark.skipif(_NO_BUSYBOX, reason="this machine has no busybox")),
+    # Alpine's images: the shell and every tool are busybox. Debian's has no `nc -z`.
+    pytest.param("busybox", marks=pytest.mark.skipif(_NO_BUSYBOX, reason="needs busybox: `make test-packages`")),
 ]
 _TOOLS = ("timeout", "sleep", "cat", "head")
 
@@ -77,18 +77,16 @@ class ImageShell:
 def image_shell(tool_set: str, folder: Path) -> Generator[ImageShell]:
     """One of TOOL_SETS in a folder; what it started is ended at last."""
     folder.mkdir()
-    found = {tool: str(shutil.which(tool)) for tool in _TOOLS}
-    shell = ["/bin/sh"]
+    busybox = str(shutil.which("busybox"))
+    shell = [busybox, "sh"] if tool_set == "busybox" else ["/bin/sh"]
+    found: dict[str, str] = {"sh": shell[0]}
+    for tool in _TOOLS:
+        found[tool] = busybox if tool_set == "busybox" else str(shutil.which(tool))
     if tool_set == "bash":
         found["bash"] = str(shutil.which("bash"))
-    elif tool_set == "nc":
+    else:
         (folder / "nc").write_text(_NC)
         (folder / "nc").chmod(0o755)
-    else:
-        found = dict.fromkeys(("nc", "sh", *_TOOLS), str(shutil.which("busybox")))
-        shell = [str(shutil.which("busybox")), "sh"]
-    if tool_set != "busybox":
-        found["sh"] = "/bin/sh"
     for tool, path in found.items():
         (folder / tool).symlink_to(path)
     made = ImageShell(shell, folder)
