@@ -18,6 +18,22 @@ from local.stack import Engine, LocalStack, StackError
 
 StackFactory = Callable[..., LocalStack]
 
+_LONGEST_FIRST = ("test_gke_stack", "test_install", "test_gke_interruption", "test_side_by_side")
+"""Modules. What takes minutes must not be what the last process of the test runner still has to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Orders the tests as the processes of the test runner are to take them.
+
+    Each is taken by itself, save those of a module that says by `xdist_group` that they share what its fixtures make.
+    """
+
+    def rank(item: pytest.Item) -> int:
+        stem = item.path.stem
+        return _LONGEST_FIRST.index(stem) if stem in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def tools() -> dict[str, Path]:
@@ -51,7 +67,10 @@ def engine(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @contextmanager
 def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
-    """Makes stacks by name, each in a namespace of that name, and destroys them at the end."""
+    """Makes stacks by name, each in a namespace of that name, and destroys them at the end.
+
+    One on a cluster of the test's own goes with that cluster.
+    """
     made: list[LocalStack] = []
 
     def make(name: str, kubeconfig: Path | None = None, **config: Any) -> LocalStack:
@@ -67,7 +86,8 @@ def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
             },
         )
         stack.prepare()
-        made.append(stack)
+        if kubeconfig is None:
+            made.append(stack)
         return stack
 
     yield make

@@ -22,6 +22,8 @@ from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
 
+pytestmark = pytest.mark.xdist_group("gke_stack")
+
 CLUSTER_NAME = "dragonfly-cluster"
 SAYS_SO_SECONDS = 30
 """Within which an existing stack's preview says that the control plane does not answer."""
@@ -111,9 +113,9 @@ def test_what_would_replace_a_protected_cluster_is_refused_at_preview(stack: Loc
 def test_another_machine_type_keeps_cluster_and_data(stack: LocalStack) -> None:
     before = (_volumes(stack), disks(stack.ledger))
     made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]
-    stack.output("config", "set", "dragonfly:nodeMachineType", "e2-standard-8")
-    # The first of the two steps of a wanted end.
-    stack.output("config", "set", "dragonfly:deletionProtection", "false")
+    # The second is the first of the two steps of a wanted end.
+    changes = ("dragonfly:nodeMachineType=e2-standard-8", "dragonfly:deletionProtection=false")
+    stack.output("config", "set-all", *(f"--plaintext={change}" for change in changes))
     stack.output("up", "--yes", "--skip-preview")
     assert _machine_types(stack) == ["e2-standard-8"] * 3
     assert (_volumes(stack), disks(stack.ledger)) == before

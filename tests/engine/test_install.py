@@ -24,6 +24,8 @@ from tests.engine.cluster_objects import (
 )
 from tests.engine.conftest import StackFactory
 
+pytestmark = pytest.mark.xdist_group("install")
+
 NAMESPACE = "install"
 # The design's table of names, word for word.
 OBJECTS = {
@@ -199,18 +201,16 @@ def test_a_disk_grows_in_place_and_a_smaller_one_is_refused(installed: str, stac
     with pytest.raises(StackError, match="less than"):
         stack.output("up", "--yes", "--skip-preview")
     stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "12Gi")
-    stack.output("up", "--yes", "--skip-preview")
+    stack.output("preview", "--expect-no-changes")
 
 
 def test_a_faulty_config_ends_before_anything_is_registered(installed: str, stack: LocalStack) -> None:
-    stack.output("config", "set", "dragonfly:peerPort", "70000")
-    stack.output("config", "set", "dragonfly:tagg", "2.1.34")
+    stack.output("config", "set-all", "--plaintext=dragonfly:peerPort=70000", "--plaintext=dragonfly:tagg=2.1.34")
     try:
         with pytest.raises(StackError) as failure:
             stack.output("preview")
     finally:
-        stack.output("config", "rm", "dragonfly:peerPort")
-        stack.output("config", "rm", "dragonfly:tagg")
+        stack.output("config", "rm-all", "dragonfly:peerPort", "dragonfly:tagg")
     message = str(failure.value)
     assert "has 2 faults" in message
     assert "dragonfly:peerPort" in message
