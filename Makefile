@@ -61,7 +61,7 @@ test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real
 	@$(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
-	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
 	@$(PYTHON_RUN) -m pytest tests/nodes -rs

@@ -15,18 +15,24 @@ from local import toolchain
 from local.cluster import Cluster
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack, StackError
+from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
 
 StackFactory = Callable[..., LocalStack]
 
-_LONGEST_FIRST = ("test_gke_stack", "test_install", "test_gke_interruption", "test_side_by_side")
-"""Modules. What takes minutes must not be what the last process of the test runner still has to do."""
+_LONGEST_FIRST = (
+    "test_gke_stack",
+    "test_install",
+    "test_gke_kill_9",
+    "test_cluster",
+    "test_interruption",
+    "test_gke_ctrl_c",
+    "test_side_by_side",
+)
+"""Modules. What takes a minute must not be what the last process of the test runner still has to do."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Orders the tests as the processes of the test runner are to take them.
-
-    Each is taken by itself, save those of a module that says by `xdist_group` that they share what its fixtures make.
-    """
+    """Orders the modules as the processes of the test runner are to take them."""
 
     def rank(item: pytest.Item) -> int:
         stem = item.path.stem
@@ -113,4 +119,12 @@ def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
 def make_shared_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
     """Makes stacks that are destroyed when the module's tests are over."""
     with _stacks(engine, cluster) as factory:
+        yield factory
+
+
+@pytest.fixture
+def make_cloud_stack(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudStackFactory]:
+    """Makes GKE stacks whose cloud takes long enough over each operation to be interrupted in it."""
+    monkeypatch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.3")
+    with cloud_stacks(engine) as factory:
         yield factory

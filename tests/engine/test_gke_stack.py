@@ -22,8 +22,6 @@ from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
 
-pytestmark = pytest.mark.xdist_group("gke_stack")
-
 CLUSTER_NAME = "dragonfly-cluster"
 SAYS_SO_SECONDS = 30
 """Within which an existing stack's preview says that the control plane does not answer."""

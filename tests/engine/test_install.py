@@ -24,8 +24,6 @@ from tests.engine.cluster_objects import (
 )
 from tests.engine.conftest import StackFactory
 
-pytestmark = pytest.mark.xdist_group("install")
-
 NAMESPACE = "install"
 # The design's table of names, word for word.
 OBJECTS = {

@@ -34,8 +34,6 @@ from tests.google_resources import (
     wire,
 )
 
-pytestmark = pytest.mark.xdist_group("standin_gcp")
-
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:

@@ -29,8 +29,6 @@ from local.plugins.property_values import (
 )
 from local.plugins.provider_errors import InitializationError, ProviderError
 
-pytestmark = pytest.mark.xdist_group("standin_kubernetes")
-
 wire: Any = _wire
 
 

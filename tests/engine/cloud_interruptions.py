@@ -1,22 +1,18 @@
-"""The GKE stack interrupted while it is made and while it is destroyed: nothing is billed at the end."""
+"""Moments at which a command on a GKE stack is interrupted, and the interruption."""
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from kubernetes import client
 
 from local.cloud.ledger import NODE_POOL, Ledger
-from local.stack import Engine, LocalStack
+from local.stack import LocalStack
 from tests.engine.cloud_stacks import (
-    CloudStackFactory,
-    cloud_stacks,
     cluster_client,
     cluster_status,
     disks,
@@ -29,38 +25,33 @@ END_SECONDS = 60
 Interruption = Callable[[subprocess.Popen[bytes]], None]
 
 
-@pytest.fixture
-def make_stack(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudStackFactory]:
-    monkeypatch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.3")
-    with cloud_stacks(engine) as factory:
-        yield factory
-
-
 def _stateful_sets(ledger: Ledger) -> int:
     with cluster_client(ledger) as api:
         listed: Any = client.AppsV1Api(api).list_namespaced_stateful_set("default")
     return len(listed.items)
 
 
-def _cluster_starts(ledger: Ledger) -> bool:
+def cluster_starts(ledger: Ledger) -> bool:
+    """While `up` waits for the control plane."""
     return cluster_status(ledger) == "PROVISIONING"
 
 
-def _workloads_start(ledger: Ledger) -> bool:
+def workloads_start(ledger: Ledger) -> bool:
+    """While `up` waits for pods."""
     return cluster_status(ledger) == "RUNNING" and _stateful_sets(ledger) > 0
 
 
-def _workloads_end(ledger: Ledger) -> bool:
+def workloads_end(ledger: Ledger) -> bool:
+    """While `destroy` waits for pods."""
     return _stateful_sets(ledger) < 4
 
 
-def _cluster_ends(ledger: Ledger) -> bool:
+def cluster_ends(ledger: Ledger) -> bool:
+    """While `destroy` waits for the cluster."""
     return cluster_status(ledger) == "STOPPING"
 
 
-def _interrupted(
-    stack: LocalStack, log: Path, command: str, moment: Callable[[Ledger], bool], how: Interruption
-) -> int:
+def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Ledger], bool], how: Interruption) -> int:
     """Stops a command of the CLI at a moment; returns its exit code once its plug-ins have ended too."""
     with log.open("ab") as output:
         process = stack.start(command, "--yes", "--skip-preview", stdout=output)
@@ -88,47 +79,11 @@ def _works(process: psutil.Process) -> bool:
         return False
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-
-
-def _check_ready(stack: LocalStack) -> None:
+def check_ready(stack: LocalStack) -> None:
+    """Every pod is Ready, and nothing is in the cloud that should not be."""
     with cluster_client(stack.ledger) as api:
         assert unready_pods(api, "default") == []
         assert _stateful_sets(stack.ledger) == 4
     assert len(disks(stack.ledger)) == 2
     # GKE's default pool is gone, too.
     assert [pool.name for pool in stack.ledger.read().of_type(NODE_POOL)] == ["dragonfly"]
-
-
-def test_after_ctrl_c_the_same_command_goes_on(make_stack: CloudStackFactory, tmp_path: Path) -> None:
-    stack, log = make_stack("ctrl-c"), tmp_path / "log"
-
-    def interrupt(process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGINT)
-
-    for moment in (_cluster_starts, _workloads_start):
-        assert _interrupted(stack, log, "up", moment, interrupt) != 0
-    stack.output("up", "--yes", "--skip-preview")
-    _check_ready(stack)
-    for moment in (_workloads_end, _cluster_ends):
-        # The exit code tells nothing: the CLI calls a destroy complete when what went on at the Ctrl-C succeeded.
-        _interrupted(stack, log, "destroy", moment, interrupt)
-        assert stack.has_resources()
-    stack.output("destroy", "--yes", "--skip-preview")
-    assert stack.ledger.billed() == []
-
-
-def test_after_kill_9_the_recovery_leads_back(make_stack: CloudStackFactory, tmp_path: Path) -> None:
-    stack, log = make_stack("kill-9"), tmp_path / "log"
-
-    for moment in (_cluster_starts, _workloads_start):
-        assert _interrupted(stack, log, "up", moment, _kill) == -signal.SIGKILL
-        stack.recover()
-    stack.output("up", "--yes", "--skip-preview")
-    _check_ready(stack)
-    for moment in (_workloads_end, _cluster_ends):
-        assert _interrupted(stack, log, "destroy", moment, _kill) == -signal.SIGKILL
-        stack.recover()
-    stack.output("destroy", "--yes", "--skip-preview")
-    assert stack.ledger.billed() == []
