@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
 from local import toolchain
 from local.cluster import Cluster
 from local.kubeconfig import connect
-from local.stack import Engine, LocalStack, StackError
+from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
+from tests.engine.cluster_objects import names, wait_until
 
 StackFactory = Callable[..., LocalStack]
 
@@ -73,7 +75,7 @@ def engine(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @contextmanager
 def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
-    """Makes stacks by name, each in a namespace of that name, and destroys them at the end.
+    """Makes stacks by name, each in a namespace of that name, and deletes their namespaces at the end.
 
     One on a cluster of the test's own goes with that cluster.
     """
@@ -97,27 +99,25 @@ def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
         return stack
 
     yield make
-    for stack in made:
-        if not stack.has_resources():
-            continue
-        try:
-            stack.output("destroy", "--yes", "--skip-preview")
-        except StackError:
-            # A test that failed may have left an update's lock and pending creations.
-            stack.recover()
-            stack.output("destroy", "--yes", "--skip-preview")
+    # Without the engine, which a test that failed may have left in any state: the stacks are used no more.
+    with connect(cluster.kubeconfig) as client:
+        core: Any = CoreV1Api(client)
+        left = {stack.name for stack in made} & names(core.list_namespace())
+        for name in left:
+            core.delete_namespace(name)
+        wait_until(lambda: not left & names(core.list_namespace()), f"the namespaces {left} are gone")
 
 
 @pytest.fixture
 def make_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
-    """Makes stacks that are destroyed when the test is over."""
+    """Makes stacks whose namespaces go when the test is over."""
     with _stacks(engine, cluster) as factory:
         yield factory
 
 
 @pytest.fixture(scope="module")
 def make_shared_stack(engine: Engine, cluster: Cluster) -> Iterator[StackFactory]:
-    """Makes stacks that are destroyed when the module's tests are over."""
+    """Makes stacks whose namespaces go when the module's tests are over."""
     with _stacks(engine, cluster) as factory:
         yield factory
 
