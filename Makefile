@@ -63,8 +63,9 @@ test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
+# When the time is over, the interrupt lets the tests end their clusters.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	@$(PYTHON_RUN) -m pytest tests/nodes -rs
+	@timeout --foreground --signal=INT --kill-after=2m 25m $(PYTHON_RUN) -m pytest tests/nodes -rs
 
 node-packages: ## Install what NODES=containers needs from Debian; needs root.
 	$(APT_INSTALL) $$(cat local/containers/debian-packages.txt)

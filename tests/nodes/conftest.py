@@ -116,6 +116,14 @@ def cluster(make_cluster: ClusterFactory, tmp_path_factory: pytest.TempPathFacto
         running.stop(remove=True)
 
 
+@pytest.fixture
+def small(make_cluster: ClusterFactory, tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster of one node of the test's own, beside the shared one."""
+    own = make_cluster(tmp_path / "small", 1)
+    yield own
+    own.stop(remove=True)
+
+
 Kubectl = Callable[..., str]
 
 

@@ -1,24 +1,18 @@
-"""Nodes that run containers: what pods find on them, and that nothing of them stays on the machine."""
+"""Nodes that run containers: what pods find on them."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from local.cluster import Cluster, ClusterError
 from local.containers.cgroups import Cgroups
-from local.containers.requirements import SEARCH_PATH
-from tests.nodes.conftest import ClusterFactory, Kubectl, kubectl_of, within
+from tests.nodes.conftest import Kubectl, kubectl_of, within
 from tests.nodes.pods import apply, pod, service
 
 START_SECONDS = 30
@@ -26,10 +20,6 @@ START_SECONDS = 30
 
 OUTSIDE = "1.1.1.1"
 """An address that most machines reach."""
-
-# What of the machine kubelet and kube-proxy set on a node of their own.
-SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
-
 
 # Asks a kubelet for its pods without a certificate, whoever it is; prints the status of the answer.
 STRANGER = """
@@ -175,95 +165,6 @@ def test_a_cluster_keeps_its_kind_of_nodes(cluster: Cluster) -> None:
     assert cluster.running()
 
 
-def machine() -> dict[str, object]:
-    """What must be the same before and after."""
-    run = Path("/run/netns")
-    return {
-        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
-        "routes": Path("/proc/net/route").read_text(),
-        "rules": _packet_rules(),
-        "mounts": sorted(
-            line.split(" - ")[0].split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()
-        ),
-        "namespaces": sorted(path.name for path in run.iterdir()) if run.is_dir() else [],
-        "settings": {name: Path("/proc/sys", name).read_text() for name in SETTINGS},
-        "folders": [
-            (path, sorted(entry.name for entry in Path(path).iterdir()) if Path(path).is_dir() else None)
-            for path in ("/var/lib", "/var/log", "/etc/containerd", "/opt", "/etc/cni", "/run/containerd/s")
-        ],
-    }
-
-
-def _packet_rules() -> list[str] | None:
-    """Rules for packets, without the numbers of those that they met."""
-    if shutil.which("iptables-save", path=SEARCH_PATH) is None:
-        return None
-    path = {"PATH": SEARCH_PATH}
-    saved = subprocess.run(["iptables-save"], check=True, env=path, capture_output=True, text=True, timeout=20)
-    return [line.partition(" [")[0] for line in saved.stdout.splitlines() if not line.startswith("#")]
-
-
-def _namespaces(pid: int | str) -> set[str]:
-    """Namespaces of a process that a cluster makes of its own; none of one that has ended."""
-    try:
-        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
-    except OSError:
-        return set()
-
-
-def _control_groups(pid: int | str) -> set[str]:
-    """Control groups of a process; none of one that has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return set()
-    return {line.split(":", 2)[2] for line in lines}
-
-
-@pytest.fixture
-def small(make_cluster: ClusterFactory, tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of one node of the test's own, beside the shared one."""
-    own = make_cluster(tmp_path / "small", 1)
-    yield own
-    own.stop(remove=True)
-
-
-@pytest.mark.parametrize(
-    "victims", [(), ("containerd", "kubelet"), ("unshare", "sleep", "kube-apiserver", "forwarder")]
-)
-def test_stop_leaves_nothing_whatever_was_killed(
-    small: Cluster, node_tools: dict[str, Path], victims: tuple[str, ...]
-) -> None:
-    before = machine()
-    small.start()
-    kubectl = kubectl_of(small, node_tools)
-    apply(kubectl, pod("stays", "sleep 12345"), pod("on-node", "sleep 12345", hostNetwork=True))
-    on_node = _processes_on_node(small)
-    assert sum(process.cmdline()[:2] == ["sleep", "12345"] for process in on_node) == 2
-    pids = [*(process.pid for process in on_node), *(line.split()[0] for line in small.processes())]
-    namespaces = set[str]().union(*map(_namespaces, pids)) - _namespaces("self")
-    # The control plane's network, and all three of the node, besides those of pods.
-    assert len(namespaces) > 4
-    own = Cgroups(small.state).of_node("node-1")
-    groups = set[str]().union(*map(_control_groups, pids)) - _control_groups("self")
-    assert groups
-    assert [group for group in groups if not group.startswith(f"{own}/")] == []
-    for line in small.processes():
-        pid, _, command = line.partition(" ")
-        if any(f"{victim} " in f"{command} " or f"{victim}.py" in command for victim in victims):
-            os.kill(int(pid), signal.SIGKILL)
-    small.stop(remove=True)
-    # What is ended already may have to wait for its burial.
-    within(5, lambda: not any(process.is_running() for process in on_node), "every process of the node is gone")
-    assert small.processes() == []
-    assert Cgroups(small.state).left() == []
-    held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
-    assert namespaces & held == set()
-    assert str(small.state) not in Path("/proc/mounts").read_text()
-    assert not small.state.exists()
-    assert machine() == before
-
-
 def test_a_cluster_that_was_stopped_goes_on_within_the_time(small: Cluster, node_tools: dict[str, Path]) -> None:
     started = time.monotonic()
     small.start()
@@ -275,9 +176,3 @@ def test_a_cluster_that_was_stopped_goes_on_within_the_time(small: Cluster, node
     assert small.start() is True
     kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/stays")
     assert small.start() is False
-
-
-def _processes_on_node(cluster: Cluster) -> list[psutil.Process]:
-    """Every process of the cluster's only node."""
-    holder = next(line for line in cluster.processes() if line.split()[1].endswith("unshare"))
-    return psutil.Process(int(holder.split()[0])).children(recursive=True)

@@ -1,0 +1,198 @@
+"""Nothing of a cluster whose nodes run containers stays on the machine, whatever was killed before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local.cluster import Cluster
+from local.containers.cgroups import Cgroups
+from local.containers.requirements import SEARCH_PATH
+from local.stack import PROJECT_FOLDER
+from tests.nodes.conftest import kubectl_of, within
+from tests.nodes.pods import apply, pod
+
+NODE = "node-1"
+DAEMONS = (
+    *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "volumes"),
+    *("control-plane-network", "forwarder", "coredns"),
+    *(NODE, f"{NODE}-containerd", f"{NODE}-kubelet", f"{NODE}-kube-proxy"),
+)
+"""Of a cluster with one node."""
+
+SHIM = "containerd-shim"
+"""Between containerd and a pod's containers; containerd starts it."""
+
+# Starts a cluster: its folder, and the tools and images as JSON.
+STARTER = """
+import json, sys
+from pathlib import Path
+from local.cluster import Cluster
+
+state, tools, images = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+Cluster(
+    Path(state),
+    node_count=1,
+    tools={name: Path(path) for name, path in tools.items()},
+    node_kind="containers",
+    images=[Path(path) for path in images],
+).start()
+"""
+
+# What of the machine kubelet and kube-proxy set on a node of their own.
+SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
+
+
+def machine() -> dict[str, object]:
+    """What must be the same before and after."""
+    run = Path("/run/netns")
+    return {
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "routes": Path("/proc/net/route").read_text(),
+        "rules": _packet_rules(),
+        "mounts": sorted(
+            line.split(" - ")[0].split()[3:5] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        ),
+        "namespaces": sorted(path.name for path in run.iterdir()) if run.is_dir() else [],
+        "settings": {name: Path("/proc/sys", name).read_text() for name in SETTINGS},
+        "folders": [
+            (path, sorted(entry.name for entry in Path(path).iterdir()) if Path(path).is_dir() else None)
+            for path in ("/var/lib", "/var/log", "/etc/containerd", "/opt", "/etc/cni", "/run/containerd/s")
+        ],
+    }
+
+
+def _packet_rules() -> list[str] | None:
+    """Rules for packets, without the numbers of those that they met."""
+    if shutil.which("iptables-save", path=SEARCH_PATH) is None:
+        return None
+    path = {"PATH": SEARCH_PATH}
+    saved = subprocess.run(["iptables-save"], check=True, env=path, capture_output=True, text=True, timeout=20)
+    return [line.partition(" [")[0] for line in saved.stdout.splitlines() if not line.startswith("#")]
+
+
+def _namespaces(pid: int | str) -> set[str]:
+    """Namespaces of a process that a cluster makes of its own; none of one that has ended."""
+    try:
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
+    except OSError:
+        return set()
+
+
+def _control_groups(pid: int | str) -> set[str]:
+    """Control groups of a process; none of one that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.split(":", 2)[2] for line in lines}
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a cluster of one node has on the machine at a moment.
+
+    Attributes:
+        processes: its daemons, and what they have started.
+        namespaces: as the kernel names them, without the machine's own.
+        control_groups: without the machine's own.
+    """
+
+    processes: list[psutil.Process]
+    namespaces: set[str]
+    control_groups: set[str]
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Traces:
+        daemons = [psutil.Process(int(line.split()[0])) for line in cluster.processes()]
+        found = {*daemons, *(child for daemon in daemons for child in daemon.children(recursive=True))}
+        return cls(
+            list(found),
+            set[str]().union(*(_namespaces(each.pid) for each in found)) - _namespaces("self"),
+            set[str]().union(*(_control_groups(each.pid) for each in found)) - _control_groups("self"),
+        )
+
+    def check_gone(self, cluster: Cluster) -> None:
+        """Raises AssertionError for what of them there is still."""
+        # What is ended already may have to wait for its burial.
+        within(5, lambda: not any(process.is_running() for process in self.processes), "every process is gone")
+        assert cluster.processes() == []
+        assert Cgroups(cluster.state).left() == []
+        held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
+        assert self.namespaces & held == set()
+        assert str(cluster.state) not in Path("/proc/mounts").read_text()
+
+
+@pytest.mark.parametrize("victims", [(), *((name,) for name in DAEMONS), (SHIM,), DAEMONS], ids=" ".join)
+def test_stop_leaves_nothing_whatever_was_killed(
+    small: Cluster, node_tools: dict[str, Path], victims: tuple[str, ...]
+) -> None:
+    before = machine()
+    small.start()
+    apply(kubectl_of(small, node_tools), pod("stays", "sleep 12345"), pod("on-node", "sleep 12345", hostNetwork=True))
+    assert sorted(record.stem for record in _records(small)) == sorted(DAEMONS)
+    traces = Traces.of(small)
+    assert sum(process.cmdline()[:2] == ["sleep", "12345"] for process in traces.processes) == 2
+    # The control plane's network, and all three of the node, besides those of pods.
+    assert len(traces.namespaces) > 4
+    own = Cgroups(small.state).of_node(NODE)
+    assert traces.control_groups
+    assert [group for group in traces.control_groups if not group.startswith(f"{own}/")] == []
+    for victim in victims:
+        for pid in _pids(small, traces, victim):
+            os.kill(pid, signal.SIGKILL)
+    assert not victims or victims == (SHIM,) or not small.running()
+    small.stop(remove=True)
+    traces.check_gone(small)
+    assert not small.state.exists()
+    assert machine() == before
+
+
+@pytest.mark.parametrize("moment", ["control-plane-network", f"{NODE}-containerd", "kube-apiserver", f"{NODE}-kubelet"])
+def test_a_start_that_was_killed_is_taken_up_and_leaves_nothing(
+    small: Cluster, node_tools: dict[str, Path], images: list[Path], moment: str
+) -> None:
+    before = machine()
+    arguments = [small.state, json.dumps(node_tools, default=str), json.dumps(images, default=str)]
+    with subprocess.Popen([sys.executable, "-c", STARTER, *arguments], cwd=PROJECT_FOLDER) as starter:
+        try:
+            started = {"control-plane-network", moment}
+            within(
+                60,
+                lambda: started <= {record.stem for record in _records(small)} or starter.poll() is not None,
+                f"{moment} is started",
+            )
+            assert starter.poll() is None
+        finally:
+            starter.kill()
+    traces = [Traces.of(small)]
+    assert traces[0].processes
+    assert small.start() is True
+    assert small.running()
+    traces.append(Traces.of(small))
+    small.stop(remove=True)
+    for each in traces:
+        each.check_gone(small)
+    assert machine() == before
+
+
+def _records(cluster: Cluster) -> list[Path]:
+    return list(cluster.state.glob("processes/*.json"))
+
+
+def _pids(cluster: Cluster, traces: Traces, victim: str) -> list[int]:
+    record = cluster.state / "processes" / f"{victim}.json"
+    if record.exists():
+        return [json.loads(record.read_text())["pid"]]
+    found = [process.pid for process in traces.processes if process.name().startswith(victim)]
+    assert found, f"no {victim} runs"
+    return found
