@@ -219,7 +219,8 @@ class Cluster:
             self._nodes.provide()
         with self._locked():
             self._keep_to_one_kind()
-            if self.running() and self._runs_with(tools):
+            # A start that was killed may have got as far as the last process, and not to storage classes or images.
+            if self._complete_file.exists() and self.running() and self._runs_with(tools):
                 self._match_nodes(since=None)
                 return False
             try:
@@ -338,6 +339,11 @@ class Cluster:
     def _volumes_ready_file(self) -> Path:
         return self.state / "volumes.ready"
 
+    @property
+    def _complete_file(self) -> Path:
+        """There while the cluster runs that a start brought up to the end."""
+        return self.state / "complete"
+
     @contextlib.contextmanager
     def _locked(self) -> Generator[None]:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -368,6 +374,7 @@ class Cluster:
 
     def _end(self, grace_seconds: float = 5.0) -> None:
         # Clients first and etcd last: a server without its own server waits for it before it ends.
+        self._complete_file.unlink(missing_ok=True)
         nodes = self._started_nodes()
         nodes.end()
         self._processes.stop([_VOLUMES, _SCHEDULER, _CONTROLLERS], grace_seconds)
@@ -410,6 +417,7 @@ class Cluster:
         self._wait_for_nodes(started_at)
         with kubeconfig.connect(self.kubeconfig) as client:
             self._nodes.settle(client)
+        self._complete_file.touch()
 
     def _start(self, daemons: Mapping[str, Daemon], *names: str) -> None:
         for name in names:
