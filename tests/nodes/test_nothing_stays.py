@@ -155,7 +155,9 @@ def test_stop_leaves_nothing_whatever_was_killed(
     for victim in victims:
         for pid in _pids(small, traces, victim):
             os.kill(pid, signal.SIGKILL)
-    assert not victims or victims == (SHIM,) or not small.running()
+    if victims not in ((), (SHIM,)):
+        # The kernel takes what a killed process holds before it is gone.
+        within(5, lambda: not small.running(), "the loss is noticed")
     small.stop(remove=True)
     traces.check_gone(small)
     assert not small.state.exists()
