@@ -17,7 +17,8 @@ from tests.engine.cloud_stacks import (
     cluster_status,
     disks,
 )
-from tests.engine.cluster_objects import unready_pods, wait_until
+from tests.engine.cluster_objects import unready_pods
+from tests.waiting import wait_until
 
 END_SECONDS = 60
 """Within which an interrupted engine has ended: it waits for what goes on in the cloud."""

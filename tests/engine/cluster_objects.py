@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
-
-SECONDS_TO_WAIT = 30.0
-"""For something that the cluster's controllers do within a second or two when the machine is idle."""
-
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Waits for something to become so.
-
-    Raises:
-        AssertionError: it did not within SECONDS_TO_WAIT.
-    """
-    deadline = time.monotonic() + SECONDS_TO_WAIT
-    while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {SECONDS_TO_WAIT:.0f} s"
-        time.sleep(0.05)
 
 
 def names(listed: Any) -> set[str]:

@@ -17,7 +17,8 @@ from local.cluster import Cluster
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
-from tests.engine.cluster_objects import names, wait_until
+from tests.engine.cluster_objects import names
+from tests.waiting import wait_until
 
 StackFactory = Callable[..., LocalStack]
 

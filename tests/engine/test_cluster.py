@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,13 +24,12 @@ from dragonfly.quantity import parse_quantity
 from local.cluster import Cluster, ClusterError
 from local.kubeconfig import connect
 from local.processes import Daemon, ProcessError, Processes
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 START_SECONDS = 10
 """Within which a cluster must be up, tools built (issue: "`up` within 10 s once built")."""
-
-SOON_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -39,14 +38,6 @@ def own_cluster(tmp_path: Path, tools: dict[str, Path]) -> Iterator[Cluster]:
     own = Cluster(tmp_path / "own", machine_type="e2-small", node_count=1, tools=tools)
     yield own
     own.stop()
-
-
-def soon(true: Callable[[], bool], what: str) -> None:
-    """Wait a little for something to become so."""
-    deadline = time.monotonic() + SOON_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {SOON_SECONDS:.0f} s"
-        time.sleep(0.05)
 
 
 def core_of(cluster: Cluster) -> Any:
@@ -106,15 +97,15 @@ def test_a_claim_gets_a_volume_grows_and_loses_it(cluster: Cluster) -> None:
         return status.phase == "Bound" and status.capacity["storage"] == size
 
     core.create_namespaced_persistent_volume_claim("default", claim("growing", "5Gi"))
-    soon(lambda: bound_with("5Gi"), "the claim is bound")
+    wait_until(lambda: bound_with("5Gi"), "the claim is bound")
     wider = {"spec": {"resources": {"requests": {"storage": "8Gi"}}}}
     core.patch_namespaced_persistent_volume_claim(
         "growing", "default", wider, _content_type="application/merge-patch+json"
     )
-    soon(lambda: bound_with("8Gi"), "the claim has grown")
+    wait_until(lambda: bound_with("8Gi"), "the claim has grown")
     assert [volume.spec.capacity["storage"] for volume in volumes()] == ["8Gi"]
     core.delete_namespaced_persistent_volume_claim("growing", "default")
-    soon(lambda: not volumes(), "the volume is deleted")
+    wait_until(lambda: not volumes(), "the volume is deleted")
 
 
 def test_pods_run_where_they_fit_and_wait_where_they_do_not(cluster: Cluster) -> None:
@@ -133,8 +124,8 @@ def test_pods_run_where_they_fit_and_wait_where_they_do_not(cluster: Cluster) ->
     core.create_namespaced_pod("default", pod("fits", "12Gi"))
     core.create_namespaced_pod("default", pod("too-large", "14Gi"))
     try:
-        soon(is_ready, "the pod that fits is Ready")
-        soon(is_refused, "the pod that is too large has the scheduler's reason")
+        wait_until(is_ready, "the pod that fits is Ready")
+        wait_until(is_refused, "the pod that is too large has the scheduler's reason")
     finally:
         for name in ("fits", "too-large"):
             core.delete_namespaced_pod(name, "default")
@@ -191,7 +182,7 @@ def test_the_next_start_mends_nodes_and_processes(own_cluster: Cluster, tools: d
 
     scheduler = next(line for line in larger.processes() if "kube-scheduler" in line.split()[1])
     os.kill(int(scheduler.split()[0]), signal.SIGKILL)
-    soon(lambda: not larger.running(), "the loss is noticed")
+    wait_until(lambda: not larger.running(), "the loss is noticed")
     assert larger.start() is True
     assert larger.running()
     assert len(larger.processes()) == 6
@@ -258,7 +249,7 @@ def test_stop_ends_a_daemon_without_a_record_and_one_that_ignores_requests(tmp_p
     processes = Processes(tmp_path)
     processes.start(Daemon("unrecorded", ["/bin/sleep", "60"]))
     processes.start(Daemon("stubborn", ["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"]))
-    soon(lambda: "deaf" in processes.log_tail("stubborn"), "the stubborn one is deaf")
+    wait_until(lambda: "deaf" in processes.log_tail("stubborn"), "the stubborn one is deaf")
     (tmp_path / "processes" / "unrecorded.json").unlink()
     assert len(processes.survivors()) >= 2
     processes.stop_all(grace_seconds=0.3)

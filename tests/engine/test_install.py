@@ -20,9 +20,9 @@ from tests.engine.cluster_objects import (
     secret_values,
     unready_pods,
     volumes_of,
-    wait_until,
 )
 from tests.engine.conftest import StackFactory
+from tests.waiting import wait_until
 
 NAMESPACE = "install"
 # The design's table of names, word for word.

@@ -14,8 +14,9 @@ from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
 from local.stack import LocalStack, StackError
-from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values, unready_pods, wait_until
+from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values, unready_pods
 from tests.engine.conftest import StackFactory
+from tests.waiting import wait_until
 
 END_SECONDS = 30
 """Within which an interrupted engine has ended."""

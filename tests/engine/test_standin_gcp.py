@@ -20,7 +20,6 @@ from local.plugins import google_disk_kind
 from local.plugins.gcp_provider import GcpProvider
 from local.plugins.property_values import Properties, read_properties, write_properties
 from local.plugins.provider_errors import ProviderError
-from tests.engine.cluster_objects import wait_until
 from tests.google_resources import (
     NETWORK,
     POOL,
@@ -33,6 +32,7 @@ from tests.google_resources import (
     urn,
     wire,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

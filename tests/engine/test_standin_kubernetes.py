@@ -28,6 +28,7 @@ from local.plugins.property_values import (
     write_properties,
 )
 from local.plugins.provider_errors import InitializationError, ProviderError
+from tests.waiting import wait_until
 
 wire: Any = _wire
 
@@ -356,9 +357,9 @@ def test_refresh_sees_drift_and_the_update_heals_it(engine: _Engine, server: Api
     assert read_properties(unchanged.inputs) == state["__inputs"]
     drift = {"spec": {"replicas": 2}}
     server.request("PATCH", path, {"fieldManager": "kubectl-edit"}, drift, "application/merge-patch+json")
-    deadline = time.monotonic() + 20
-    while number_at(server.request("GET", path), "status", "readyReplicas") != 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(
+        lambda: number_at(server.request("GET", path), "status", "readyReplicas") == 2, "both replicas are ready"
+    )
     seen = engine.read(resource_id, item, state)
     assert number_at(read_properties(seen.inputs), "spec", "replicas") == 2
     state = read_properties(seen.properties)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -164,11 +162,3 @@ def installation(
         made.install()
         client.start()
         yield made
-
-
-def within(seconds: float, true: Callable[[], Any], what: str) -> None:
-    """Wait for something to become so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.2)

@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import tarfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Any, cast
 
 import yaml
 
-from local.certificates import Authority
+from local.certificates import Authority, Certificate
 from local.cluster import Cluster
 from local.containers import namespaces
 from local.containers.addresses import CONTROL_PLANE
+from tests.waiting import wait_until
 
 READY_SECONDS = 20
 LOOPBACK = "127.0.0.1"
@@ -92,16 +92,13 @@ class LocalRegistry:
         assert response.status < 300, f"{method} {path}: {response.status} {said!r}"
         return response.headers["Location"] or ""
 
-    def wait(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self._ask("GET", "/v2/")
-            except (OSError, http.client.HTTPException):
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.1)
-            else:
-                return
+    def answers(self) -> bool:
+        """Whether it can be used."""
+        try:
+            self._ask("GET", "/v2/")
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
 
 
 @contextmanager
@@ -113,25 +110,12 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
         folder: For its files.
     """
     holder = next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
-    port = _free_port()
+    port = free_port()
     authority = Authority(folder / "certificates", "registry-authority")
     # It is pushed to through the forwarder, whose connections come to loopback.
     server = authority.server("registry", [CONTROL_PLANE, LOOPBACK])
-    config = folder / "registry.yml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "version": 0.1,
-                "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-                "http": {
-                    "addr": f"0.0.0.0:{port}",
-                    "tls": {"certificate": str(server.certificate), "key": str(server.key)},
-                },
-            }
-        )
-    )
     registry = LocalRegistry(port, authority.certificate, folder / "registry.log")
-    command = namespaces.in_network(holder, ["docker-registry", "serve", str(config)])
+    command = namespaces.in_network(holder, registry_command(folder, f"0.0.0.0:{port}", server))
     forwarder = namespaces.forwarder("registry-forwarder", namespaces.network_file(holder), [port])
     with registry.log.open("wb") as log:
         started = [
@@ -139,7 +123,7 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
             for each in (command, forwarder.command)
         ]
     try:
-        registry.wait()
+        wait_until(registry.answers, "the registry answers", READY_SECONDS, registry.log.read_text)
         yield registry
     finally:
         for process in started:
@@ -147,7 +131,28 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
             process.wait()
 
 
-def _free_port() -> int:
+def registry_command(folder: Path, address: str, certificate: Certificate | None = None) -> list[str]:
+    """Write a registry's configuration.
+
+    Args:
+        folder: For its files.
+        address: Where it listens.
+        certificate: Its own; without one it speaks plain HTTP.
+
+    Returns:
+        The command that runs it.
+    """
+    http: dict[str, object] = {"addr": address}
+    if certificate:
+        http["tls"] = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
+    config = folder / "registry.yml"
+    storage = {"filesystem": {"rootdirectory": str(folder / "storage")}}
+    config.write_text(yaml.safe_dump({"version": 0.1, "storage": storage, "http": http}))
+    return ["docker-registry", "serve", str(config)]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has."""
     with socket.socket() as found:
         found.bind((LOOPBACK, 0))
         return cast("int", found.getsockname()[1])

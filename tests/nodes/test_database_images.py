@@ -18,6 +18,7 @@ from dragonfly.images import Image
 from dragonfly.pod_security import DATABASE_UID
 from local.images.archive import provide_archive
 from local.images.catalog import default_references
+from tests.waiting import wait_until
 
 LIMIT_SECONDS = 30
 ROOT_PASSWORD = """a'b"c\\d$e`f%g"""
@@ -120,13 +121,14 @@ class Database:
 
     def answer(self, statement: str) -> str:
         """Of a server that may still be starting."""
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while True:
-            result = self.query(statement)
-            if result.returncode == 0:
-                return result.stdout.strip()
-            assert time.monotonic() < deadline, result.stderr + self.log.read_text()
-            time.sleep(0.1)
+        results = [self.query(statement)]
+
+        def answered() -> bool:
+            results.append(self.query(statement))
+            return results[-1].returncode == 0
+
+        wait_until(answered, "the database answers", evidence=lambda: results[-1].stderr + self.log.read_text())
+        return results[-1].stdout.strip()
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from dragonfly.manager_config import manager_config
 from dragonfly.names import Names
 from dragonfly.scheduler_config import scheduler_config
 from local import toolchain
+from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 LIMIT_SECONDS = 20
@@ -72,8 +73,11 @@ class Process:
         self.popen.send_signal(number)
         return self.ended()
 
+    def said(self) -> str:
+        return "".join(list(self.lines))
+
     def says(self, text: str) -> bool:
-        return any(text in line for line in list(self.lines))
+        return text in self.said()
 
 
 Start = Callable[[str, Document], Process]
@@ -99,15 +103,6 @@ def start(standin: Path, tmp_path: Path) -> Iterator[Start]:
     for process in started:
         process.popen.kill()
         process.popen.wait()
-
-
-def _eventually(holds: Callable[[], bool], seconds: float = LIMIT_SECONDS) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return holds()
 
 
 def _free_ports(count: int) -> list[int]:
@@ -398,7 +393,7 @@ def test_scheduler_signs_in_registers_and_serves(start: Start, tmp_path: Path, f
     config["manager"].update(addr=far.address, keepAlive={"interval": "100ms"})
     config["database"]["redis"]["addrs"] = [redis]
     process = start("scheduler", config)
-    assert _eventually(lambda: len(far.members) > 2), process.lines
+    wait_until(lambda: len(far.members) > 2, "it calls again", evidence=process.said)
     assert (far.members[0]["kind"], far.members[0]["port"]) == ("schedulers", config["server"]["port"])
     assert _open(config["server"]["port"])
     metrics = int(config["metrics"]["addr"].rpartition(":")[2])
@@ -422,11 +417,11 @@ def test_seed_peer_serves_nothing_until_it_finds_a_scheduler(start: Start, tmp_p
     config = _daemon(tmp_path, SEED_PEER, far.address)
     config["scheduler"]["manager"]["refreshInterval"] = "500ms"
     process = start("dfget", config)
-    assert _eventually(lambda: process.says("no scheduler has registered"))
+    wait_until(lambda: process.says("no scheduler has registered"), "it says what it waits for", evidence=process.said)
     port = _port(config, "download", "peerGRPC")
     assert not _open(port)
     far.schedulers.append(far.address)
-    assert _eventually(lambda: bool(far.members)), process.lines
+    wait_until(lambda: bool(far.members), "it registers", evidence=process.said)
     assert (far.members[0]["kind"], far.members[0]["port"]) == ("seed_peers", port)
     assert _open(port)
 
@@ -435,9 +430,10 @@ def test_seed_peer_asks_again_only_after_the_refresh_interval(start: Start, tmp_
     config = _daemon(tmp_path, SEED_PEER, far.address)
     del config["scheduler"]["manager"]["refreshInterval"]
     process = start("dfget", config)
-    assert _eventually(lambda: process.says("asks again in 10m0s"))
+    wait_until(lambda: process.says("asks again in 10m0s"), "it says when it asks again", evidence=process.said)
     far.schedulers.append(far.address)
-    assert not _eventually(lambda: _open(_port(config, "download", "peerGRPC")), 1)
+    time.sleep(1)
+    assert not _open(_port(config, "download", "peerGRPC"))
     assert process.stop()[0] == 0
 
 
@@ -445,7 +441,7 @@ def test_peer_listens_where_its_config_says(start: Start, tmp_path: Path, far: F
     config = _daemon(tmp_path, PEER, far.address)
     process = start("dfget", config)
     port = _port(config, "download", "peerGRPC")
-    assert _eventually(lambda: _open(port)), process.lines
+    wait_until(lambda: _open(port), "its port is open", evidence=process.said)
     with grpc.insecure_channel(f"{LOOPBACK}:{port}") as channel:
         assert channel.unary_unary(HEALTH)(b"", timeout=LIMIT_SECONDS) == SERVING
     assert _get(_port(config, "health"), "/server/ping")[0] == 200
@@ -458,7 +454,7 @@ def _proxy(start: Start, config: Document) -> tuple[Process, int]:
     """A peer whose proxy listens, and the proxy's port."""
     process = start("dfget", config)
     port = _port(config, "proxy")
-    assert _eventually(lambda: _open(port)), process.lines
+    wait_until(lambda: _open(port), "its port is open", evidence=process.said)
     return process, port
 
 

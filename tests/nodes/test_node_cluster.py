@@ -12,8 +12,9 @@ import pytest
 
 from local.cluster import Cluster, ClusterError
 from local.containers.cgroups import Cgroups
-from tests.nodes.conftest import Kubectl, kubectl_of, within
+from tests.nodes.conftest import Kubectl, kubectl_of
 from tests.nodes.pods import apply, pod, service
+from tests.waiting import wait_until
 
 START_SECONDS = 30
 """Within which a node must be Ready beside two others, tools and images built."""
@@ -63,7 +64,7 @@ def test_a_service_has_a_name_and_leads_to_pods_on_every_node(kubectl: Kubectl, 
         answers.add(sh("wget -q -O - http://web").strip())
         return answers >= {"web-1", "web-2"}
 
-    within(20, both_answered, "both pods answer")
+    wait_until(both_answered, "both pods answer", 20)
     # Over the nodes' own network, past kube-proxy.
     far = kubectl("get", "pod", "web-2", "--output=jsonpath={.status.podIP}")
     assert sh(f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {far} 8080").endswith("web-2\n")
@@ -118,7 +119,7 @@ def test_a_claim_is_a_folder_for_the_pods_group_on_any_node_and_goes_with_the_cl
     assert (folder / "file").read_text() == "kept\n"
     kubectl("delete", "pod", "reader")
     kubectl("delete", "persistentvolumeclaim", "data")
-    within(20, lambda: not folder.exists(), "the folder is removed")
+    wait_until(lambda: not folder.exists(), "the folder is removed", 20)
 
 
 def test_nothing_leads_out_of_the_cluster(kubectl: Kubectl, sh: Kubectl) -> None:
@@ -145,7 +146,7 @@ def test_a_node_that_was_off_comes_back_with_its_pods(cluster: Cluster, kubectl:
     cluster.stop_node("node-2")
     assert not cluster.running()
     cluster.start_node("node-2")
-    within(60, lambda: kubectl(*restarts) > before, "kubelet starts the pod again")
+    wait_until(lambda: kubectl(*restarts) > before, "kubelet starts the pod again", 60)
     kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/survivor")
     assert cluster.running()
 

@@ -19,8 +19,9 @@ from local.cluster import Cluster
 from local.containers.cgroups import Cgroups
 from local.containers.requirements import SEARCH_PATH
 from local.stack import PROJECT_FOLDER
-from tests.nodes.conftest import kubectl_of, within
+from tests.nodes.conftest import kubectl_of
 from tests.nodes.pods import apply, pod
+from tests.waiting import wait_until
 
 NODE = "node-1"
 DAEMONS = (
@@ -129,7 +130,7 @@ class Traces:
     def check_gone(self, cluster: Cluster) -> None:
         """Raises AssertionError for what of them there is still."""
         # What is ended already may have to wait for its burial.
-        within(5, lambda: not any(process.is_running() for process in self.processes), "every process is gone")
+        wait_until(lambda: not any(process.is_running() for process in self.processes), "every process is gone", 5)
         assert cluster.processes() == []
         assert Cgroups(cluster.state).left() == []
         held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
@@ -157,7 +158,7 @@ def test_stop_leaves_nothing_whatever_was_killed(
             os.kill(pid, signal.SIGKILL)
     if victims not in ((), (SHIM,)):
         # The kernel takes what a killed process holds before it is gone.
-        within(5, lambda: not small.running(), "the loss is noticed")
+        wait_until(lambda: not small.running(), "the loss is noticed", 5)
     small.stop(remove=True)
     traces.check_gone(small)
     assert not small.state.exists()
@@ -175,10 +176,10 @@ def test_a_start_that_was_killed_is_taken_up_and_leaves_nothing(
     with subprocess.Popen([sys.executable, "-c", STARTER, *arguments], cwd=PROJECT_FOLDER) as starter:
         try:
             started = {"control-plane-network", moment}
-            within(
-                60,
+            wait_until(
                 lambda: started <= {record.stem for record in _records(small)} or starter.poll() is not None,
                 f"{moment} is started",
+                60,
             )
             assert starter.poll() is None
         finally:

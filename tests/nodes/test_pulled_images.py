@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from rich.console import Console
 from local.images.archive import provide_archive
 from local.images.catalog import PAUSE
 from local.images.registry import pulled_archives
+from tests.nodes.local_registry import LOOPBACK, READY_SECONDS, free_port, registry_command
+from tests.waiting import wait_until
 
 CONSOLE = Console(stderr=True)
 pytestmark = pytest.mark.skipif(
@@ -30,31 +31,19 @@ pytestmark = pytest.mark.skipif(
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Host and port of a registry that has one image."""
     folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    config = folder / "config.yml"
-    config.write_text(
-        json.dumps(
-            {
-                "version": 0.1,
-                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-                "http": {"addr": address},
-            }
-        )
-    )
-    server = subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL)
+    address = f"{LOOPBACK}:{free_port()}"
+    server = subprocess.Popen(registry_command(folder, address), stderr=subprocess.DEVNULL)
     try:
         source = f"oci-archive:{provide_archive()}:{PAUSE.rpartition(':')[2]}"
         target = f"docker://{address}/pause:3.6"
-        deadline = time.monotonic() + 20
-        while True:
-            command = ["skopeo", "copy", "--dest-tls-verify=false", source, target]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-            if done.returncode == 0:
-                break
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.2)
+        copy = ["skopeo", "copy", "--dest-tls-verify=false", source, target]
+        results: list[subprocess.CompletedProcess[str]] = []
+
+        def copied() -> bool:
+            results.append(subprocess.run(copy, capture_output=True, text=True, timeout=60, check=False))
+            return results[-1].returncode == 0
+
+        wait_until(copied, "the registry has the image", READY_SECONDS, lambda: results[-1].stderr)
         yield address
     finally:
         server.terminate()

@@ -14,11 +14,12 @@ import pytest
 
 from local.cluster import Cluster
 from local.processes import ProcessError
-from tests.nodes.conftest import Kubectl, within
+from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry, local_registry
 from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"
@@ -114,7 +115,7 @@ def mirrored(
         _trust(stack, registry)
         made = Mirrored(stack, registry, cluster, images[0])
         for node in NODES:
-            within(30, lambda node=node: made.has_mirror(node), f"the mirror of {node} is written")
+            wait_until(lambda node=node: made.has_mirror(node), f"the mirror of {node} is written", 30)
         yield made
 
 
@@ -153,9 +154,9 @@ def test_a_pull_succeeds_with_the_peer_stopped_and_goes_through_it_again_later(m
     scheduler = f"statefulset/{NAMES.scheduler}"
     # A peer that finds no scheduler waits, and listens nowhere.
     mirrored.stack.kubectl("scale", scheduler, "--replicas=0")
-    within(60, lambda: not mirrored.stack.pods("scheduler"), "the scheduler is gone")
+    wait_until(lambda: not mirrored.stack.pods("scheduler"), "the scheduler is gone", 60)
     mirrored.stack.kubectl("exec", mirrored.peer(node), "--container=dfget", "--", "sh", "-c", "kill 1")
-    within(30, lambda: not mirrored.proxy_open(node), "the peer is gone")
+    wait_until(lambda: not mirrored.proxy_open(node), "the peer is gone", 30)
     try:
         assert "Successfully pulled" in mirrored.pull("stopped", node)
         assert not mirrored.proxy_open(node)
@@ -163,7 +164,7 @@ def test_a_pull_succeeds_with_the_peer_stopped_and_goes_through_it_again_later(m
         assert mirrored.asked_of_peer(node, "stopped") == []
     finally:
         mirrored.stack.kubectl("scale", scheduler, "--replicas=1")
-    within(60, lambda: mirrored.proxy_open(node), "the peer is back")
+    wait_until(lambda: mirrored.proxy_open(node), "the peer is back", 60)
     _wait_for_peers(mirrored.stack)
     mirrored.pull("again", node)
     assert mirrored.asked_of_peer(node, "again")

@@ -1,0 +1,36 @@
+"""Waiting for what a test expects to become so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+SECONDS_TO_WAIT = 30.0
+"""For something that takes a second or two when the machine is idle."""
+
+_POLL_SECONDS = 0.05
+
+
+def wait_until(
+    true: Callable[[], object],
+    what: str,
+    seconds: float = SECONDS_TO_WAIT,
+    evidence: Callable[[], str] | None = None,
+) -> None:
+    """Ask again and again, at least once.
+
+    Args:
+        true: Whether it is so.
+        what: What it is that must become so.
+        seconds: How long it may take.
+        evidence: What to show of the thing that did not become so, such as its log.
+
+    Raises:
+        AssertionError: It was not so in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() >= deadline:
+            shown = f": {evidence()}" if evidence else ""
+            raise AssertionError(f"{what}: not within {seconds:.0f} s{shown}")
+        time.sleep(_POLL_SECONDS)
