@@ -9,7 +9,7 @@ from pulumi_kubernetes import apiextensions
 from pulumi_kubernetes.apiextensions import v1 as crd
 from pulumi_kubernetes.meta import v1 as meta
 
-from dragonfly import ports
+from dragonfly import mysql, ports, redis
 from dragonfly.instance import Instance
 from dragonfly.labels import instance_selector
 from dragonfly.names import APPLICATION_CRD
@@ -127,9 +127,9 @@ def _spec(args: ApplicationArgs) -> dict[str, object]:
             {"name": "Console, after port forwarding", "type": "Value", "value": args.console_url},
             {"name": "Port forwarding", "type": "Value", "value": args.port_forward_command},
             _secret_reference("Console root password", names.manager_secret, ROOT_PASSWORD_KEY),
-            _secret_reference("MySQL root password", names.mysql_secret, "root-password"),
-            _secret_reference("MySQL dragonfly password", names.mysql_secret, "dragonfly-password"),
-            _secret_reference("Redis password", names.redis_secret, "password"),
+            _secret_reference("MySQL root password", names.mysql_secret, mysql.ROOT_PASSWORD_KEY),
+            _secret_reference("MySQL dragonfly password", names.mysql_secret, mysql.USER_PASSWORD_KEY),
+            _secret_reference("Redis password", names.redis_secret, redis.PASSWORD_KEY),
         ],
         "selector": {"matchLabels": instance_selector(names.app)},
         # API groups, not versions: the chart's `v1` and `apps/v1` match nothing.

@@ -26,6 +26,11 @@ DATABASE = "dragonfly"
 USER = "dragonfly"
 EXPORTER_USER = "mysqld_exporter"
 
+ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
+USER_PASSWORD_KEY = "dragonfly-password"  # noqa: S105 - the name of a key
+_USER_KEY = "dragonfly-user"
+_DATABASE_KEY = "dragonfly-database"
+
 _DATA_DIRECTORY = "/var/lib/mysql"
 # Below the volume's root, which a new disk's lost+found makes look like a data directory in use.
 _DATA_SUBDIRECTORY = "mysql"
@@ -87,10 +92,10 @@ class Mysql(pulumi.ComponentResource):
             f"{name}-secret",
             metadata=instance.metadata(names.mysql_secret, Component.MYSQL),
             string_data={
-                "root-password": args.root_password,
-                "dragonfly-user": USER,
-                "dragonfly-password": args.user_password,
-                "dragonfly-database": DATABASE,
+                ROOT_PASSWORD_KEY: args.root_password,
+                _USER_KEY: USER,
+                USER_PASSWORD_KEY: args.user_password,
+                _DATABASE_KEY: DATABASE,
             },
             opts=child,
         )
@@ -211,10 +216,10 @@ def _server(args: MysqlArgs) -> core.ContainerArgs:
         ],
         env=[
             # Files, not values: an environment variable shows in the pod's spec and in every child process.
-            core.EnvVarArgs(name="MYSQL_ROOT_PASSWORD_FILE", value=f"{_SECRETS_DIRECTORY}/root-password"),
-            core.EnvVarArgs(name="MYSQL_DATABASE_FILE", value=f"{_SECRETS_DIRECTORY}/dragonfly-database"),
-            core.EnvVarArgs(name="MYSQL_USER_FILE", value=f"{_SECRETS_DIRECTORY}/dragonfly-user"),
-            core.EnvVarArgs(name="MYSQL_PASSWORD_FILE", value=f"{_SECRETS_DIRECTORY}/dragonfly-password"),
+            core.EnvVarArgs(name="MYSQL_ROOT_PASSWORD_FILE", value=f"{_SECRETS_DIRECTORY}/{ROOT_PASSWORD_KEY}"),
+            core.EnvVarArgs(name="MYSQL_DATABASE_FILE", value=f"{_SECRETS_DIRECTORY}/{_DATABASE_KEY}"),
+            core.EnvVarArgs(name="MYSQL_USER_FILE", value=f"{_SECRETS_DIRECTORY}/{_USER_KEY}"),
+            core.EnvVarArgs(name="MYSQL_PASSWORD_FILE", value=f"{_SECRETS_DIRECTORY}/{USER_PASSWORD_KEY}"),
             # The time zone tables take seconds to load at the first start; the manager uses none of them.
             core.EnvVarArgs(name="MYSQL_INITDB_SKIP_TZINFO", value="1"),
         ],

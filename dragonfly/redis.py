@@ -25,7 +25,7 @@ from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_securit
 _DATA_DIRECTORY = "/data"
 _CONFIG_DIRECTORY = "/etc/redis"
 _CONFIG_FILE = "redis.conf"
-_PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
+PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
 
 
 class RedisDatabase(IntEnum):
@@ -82,7 +82,7 @@ class Redis(pulumi.ComponentResource):
         secret = core.Secret(
             f"{name}-secret",
             metadata=instance.metadata(names.redis_secret, Component.REDIS),
-            string_data={_PASSWORD_KEY: args.password},
+            string_data={PASSWORD_KEY: args.password},
             opts=child,
         )
         config_secret = core.Secret(
@@ -200,9 +200,7 @@ def _exporter(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.Container
 def _password_variable(name: str, secret_name: pulumi.Input[str]) -> core.EnvVarArgs:
     return core.EnvVarArgs(
         name=name,
-        value_from=core.EnvVarSourceArgs(
-            secret_key_ref=core.SecretKeySelectorArgs(name=secret_name, key=_PASSWORD_KEY)
-        ),
+        value_from=core.EnvVarSourceArgs(secret_key_ref=core.SecretKeySelectorArgs(name=secret_name, key=PASSWORD_KEY)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from rich.table import Table
 
-from dragonfly import ports
+from dragonfly import mysql, ports, redis
 from dragonfly.images import Image
 from dragonfly.labels import PART_OF
 from dragonfly.names import Names
@@ -30,15 +30,15 @@ _MIB: Final = 1 << 20
 _POD = "load"
 
 _MYSQL_LOAD = """\
-mysql --host="$0" --user=dragonfly dragonfly --execute='CREATE TABLE IF NOT EXISTS load_rows (
+mysql --host="$0" --user="$1" "$2" --execute='CREATE TABLE IF NOT EXISTS load_rows (
   id BIGINT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(64), value TEXT, KEY (name))'
 client() {
   while :; do
     echo "INSERT INTO load_rows (name, value) VALUES (UUID(), REPEAT('x', 1000)), (UUID(), REPEAT('y', 1000));"
     echo "SELECT COUNT(*), MAX(value) FROM load_rows WHERE name > UUID();"
-  done | mysql --host="$0" --user=dragonfly dragonfly >/dev/null
+  done | mysql --host="$0" --user="$1" "$2" >/dev/null
 }
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do client "$0" & done
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do client "$@" & done
 wait
 """
 _REDIS_LOAD = """\
@@ -217,15 +217,15 @@ def _load_pod(names: Names) -> dict[str, Any]:
                     "mysql",
                     Image.MYSQL,
                     _MYSQL_LOAD,
-                    [names.mysql_service],
-                    MYSQL_PWD=(names.mysql_secret, "dragonfly-password"),
+                    [names.mysql_service, mysql.USER, mysql.DATABASE],
+                    MYSQL_PWD=(names.mysql_secret, mysql.USER_PASSWORD_KEY),
                 ),
                 container(
                     "redis",
                     Image.REDIS,
                     _REDIS_LOAD,
                     [names.redis_service],
-                    REDISCLI_AUTH=(names.redis_secret, "password"),
+                    REDISCLI_AUTH=(names.redis_secret, redis.PASSWORD_KEY),
                 ),
                 container(
                     "http",
