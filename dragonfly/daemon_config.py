@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from dragonfly.manager_config import Network, PortRange
-from dragonfly.scheduler_config import CLUSTER_ID, KeepAlive
+from dragonfly.scheduler_config import CLUSTER_ID, KEEP_ALIVE, KeepAlive
 from dragonfly.work_directories import CACHE, DATA, LOGS, RUN, WORK_HOME
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - other peers and kubelet must reach it; who else does is the firewall's
@@ -152,14 +152,15 @@ def seed_peer_discovery(manager_address: str) -> SchedulerClient:
         "manager": {
             "enable": True,
             "netAddrs": [{"type": "tcp", "addr": manager_address}],
-            # A seed peer that asks before the scheduler has registered finds none, and serves nothing until it asks
-            # again: after ten minutes, unless set.
+            # How long an answer is kept. A seed peer that asks before the scheduler is active finds none, and serves
+            # nothing until it asks again: at the next of its looks, every 10 s, that finds the answer too old; unless
+            # set, after ten minutes.
             "refreshInterval": "2s",
             "seedPeer": {
                 "enable": True,
                 "type": "super",
                 "clusterID": CLUSTER_ID,
-                "keepAlive": {"interval": "5s"},
+                "keepAlive": KEEP_ALIVE,
             },
         },
         "scheduleTimeout": "30s",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
+from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
@@ -93,6 +94,41 @@ class Instance:
                 publish_not_ready_addresses=publish_not_ready_addresses or None,
             ),
             opts=pulumi.ResourceOptions(parent=parent),
+        )
+
+    def stateful_set(
+        self,
+        resource_name: str,
+        *,
+        name: str,
+        component: Component,
+        service_name: str,
+        template: core.PodTemplateSpecArgs,
+        parent: pulumi.Resource,
+    ) -> apps.StatefulSet:
+        """One pod that keeps its name, awaited until it is Ready.
+
+        Args:
+            resource_name: Pulumi's name of the resource.
+            name: the StatefulSet's name.
+            component: whose pod it is.
+            service_name: of the headless Service that gives the pod its DNS name.
+            template: of the pod.
+            parent: the component resource that it belongs to.
+        """
+        return apps.StatefulSet(
+            resource_name,
+            metadata=self.metadata(name, component),
+            spec=apps.StatefulSetSpecArgs(
+                replicas=1,
+                service_name=service_name,
+                selector=self.selector(component),
+                # In order, a pod that cannot start (its image's tag is wrong) is waited for before it is replaced: for
+                # ever, also after the tag was put right (Kubernetes: StatefulSets, "Forced rollback").
+                pod_management_policy="Parallel",
+                template=template,
+            ),
+            opts=self.workload_options(parent),
         )
 
     def workload_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:

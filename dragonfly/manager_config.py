@@ -152,7 +152,10 @@ def manager_config(
                 "backendDB": RedisDatabase.BACKEND.value,
             },
         },
-        "cache": {"redis": {"ttl": "5m"}, "local": {"size": 200000, "ttl": "3m"}},
+        # What the manager tells a seed peer of schedulers, and a scheduler of seed peers, is kept for this long: after
+        # one has moved they would look for each other at the old address for minutes. Few ask, each every 10 s: peers
+        # are told the scheduler's Service.
+        "cache": {"redis": {"ttl": "2s"}, "local": {"size": 200000, "ttl": "2s"}},
         "objectStorage": {"enable": False},
         "metrics": {"enable": True, "addr": f":{ports.METRICS}"},
         "network": {"enableIPv6": False},

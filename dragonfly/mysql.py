@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports, probes
@@ -19,7 +18,7 @@ from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.metrics_export import prometheus_to_sd
 from dragonfly.object_name import object_name
-from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, pod_security_context
+from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, secured
 from dragonfly.work_directories import TEMPORARY
 
 DATABASE = "dragonfly"
@@ -152,26 +151,22 @@ class Mysql(pulumi.ComponentResource):
         containers = [_server(args), _exporter(args)]
         if args.metrics_exporter_enabled:
             containers.append(prometheus_to_sd("mysql", ports.MYSQLD_EXPORTER, args.images))
-        apps.StatefulSet(
+        instance.stateful_set(
             name,
-            metadata=instance.metadata(names.mysql, Component.MYSQL),
-            spec=apps.StatefulSetSpecArgs(
-                replicas=1,
-                service_name=names.mysql_headless,
-                selector=instance.selector(Component.MYSQL),
-                template=core.PodTemplateSpecArgs(
-                    metadata=instance.pod_metadata(
-                        Component.MYSQL,
-                        document_hash(
-                            args.config_hash_key, args.root_password, args.user_password, init_sql, exporter_config
-                        ),
+            name=names.mysql,
+            component=Component.MYSQL,
+            service_name=names.mysql_headless,
+            template=core.PodTemplateSpecArgs(
+                metadata=instance.pod_metadata(
+                    Component.MYSQL,
+                    document_hash(
+                        args.config_hash_key, args.root_password, args.user_password, init_sql, exporter_config
                     ),
-                    spec=core.PodSpecArgs(
-                        automount_service_account_token=False,
-                        enable_service_links=False,
+                ),
+                spec=secured(
+                    core.PodSpecArgs(
                         # InnoDB writes its buffer pool back before it exits.
                         termination_grace_period_seconds=60,
-                        security_context=pod_security_context(DATABASE_UID),
                         containers=containers,
                         volumes=[
                             data_volume(claim),
@@ -191,9 +186,10 @@ class Mysql(pulumi.ComponentResource):
                             config_volume(exporter_secret_name, _EXPORTER_FILE),
                         ],
                     ),
+                    DATABASE_UID,
                 ),
             ),
-            opts=instance.workload_options(self),
+            parent=self,
         )
         self.exporter_address = pulumi.Output.from_input(instance.namespace).apply(
             lambda namespace: f"{names.mysqld_exporter_service}.{namespace}.svc:{ports.MYSQLD_EXPORTER}"

@@ -16,7 +16,7 @@ from dragonfly.images import Image
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.object_name import object_name
-from dragonfly.pod_security import DRAGONFLY_UID, container_security_context, pod_security_context
+from dragonfly.pod_security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.wait_for import start_when_reachable
 from dragonfly.work_directories import work_mounts, work_volume
 
@@ -102,46 +102,45 @@ def program_pod(
     check = probes.Grpc(program.ports["grpc"])
     template = core.PodTemplateSpecArgs(
         metadata=instance.pod_metadata(program.component, document_hash(program.config_hash_key, text)),
-        spec=core.PodSpecArgs(
-            # None of the programs talks to the API server; a token in the pod would serve only an attacker.
-            automount_service_account_token=False,
-            enable_service_links=False,
-            host_network=host_network or None,
-            # On the node's network a pod would otherwise get the node's DNS, which knows no Services.
-            dns_policy="ClusterFirstWithHostNet" if host_network else None,
-            # "Every node" includes those that are kept for special work.
-            tolerations=[core.TolerationArgs(operator="Exists")] if host_network else None,
-            security_context=pod_security_context(DRAGONFLY_UID),
-            containers=[
-                core.ContainerArgs(
-                    name=program.name,
-                    image=program.image,
-                    command=start_when_reachable(
-                        program.waits_for,
-                        [*program.command, "--config", f"{_CONFIG_DIRECTORY}/{program.config_file}"],
-                    ),
-                    ports=[
-                        core.ContainerPortArgs(
-                            name=name,
-                            container_port=number,
-                            # Told to the Kubernetes scheduler, so that it does not put two instances on the same ports.
-                            host_port=number if host_network else None,
-                        )
-                        for name, number in program.ports.items()
-                    ],
-                    resources=RESOURCES[program.image_key].requirements(),
-                    security_context=container_security_context(),
-                    lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
-                    startup_probe=probes.startup(check),
-                    readiness_probe=probes.readiness(check),
-                    liveness_probe=probes.liveness(check),
-                    volume_mounts=[config_mount(_CONFIG_DIRECTORY), *work_mounts()],
-                )
-            ],
-            volumes=[
-                config_volume(object_name(secret), program.config_file),
-                work_volume(program.work_size_limit),
-            ],
+        spec=secured(
+            core.PodSpecArgs(
+                host_network=host_network or None,
+                # On the node's network a pod would otherwise get the node's DNS, which knows no Services.
+                dns_policy="ClusterFirstWithHostNet" if host_network else None,
+                # "Every node" includes those that are kept for special work.
+                tolerations=[core.TolerationArgs(operator="Exists")] if host_network else None,
+                containers=[
+                    core.ContainerArgs(
+                        name=program.name,
+                        image=program.image,
+                        command=start_when_reachable(
+                            program.waits_for,
+                            [*program.command, "--config", f"{_CONFIG_DIRECTORY}/{program.config_file}"],
+                        ),
+                        ports=[
+                            core.ContainerPortArgs(
+                                name=name,
+                                container_port=number,
+                                # The Kubernetes scheduler then puts no two instances on the same ports.
+                                host_port=number if host_network else None,
+                            )
+                            for name, number in program.ports.items()
+                        ],
+                        resources=RESOURCES[program.image_key].requirements(),
+                        security_context=container_security_context(),
+                        lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
+                        startup_probe=probes.startup(check),
+                        readiness_probe=probes.readiness(check),
+                        liveness_probe=probes.liveness(check),
+                        volume_mounts=[config_mount(_CONFIG_DIRECTORY), *work_mounts()],
+                    )
+                ],
+                volumes=[
+                    config_volume(object_name(secret), program.config_file),
+                    work_volume(program.work_size_limit),
+                ],
+            ),
+            DRAGONFLY_UID,
         ),
     )
     return ProgramPod(template, secret)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import pulumi
-from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports, probes
@@ -20,11 +19,14 @@ from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.metrics_export import prometheus_to_sd
 from dragonfly.object_name import object_name
-from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, pod_security_context
+from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, secured
+from dragonfly.quantity import parse_quantity
 
 _DATA_DIRECTORY = "/data"
 _CONFIG_DIRECTORY = "/etc/redis"
 _CONFIG_FILE = "redis.conf"
+# The rest is for clients' buffers, and for the pages that are copied while the append-only file is rewritten.
+_MAXIMUM_DATA_BYTES = int(parse_quantity(RESOURCES[Image.REDIS].memory_limit) * 6 / 10)
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
 
 
@@ -131,28 +133,25 @@ class Redis(pulumi.ComponentResource):
         containers = [_server(args, secret_name), _exporter(args, secret_name)]
         if args.metrics_exporter_enabled:
             containers.append(prometheus_to_sd("redis", ports.REDIS_EXPORTER, args.images))
-        apps.StatefulSet(
+        instance.stateful_set(
             name,
-            metadata=instance.metadata(names.redis, Component.REDIS),
-            spec=apps.StatefulSetSpecArgs(
-                replicas=1,
-                service_name=names.redis_headless,
-                selector=instance.selector(Component.REDIS),
-                template=core.PodTemplateSpecArgs(
-                    metadata=instance.pod_metadata(Component.REDIS, document_hash(args.config_hash_key, config)),
-                    spec=core.PodSpecArgs(
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        security_context=pod_security_context(DATABASE_UID),
+            name=names.redis,
+            component=Component.REDIS,
+            service_name=names.redis_headless,
+            template=core.PodTemplateSpecArgs(
+                metadata=instance.pod_metadata(Component.REDIS, document_hash(args.config_hash_key, config)),
+                spec=secured(
+                    core.PodSpecArgs(
                         containers=containers,
                         volumes=[
                             data_volume(claim),
                             config_volume(object_name(config_secret), _CONFIG_FILE),
                         ],
                     ),
+                    DATABASE_UID,
                 ),
             ),
-            opts=instance.workload_options(self),
+            parent=self,
         )
         self.exporter_address = pulumi.Output.from_input(instance.namespace).apply(
             lambda namespace: f"{names.redis_exporter_service}.{namespace}.svc:{ports.REDIS_EXPORTER}"
@@ -212,4 +211,9 @@ def _redis_conf(password: str) -> str:
         # Every write is on the disk within a second; without it a restart loses what came after the last snapshot.
         "appendonly yes\n"
         "appendfsync everysec\n"
+        # Beyond this, writes are refused. Without it a full queue ends at the container's limit: the kernel kills the
+        # server, which reads the same data again and is killed again.
+        f"maxmemory {_MAXIMUM_DATA_BYTES}\n"
+        # A job that is dropped to make room would be lost without a word.
+        "maxmemory-policy noeviction\n"
     )

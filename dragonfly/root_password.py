@@ -18,7 +18,7 @@ from dragonfly.config_mount import config_mount, config_volume
 from dragonfly.container_resources import ROOT_PASSWORD_RESOURCES
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
-from dragonfly.pod_security import DRAGONFLY_UID, container_security_context, pod_security_context
+from dragonfly.pod_security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.wait_for import start_when_reachable
 
 ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
@@ -28,16 +28,17 @@ _DIRECTORY = "/etc/dragonfly"
 # Long enough for `pulumi up`, which looks once a second, and a person to see how it ended.
 _KEPT_SECONDS = 60
 _PATIENCE_SECONDS = 1
-# A database that is started again is away for a few seconds, one that moves to another node for longer.
-_REFUSALS_THAT_CONVINCE = 30
+# Of both passwords, by a manager that has read its database each time: once might fall between two answers of its.
+_REFUSALS_THAT_CONVINCE = 3
 
 # Arguments: host and port of the manager's REST API, and the file that holds the new password.
 # - Requests go through the shell's own printf and standard input: an argument of a program shows in `ps`.
 # - Debian's images have bash but no HTTP client, upstream's Alpine images busybox's nc but no bash.
 # - nc's input stays open until the answer is there: at its end nc closes its half of the connection, which the manager
 #   takes for a client that has gone.
-# - The manager answers 401 to a wrong password, and while its database is away too. Only when it has refused both
-#   passwords for half a minute has somebody chosen another; anything else, silence too, is asked again.
+# - A sign-in is answered 401 when the password is wrong, and when the manager's database is away too. A reset is
+#   answered 401 only when the database was read and the old password is wrong, without the database 500: it is what
+#   tells that the public password is gone. 422 is for a new password that the manager does not take.
 _SCRIPT = r"""
 trap 'exit 143' TERM INT
 host="$1"
@@ -62,35 +63,31 @@ post() {
 }
 
 sign_in() {
-  post signin "{\"name\":\"root\",\"password\":\"$1\"}"
+  post signin "{\"name\":\"root\",\"password\":\"$new\"}"
 }
 
 refused=0
 while true; do
-  case "$(sign_in "$new")" in
+  case "$(sign_in)" in
   200)
     echo "root signs in with this stack's password"
     exit 0
     ;;
   401)
-    case "$(sign_in PUBLIC)" in
-    200)
-      status=$(post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}")
-      case "$status" in
-      4*)
-        echo "the manager refuses the new password: HTTP status $status"
-        exit 1
-        ;;
-      esac
-      ;;
+    status=$(post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}")
+    case "$status" in
     401)
       refused=$((refused + 1))
-      if [ "$refused" -gt TIMES ]; then
+      if [ "$refused" -ge TIMES ]; then
         echo "root has a password that somebody has chosen in the console; it stays"
         exit 0
       fi
       sleep PATIENCE
       continue
+      ;;
+    422)
+      echo "the manager refuses the new password: HTTP status $status"
+      exit 1
       ;;
     esac
     ;;
@@ -114,7 +111,7 @@ def set_root_password(
         host: of the manager's REST API.
         port: of the same.
         password_file: holds the new password.
-        refusals: how often in a row both passwords must be refused to be believed wrong.
+        refusals: how often in a row both passwords must be refused for the Job to give up.
         patience_seconds: between two such tries, and how long an answer may take.
     """
     text = _SCRIPT
@@ -161,24 +158,24 @@ class RootPassword(pulumi.ComponentResource):
                     metadata=instance.pod_metadata(
                         Component.ROOT_PASSWORD, document_hash(args.config_hash_key, args.password)
                     ),
-                    spec=core.PodSpecArgs(
-                        restart_policy="OnFailure",
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        security_context=pod_security_context(DRAGONFLY_UID),
-                        containers=[
-                            core.ContainerArgs(
-                                name="root-password",
-                                image=args.image,
-                                command=set_root_password(
-                                    names.manager_service, ports.MANAGER_REST, f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}"
-                                ),
-                                resources=ROOT_PASSWORD_RESOURCES.requirements(),
-                                security_context=container_security_context(),
-                                volume_mounts=[config_mount(_DIRECTORY)],
-                            )
-                        ],
-                        volumes=[config_volume(args.secret, ROOT_PASSWORD_KEY)],
+                    spec=secured(
+                        core.PodSpecArgs(
+                            restart_policy="OnFailure",
+                            containers=[
+                                core.ContainerArgs(
+                                    name="root-password",
+                                    image=args.image,
+                                    command=set_root_password(
+                                        names.manager_service, ports.MANAGER_REST, f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}"
+                                    ),
+                                    resources=ROOT_PASSWORD_RESOURCES.requirements(),
+                                    security_context=container_security_context(),
+                                    volume_mounts=[config_mount(_DIRECTORY)],
+                                )
+                            ],
+                            volumes=[config_volume(args.secret, ROOT_PASSWORD_KEY)],
+                        ),
+                        DRAGONFLY_UID,
                     ),
                 ),
             ),

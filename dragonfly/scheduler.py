@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apps import v1 as apps
 
 from dragonfly import ports
 from dragonfly.images import Image
@@ -71,15 +70,12 @@ class Scheduler(pulumi.ComponentResource):
             work_size_limit="1Gi",
             after=args.after,
         )
-        apps.StatefulSet(
+        instance.stateful_set(
             name,
-            metadata=instance.metadata(names.scheduler, Component.SCHEDULER),
-            spec=apps.StatefulSetSpecArgs(
-                replicas=1,
-                service_name=names.scheduler_headless,
-                selector=instance.selector(Component.SCHEDULER),
-                template=program_pod(name, instance, program, parent=self).template,
-            ),
-            opts=instance.workload_options(self),
+            name=names.scheduler,
+            component=Component.SCHEDULER,
+            service_name=names.scheduler_headless,
+            template=program_pod(name, instance, program, parent=self).template,
+            parent=self,
         )
         self.register_outputs({})

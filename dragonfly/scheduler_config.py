@@ -48,6 +48,13 @@ class KeepAlive(TypedDict):
     interval: str
 
 
+# The manager counts a scheduler or a seed peer as active from its first keep-alive on, which comes a whole interval
+# after its start, and gives out only active ones: a seed peer that finds no scheduler asks again 10 s later. The
+# interval is therefore shorter than what a seed peer takes from the scheduler's open port to its question. A message
+# costs the manager a read from a stream, nothing else, and only schedulers and seed peers send them.
+KEEP_ALIVE: KeepAlive = {"interval": "200ms"}
+
+
 class ManagerClient(TypedDict):
     addr: str
     schedulerClusterID: int
@@ -105,7 +112,7 @@ def scheduler_config(names: Names, *, redis_password: pulumi.Input[str]) -> Sche
         "manager": {
             "addr": f"{names.manager_service}:{ports.MANAGER_GRPC}",
             "schedulerClusterID": CLUSTER_ID,
-            "keepAlive": {"interval": "5s"},
+            "keepAlive": KEEP_ALIVE,
         },
         "seedPeer": {"enable": True},
         "job": {"enable": True},

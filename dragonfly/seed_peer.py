@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.apps import v1 as apps
 
 from dragonfly import ports
 from dragonfly.daemon_config import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, seed_peer_discovery
@@ -77,15 +76,12 @@ class SeedPeer(pulumi.ComponentResource):
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )
-        apps.StatefulSet(
+        instance.stateful_set(
             name,
-            metadata=instance.metadata(names.seed_peer, Component.SEED_PEER),
-            spec=apps.StatefulSetSpecArgs(
-                replicas=1,
-                service_name=names.seed_peer_headless,
-                selector=instance.selector(Component.SEED_PEER),
-                template=program_pod(name, instance, program, parent=self).template,
-            ),
-            opts=instance.workload_options(self),
+            name=names.seed_peer,
+            component=Component.SEED_PEER,
+            service_name=names.seed_peer_headless,
+            template=program_pod(name, instance, program, parent=self).template,
+            parent=self,
         )
         self.register_outputs({})

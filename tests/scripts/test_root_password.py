@@ -22,6 +22,7 @@ LOOPBACK = "127.0.0.1"
 # The played manager takes a thirtieth of a second, and the shell's programs on a busy machine longer.
 PATIENCE_SECONDS = 0.3
 NEW = "a-New-Password-1"
+SIGN_IN, RESET = "/api/v1/users/signin", "/api/v1/users/1/reset_password"
 
 
 @dataclass
@@ -40,10 +41,10 @@ class Console:
             return 503
         if self.without_database > 0:
             self.without_database -= 1
-            return 401
-        if path == "/api/v1/users/signin":
+            return 401 if path == SIGN_IN else 500
+        if path == SIGN_IN:
             return 200 if body == {"name": "root", "password": self.password} else 401
-        assert path == "/api/v1/users/1/reset_password"
+        assert path == RESET
         if body["old_password"] != self.password:
             return 401
         # As upstream's request types say.
@@ -119,7 +120,7 @@ def test_public_password_is_replaced(shell: ImageShell, console: Console, port: 
 def test_second_run_changes_nothing(shell: ImageShell, console: Console, port: int, password_file: Path) -> None:
     console.password = NEW
     _run(shell, port, password_file)
-    assert console.requests == ["/api/v1/users/signin"]
+    assert console.requests == [SIGN_IN]
 
 
 def test_password_that_somebody_has_chosen_stays(
@@ -134,8 +135,8 @@ def test_password_that_somebody_has_chosen_stays(
 def test_manager_without_its_database_is_asked_again(
     shell: ImageShell, console: Console, port: int, password_file: Path
 ) -> None:
-    # It refuses every password meanwhile. Taken at its word, it would keep the public one.
-    console.without_database = 2
+    # It refuses every sign-in meanwhile. Taken at its word, it would keep the public password.
+    console.without_database = 10
     out = _run(shell, port, password_file, refusals=2)
     assert console.password == NEW
     assert out == "root signs in with this stack's password\n"
@@ -149,6 +150,16 @@ def test_refused_password_is_an_error_and_not_tried_for_ever(
     out, _ = process.communicate(timeout=10)
     assert (process.returncode, out) == (1, "the manager refuses the new password: HTTP status 422\n")
     assert console.password == PUBLIC_PASSWORD
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_database_that_comes_back_between_two_answers_is_not_taken_for_a_refusal(
+    shell: ImageShell, console: Console, port: int, password_file: Path, moment: int
+) -> None:
+    # The stack's own password is in place: a sign-in refused for want of a database must not look like somebody's.
+    console.password = NEW
+    console.without_database = 2 * moment + 1
+    assert _run(shell, port, password_file) == "root signs in with this stack's password\n"
 
 
 def test_manager_that_is_out_of_order_is_asked_again(

@@ -284,6 +284,8 @@ def test_redis_demands_its_password_and_keeps_what_is_written(program: RecordedP
         "dir": "/data",
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "maxmemory": str(512 * 1024 * 1024 * 6 // 10),
+        "maxmemory-policy": "noeviction",
     }
 
 

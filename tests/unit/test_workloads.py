@@ -55,6 +55,12 @@ def test_stateful_set_names_a_headless_service_that_leads_to_its_pods(program: R
         assert service.spec["selector"] == workload.spec["selector"]["matchLabels"]
 
 
+def test_stateful_set_replaces_a_pod_that_cannot_start(program: RecordedProgram) -> None:
+    # In order, it would wait for that pod for ever, also after its image was put right.
+    for workload in program.of_kind("StatefulSet"):
+        assert workload.spec["podManagementPolicy"] == "Parallel"
+
+
 def test_only_headless_services_are_those_of_stateful_sets(program: RecordedProgram) -> None:
     headless = [one.object_name for one in program.of_kind("Service") if one.spec.get("clusterIP") == "None"]
     assert sorted(headless) == sorted(one.spec["serviceName"] for one in program.of_kind("StatefulSet"))
