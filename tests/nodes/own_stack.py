@@ -40,9 +40,10 @@ class OwnStack:
     namespace: str
     kubectl: Kubectl
 
-    def configure(self, key: str, value: str) -> None:
-        """Set a key of the stack's config; `images.manager` is a path."""
-        self.stack.output("config", "set", "--path", f"{_PROJECT}:{key}", value)
+    def configure(self, values: Mapping[str, object]) -> None:
+        """Set keys of the stack's config; `images.manager` is a path."""
+        pairs = [f"--plaintext={_PROJECT}:{key}={value}" for key, value in values.items()]
+        self.stack.output("config", "set-all", "--path", *pairs)
 
     def up(self) -> None:
         """Bring the cluster to what the config says."""

@@ -17,8 +17,11 @@ from dragonfly.images import Image
 from dragonfly.mysql import DATABASE
 from dragonfly.root_password import ROOT_PASSWORD_KEY
 from local.cluster import Cluster
+from local.command_line import READY_TIMEOUT_SECONDS
+from local.containers.container_nodes import ContainerNodes
 from local.containers.containerd import images_command
 from local.images.catalog import default_references
+from local.stack import StackError
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
@@ -26,14 +29,20 @@ from tests.nodes.pods import apply, pod
 
 FIRST_PORT = 64000
 NEW_TAG = "another"
-MANAGER = {Image.MANAGER: "manager"}
-OTHERS = {Image.SCHEDULER: "scheduler", Image.SEED_PEER: "seed-peer", Image.PEER: "dfget"}
-DATABASES = {
+COMPONENTS = {
+    Image.MANAGER: "manager",
+    Image.SCHEDULER: "scheduler",
+    Image.SEED_PEER: "seed-peer",
+    Image.PEER: "dfget",
     Image.MYSQL: "mysql",
     Image.MYSQLD_EXPORTER: "mysql",
     Image.REDIS: "redis",
     Image.REDIS_EXPORTER: "redis",
 }
+"""Of every image, the component whose pods have it."""
+
+WRONG_SECONDS = 15
+"""How long an update with images that nobody has is left to try."""
 
 LINGER_SECONDS = 3
 """How long the old manager must go on answering, at least, once the new one is Ready: nodes learn of it meanwhile."""
@@ -135,7 +144,7 @@ def installed(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempP
     """A stack, and on every node a second name for each of its images."""
     give_images(cluster)
     for node in NODES:
-        for image in (*MANAGER, *OTHERS, *DATABASES):
+        for image in COMPONENTS:
             names = default_references().reference(image), new_name(image)
             on_node(cluster, node, *images_command("tag", "--force", *names))
     folder: Path = tmp_path_factory.mktemp("upgrade")
@@ -154,20 +163,32 @@ def new_name(image: Image) -> str:
     return f"{repository}:{NEW_TAG}-{image.lower()}"
 
 
-def roll(installed: OwnStack, components: Mapping[Image, str]) -> None:
-    """Give components new images, and make sure that nothing but new pods with these is left, all Ready."""
-    before = {
-        component: {pod["metadata"]["uid"] for pod in installed.pods(component)} for component in components.values()
-    }
-    for image in components:
-        installed.configure(f"images.{image}", new_name(image))
+def roll(installed: OwnStack, image: Image) -> None:
+    """Give a component a new image, and make sure that it alone has new pods, all Ready."""
+    before = all_pods(installed)
+    installed.configure({f"images.{image}": new_name(image)})
     installed.up()
-    for image, component in components.items():
-        pods = installed.pods(component)
+    after = all_pods(installed)
+    assert {component for component, pods in after.items() if pods != before[component]} == {COMPONENTS[image]}
+    assert after[COMPONENTS[image]] & before[COMPONENTS[image]] == set()
+    check_ready(installed, {image: new_name(image)})
+
+
+def all_pods(installed: OwnStack) -> dict[str, set[str]]:
+    """UIDs of the pods of each component."""
+    return {
+        component: {pod["metadata"]["uid"] for pod in installed.pods(component)}
+        for component in set(COMPONENTS.values())
+    }
+
+
+def check_ready(installed: OwnStack, references: Mapping[Image, str]) -> None:
+    """Raises AssertionError unless the pods have these images and are Ready."""
+    for image, reference in references.items():
+        pods = installed.pods(COMPONENTS[image])
         assert pods
         for each in pods:
-            assert each["metadata"]["uid"] not in before[component]
-            assert new_name(image) in [container["image"] for container in each["spec"]["containers"]]
+            assert reference in [container["image"] for container in each["spec"]["containers"]]
             assert all(status["ready"] for status in each["status"]["containerStatuses"])
 
 
@@ -175,7 +196,7 @@ def test_rest_api_answers_while_the_manager_moves(installed: OwnStack, probers: 
     (old,) = installed.pods("manager")
     apply(installed.kubectl, prober("prober-of-old", NODES[0], old["status"]["podIP"]))
     with probers.watch("roll of the manager") as watch:
-        roll(installed, MANAGER)
+        roll(installed, Image.MANAGER)
         name = old["metadata"]["name"]
         installed.kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
     (new,) = installed.pods("manager")
@@ -195,25 +216,43 @@ def _ready_since(pod: Mapping[str, Any]) -> float:
     return datetime.datetime.fromisoformat(cast("str", ready["lastTransitionTime"])).timestamp()
 
 
-def test_rest_api_answers_while_scheduler_and_peers_move(installed: OwnStack, probers: Probers) -> None:
-    with probers.watch("roll of scheduler, seed peer and peers") as watch:
-        roll(installed, OTHERS)
+@pytest.mark.parametrize("image", [Image.SCHEDULER, Image.SEED_PEER, Image.PEER])
+def test_rest_api_answers_while_scheduler_or_peers_move(installed: OwnStack, probers: Probers, image: Image) -> None:
+    with probers.watch(f"roll of {image}") as watch:
+        roll(installed, image)
     assert watch.failed == []
 
 
-def test_databases_come_back_with_their_data_and_the_rest_api_with_them(installed: OwnStack, probers: Probers) -> None:
-    mysql(installed, "CREATE TABLE kept (value VARCHAR(20)); INSERT INTO kept VALUES ('a row')")
+@pytest.mark.parametrize("image", [Image.MYSQL, Image.MYSQLD_EXPORTER, Image.REDIS, Image.REDIS_EXPORTER])
+def test_database_comes_back_with_its_data_and_the_rest_api_with_it(
+    installed: OwnStack, probers: Probers, image: Image
+) -> None:
+    mysql(installed, "CREATE TABLE IF NOT EXISTS kept (value VARCHAR(20)); REPLACE INTO kept VALUES ('a row')")
     assert redis(installed, "SET", "kept", "a value") == "OK"
     manager = restarts(installed)
-    with probers.watch("roll of the databases") as watch:
-        roll(installed, DATABASES)
-    assert mysql(installed, "SELECT value FROM kept") == "a row"
+    with probers.watch(f"roll of {image}") as watch:
+        roll(installed, image)
+    assert mysql(installed, "SELECT DISTINCT value FROM kept") == "a row"
     assert redis(installed, "GET", "kept") == "a value"
     # The manager itself goes on: it says what is wrong until its database is back.
     assert restarts(installed) == manager
     times = [answer.at for answer in watch.failed] or [0.0]
     assert max(times) - min(times) < DATABASE_MOVE_SECONDS
     assert all(answer.good for answer in sorted(watch.answers, key=lambda answer: answer.at)[-10:])
+
+
+def test_images_that_cannot_be_pulled_are_mended_by_the_next_update(installed: OwnStack) -> None:
+    images = [image for image in COMPONENTS if image not in (Image.MYSQLD_EXPORTER, Image.REDIS_EXPORTER)]
+    good = {image: default_references().reference(image) for image in images}
+    installed.configure(
+        {f"images.{image}": f"{good[image]}-of-nobody" for image in images} | {"readyTimeoutSeconds": WRONG_SECONDS}
+    )
+    with pytest.raises(StackError, match="of-nobody"):
+        installed.up()
+    usual = READY_TIMEOUT_SECONDS[ContainerNodes.name]
+    installed.configure({f"images.{image}": good[image] for image in images} | {"readyTimeoutSeconds": usual})
+    installed.up()
+    check_ready(installed, good)
 
 
 def mysql(installed: OwnStack, statement: str) -> str:
