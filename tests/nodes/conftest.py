@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
@@ -13,16 +14,19 @@ from types import FrameType
 import pytest
 from rich.console import Console
 
+from dragonfly.images import Image
 from local import toolchain
 from local.cluster import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
 from local.containers.container_nodes import ContainerNodes
 from local.containers.requirements import why_not
+from local.images.catalog import default_references
 from local.kubeconfig import connect
 from local.stack import Engine, LocalStack
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
+from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
 
 TEST_SECONDS = 180
@@ -82,6 +86,19 @@ def _provide_tools() -> dict[str, Path]:
 def node_tools() -> dict[str, Path]:
     """Every binary, built before any time is taken."""
     return _provide_tools()
+
+
+@pytest.fixture(scope="session")
+def mysql_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the MySQL image."""
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("images are built by mmdebstrap, not on PATH")
+    root = tmp_path_factory.mktemp("mysql-image")
+    # pytest's folders are for their owner alone, and this one is the server's `/`.
+    root.chmod(0o755)
+    config = unpack_image(default_references().reference(Image.MYSQL), root)
+    assert config["Entrypoint"] == ["mysql-entrypoint"]
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import queue
 import re
 import shutil
 import signal
@@ -10,11 +12,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +33,7 @@ from dragonfly.manager_config import manager_config
 from dragonfly.names import Names
 from dragonfly.scheduler_config import scheduler_config
 from local import toolchain
+from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
 from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -167,43 +172,77 @@ def _port(config: Document, *path: str) -> int:
 
 
 class Answers(grpc.GenericRpcHandler):
-    """A gRPC server's methods, each a function from the request's bytes to the answer's."""
+    """A gRPC server's methods, each a function from the bytes of a request, or of a stream of them, to the answer's."""
 
-    def __init__(self, methods: dict[str, Callable[[bytes], bytes]]) -> None:
+    def __init__(
+        self, methods: dict[str, Callable[[bytes], bytes]], streams: dict[str, Callable[[Iterator[bytes]], bytes]]
+    ) -> None:
         self._methods = methods
+        self._streams = streams
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        answer = self._methods.get(handler_call_details.method)
-        if answer is None:
-            return None
+        name = handler_call_details.method
 
-        def behavior(request: bytes, _: grpc.ServicerContext) -> bytes:
-            return answer(request)
+        def of_stream(requests: Iterator[bytes], _: grpc.ServicerContext) -> bytes:
+            return self._streams[name](requests)
 
-        return grpc.unary_unary_rpc_method_handler(behavior)
+        def of_one(request: bytes, _: grpc.ServicerContext) -> bytes:
+            return self._methods[name](request)
+
+        if name in self._streams:
+            return grpc.stream_unary_rpc_method_handler(of_stream)
+        return grpc.unary_unary_rpc_method_handler(of_one) if name in self._methods else None
 
 
 SERVING = b"\x08\x01"
 HEALTH = "/grpc.health.v1.Health/Check"
+UPDATE = "/standin.Registry/Update"
+KEEP_ALIVE = "/standin.Registry/KeepAlive"
+LIST_SCHEDULERS = "/standin.Registry/ListSchedulers"
 
 
 @dataclass
 class Far:
-    """The other end of a stand-in's calls: a manager and a scheduler in one."""
+    """The other end of a stand-in's calls: a manager and a scheduler in one.
 
-    schedulers: list[str] = field(default_factory=list[str])
+    Attributes:
+        schedulers: What it gives who asks; None for a manager that fails.
+        asked: When each address asked for schedulers.
+        members: What registered.
+        keep_alives: When each message of each stream came.
+        messages: After how many a stream is broken.
+    """
+
+    schedulers: list[str] | None = field(default_factory=list[str])
+    asked: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     members: list[Document] = field(default_factory=list[Document])
+    keep_alives: list[list[float]] = field(default_factory=list[list[float]])
+    messages: int | None = None
     port: int = 0
 
     @property
     def address(self) -> str:
         return f"{LOOPBACK}:{self.port}"
 
-    def announce(self, request: bytes) -> bytes:
+    def registered(self, address: str) -> list[Document]:
+        return [member for member in self.members if member["ip"] == address]
+
+    def update(self, request: bytes) -> bytes:
         self.members.append(dict(Struct.FromString(request)))
         return Empty().SerializeToString()
 
-    def list(self, _: bytes) -> bytes:
+    def keep_alive(self, requests: Iterator[bytes]) -> bytes:
+        times: list[float] = []
+        self.keep_alives.append(times)
+        for _ in islice(requests, self.messages):
+            times.append(time.monotonic())  # noqa: PERF401 - seen while the stream goes on
+        return Empty().SerializeToString()
+
+    def list_schedulers(self, request: bytes) -> bytes:
+        address = cast("str", Struct.FromString(request)["ip"])
+        self.asked.setdefault(address, []).append(time.monotonic())
+        if self.schedulers is None:
+            raise RuntimeError("the database is away")
         found = ListValue()
         found.extend(self.schedulers)
         return found.SerializeToString()
@@ -214,10 +253,11 @@ def far() -> Iterator[Far]:
     played = Far()
     methods: dict[str, Callable[[bytes], bytes]] = {
         HEALTH: lambda _: SERVING,
-        "/standin.Registry/Announce": played.announce,
-        "/standin.Registry/Schedulers": played.list,
+        UPDATE: played.update,
+        LIST_SCHEDULERS: played.list_schedulers,
     }
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[Answers(methods)])
+    # A stream has a thread to itself.
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[Answers(methods, {KEEP_ALIVE: played.keep_alive})])
     played.port = server.add_insecure_port(f"{LOOPBACK}:0")
     server.start()
     yield played
@@ -285,9 +325,11 @@ def registry() -> Iterator[tuple[str, list[http.client.HTTPMessage]]]:
     server.server_close()
 
 
-def _get(port: int, path: str, headers: dict[str, str] | None = None, method: str = "GET") -> tuple[int, str]:
+def _get(
+    port: int, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: str | None = None
+) -> tuple[int, str]:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=LIMIT_SECONDS)
-    connection.request(method, path, headers=headers or {})
+    connection.request(method, path, body, headers or {})
     response = connection.getresponse()
     found = response.status, response.read().decode()
     connection.close()
@@ -393,14 +435,32 @@ def test_scheduler_signs_in_registers_and_serves(start: Start, tmp_path: Path, f
     config["manager"].update(addr=far.address, keepAlive={"interval": "100ms"})
     config["database"]["redis"]["addrs"] = [redis]
     process = start("scheduler", config)
-    wait_until(lambda: len(far.members) > 2, "it calls again", evidence=process.said)
-    assert (far.members[0]["kind"], far.members[0]["port"]) == ("schedulers", config["server"]["port"])
-    assert _open(config["server"]["port"])
+    wait_until(lambda: _open(config["server"]["port"]), "its port is open", evidence=process.said)
+    assert [(member["kind"], member["port"]) for member in far.members] == [("scheduler", config["server"]["port"])]
     metrics = int(config["metrics"]["addr"].rpartition(":")[2])
     assert 'dragonfly_standin_info{program="scheduler"} 1' in _get(metrics, "/metrics")[1]
     began = time.monotonic()
     assert process.stop()[0] == 0
     assert time.monotonic() - began < 1
+
+
+def test_scheduler_sends_the_first_keep_alive_of_each_stream_after_one_interval(
+    start: Start, tmp_path: Path, far: Far, redis: str
+) -> None:
+    config = _scheduler(tmp_path)
+    config["manager"].update(addr=far.address, keepAlive={"interval": "1s"})
+    config["database"]["redis"]["addrs"] = [redis]
+    far.messages = 1
+    process = start("scheduler", config)
+    wait_until(lambda: _open(config["server"]["port"]), "its port is open", evidence=process.said)
+    began = time.monotonic()
+    assert not any(far.keep_alives)
+    wait_until(lambda: len(far.keep_alives) > 1 and far.keep_alives[1], "it opens a stream anew", evidence=process.said)
+    (first,), (after_break,) = far.keep_alives[:2]
+    assert first - began > 0.5
+    # What it sends to the broken stream tells it of the break.
+    assert after_break - first > 1.5
+    assert len(far.members) == 1
 
 
 def test_scheduler_ends_when_redis_refuses_its_password(start: Start, tmp_path: Path, far: Far, redis: str) -> None:
@@ -413,28 +473,47 @@ def test_scheduler_ends_when_redis_refuses_its_password(start: Start, tmp_path: 
     assert far.members == []
 
 
-def test_seed_peer_serves_nothing_until_it_finds_a_scheduler(start: Start, tmp_path: Path, far: Far) -> None:
-    config = _daemon(tmp_path, SEED_PEER, far.address)
-    config["scheduler"]["manager"]["refreshInterval"] = "500ms"
-    process = start("dfget", config)
-    wait_until(lambda: process.says("no scheduler has registered"), "it says what it waits for", evidence=process.said)
-    port = _port(config, "download", "peerGRPC")
-    assert not _open(port)
-    far.schedulers.append(far.address)
-    wait_until(lambda: bool(far.members), "it registers", evidence=process.said)
-    assert (far.members[0]["kind"], far.members[0]["port"]) == ("seed_peers", port)
-    assert _open(port)
+def _seed_peer(tmp_path: Path, far: Far, address: str, refresh_interval: str) -> Document:
+    """Asks as `address`, which tells it from others on this machine."""
+    config = _daemon(tmp_path / address, SEED_PEER, far.address)
+    config["host"] = {"advertiseIP": address}
+    config["scheduler"]["manager"]["refreshInterval"] = refresh_interval
+    return config
 
 
-def test_seed_peer_asks_again_only_after_the_refresh_interval(start: Start, tmp_path: Path, far: Far) -> None:
-    config = _daemon(tmp_path, SEED_PEER, far.address)
-    del config["scheduler"]["manager"]["refreshInterval"]
-    process = start("dfget", config)
-    wait_until(lambda: process.says("asks again in 10m0s"), "it says when it asks again", evidence=process.said)
-    far.schedulers.append(far.address)
-    time.sleep(1)
-    assert not _open(_port(config, "download", "peerGRPC"))
-    assert process.stop()[0] == 0
+def test_seed_peer_asks_again_only_at_a_tick_and_when_its_answer_is_old(start: Start, tmp_path: Path, far: Far) -> None:
+    waiting = _seed_peer(tmp_path, far, "127.0.0.2", "500ms")
+    keeping = _seed_peer(tmp_path, far, "127.0.0.3", "10m")
+    misled = _seed_peer(tmp_path, far, "127.0.0.4", "500ms")
+    finds_none, keeps_none = start("dfget", waiting), start("dfget", keeping)
+    for process, when in (finds_none, "10s"), (keeps_none, "10m0s"):
+        text = f"no scheduler has registered; serves nothing, asks again in {when}\n"
+        wait_until(lambda p=process, t=text: p.says(t), "it says when it asks again", evidence=process.said)
+    far.schedulers = [f"{LOOPBACK}:{NOBODY}"]
+    finds_dead = start("dfget", misled)
+    wait_until(lambda: finds_dead.says("no scheduler answers"), "it says that none answers", evidence=finds_dead.said)
+    assert "serves nothing, asks again in 10s\n" in finds_dead.said()
+    ports = {config["host"]["advertiseIP"]: _port(config, "download", "peerGRPC") for config in (waiting, misled)}
+    assert not any(map(_open, ports.values()))
+    far.schedulers = [far.address]
+    for process, address in (finds_none, "127.0.0.2"), (finds_dead, "127.0.0.4"):
+        wait_until(lambda a=address: far.registered(a), "it registers", evidence=process.said)
+        (member,) = far.registered(address)
+        assert (member["kind"], member["port"]) == ("seed_peer", ports[address])
+        assert _open(ports[address])
+        first, second = far.asked[address]
+        assert 9.5 < second - first < 15
+    wait_until(lambda: keeps_none.says("asks again in 9m50s"), "it had a tick", evidence=keeps_none.said)
+    assert len(far.asked["127.0.0.3"]) == 1
+    assert not _open(_port(keeping, "download", "peerGRPC"))
+    assert keeps_none.stop()[0] == 0
+
+
+def test_seed_peer_ends_when_its_first_question_fails(start: Start, tmp_path: Path, far: Far) -> None:
+    far.schedulers = None
+    code, text = start("dfget", _daemon(tmp_path, SEED_PEER, far.address)).ended()
+    assert code == 1
+    assert "the manager gives no schedulers" in text.splitlines()[-1]
 
 
 def test_peer_listens_where_its_config_says(start: Start, tmp_path: Path, far: Far) -> None:
@@ -504,3 +583,138 @@ def test_proxy_forwards_only_what_the_white_list_has(
     config["proxy"]["whiteList"] = [{"host": re.escape(LOOPBACK)}]
     _, port = _proxy(start, config)
     assert _get(port, f"{address}/v2/") == (200, "registry: /v2/")
+
+
+@pytest.fixture(scope="module")
+def database(mysql_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, int]]:
+    """A server of databases and its port."""
+    folder = tmp_path_factory.mktemp("mysql")
+    (port,) = _free_ports(1)
+    made = Database(mysql_root, folder, port)
+    server = made.start({"MYSQL_ROOT_PASSWORD": ROOT_PASSWORD})
+    made.answer("SELECT 1")
+    yield made, port
+    stop(server, signal.SIGKILL)
+
+
+class Manager:
+    """A manager that serves, and can be started again on what it wrote."""
+
+    def __init__(self, start: Start, config: Document) -> None:
+        self._start = start
+        self._config = config
+        self.port, self._rest = _free_ports(2)
+        config["server"]["grpc"]["port"] = {"start": self.port, "end": self.port}
+        config["server"]["rest"]["addr"] = f"{LOOPBACK}:{self._rest}"
+        config["metrics"]["enable"] = False
+        self.start()
+
+    def start(self) -> None:
+        self.process = self._start("server", self._config)
+        wait_until(lambda: self.process.says(" serves"), "it serves", evidence=self.process.said)
+        user = json.dumps({"name": "root", "password": "dragonfly"})
+        self._token = json.loads(_get(self._rest, "/api/v1/users/signin", method="POST", body=user)[1])["token"]
+
+    def _call(self, method: str, fields: Document) -> bytes:
+        request = Struct()
+        request.update(fields)
+        with grpc.insecure_channel(f"{LOOPBACK}:{self.port}") as channel:
+            call = cast("Any", channel.unary_unary(method))
+            return cast("bytes", call(request.SerializeToString(), timeout=LIMIT_SECONDS))
+
+    def update(self, member: Document) -> None:
+        self._call(UPDATE, member)
+
+    def list_schedulers(self, hostname: str) -> list[str]:
+        found = ListValue.FromString(self._call(LIST_SCHEDULERS, {"hostname": hostname, "ip": LOOPBACK}))
+        return [cast("str", address) for address in found]
+
+    @contextmanager
+    def keep_alive(self, member: Document) -> Generator[Callable[[], None]]:
+        """An open stream; what it gives sends a message."""
+        messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        message = Struct()
+        message.update(member)
+        with grpc.insecure_channel(f"{LOOPBACK}:{self.port}") as channel:
+            call = cast("Any", channel.stream_unary(KEEP_ALIVE))
+            # An answer that nobody holds ends the call.
+            answer = call.future(iter(messages.get, None))
+            yield lambda: messages.put(message.SerializeToString())
+            answer.cancel()
+        messages.put(None)
+
+    def schedulers(self) -> list[tuple[str, int, str]]:
+        """The address, port and state of each, as the console would tell."""
+        found = json.loads(_get(self._rest, "/api/v1/schedulers", {"Authorization": f"Bearer {self._token}"})[1])
+        return [(row["ip"], row["port"], row["state"]) for row in found]
+
+    def expect(self, *schedulers: tuple[str, int, str]) -> None:
+        wait_until(
+            lambda: self.schedulers() == list(schedulers),
+            f"schedulers are {schedulers}",
+            evidence=lambda: f"{self.schedulers()}, {self.process.said()}",
+        )
+
+
+@pytest.fixture
+def manager(start: Start, tmp_path: Path, database: tuple[Database, int], redis: str) -> Manager:
+    """One with a database of its own; its cache is kept for 3 s in memory and 5 s in Redis."""
+    server, port = database
+    server.answer("DROP DATABASE IF EXISTS manager; CREATE DATABASE manager")
+    config = _manager(tmp_path)
+    config["database"]["mysql"].update(user="root", password=ROOT_PASSWORD, port=port, dbname="manager")
+    config["database"]["redis"]["addrs"] = [redis]
+    config["cache"] = {"redis": {"ttl": "5s"}, "local": {"size": 10, "ttl": "3s"}}
+    return Manager(start, config)
+
+
+SCHEDULER: Document = {"kind": "scheduler", "hostname": "scheduler-0", "ip": "10.0.0.1", "port": 8002, "cluster": 1}
+MOVED: Document = {**SCHEDULER, "ip": "10.0.0.2", "port": 8003}
+
+
+def test_manager_takes_a_scheduler_for_active_while_it_has_a_stream_with_a_message(manager: Manager) -> None:
+    manager.update(SCHEDULER)
+    with manager.keep_alive(SCHEDULER) as send:
+        time.sleep(0.5)
+        assert manager.schedulers() == [("10.0.0.1", 8002, "inactive")]
+        assert manager.list_schedulers("asks-early") == []
+        send()
+        manager.expect(("10.0.0.1", 8002, "active"))
+        assert manager.list_schedulers("asks-late") == ["10.0.0.1:8002"]
+        manager.update(MOVED)
+        time.sleep(1)
+        assert manager.schedulers() == [("10.0.0.2", 8003, "active")]
+    manager.expect(("10.0.0.2", 8003, "inactive"))
+    manager.update(SCHEDULER)
+    assert manager.schedulers() == [("10.0.0.1", 8002, "inactive")]
+
+
+@pytest.mark.parametrize(("number", "state"), [(signal.SIGTERM, "inactive"), (signal.SIGKILL, "active")])
+def test_manager_that_is_told_to_end_leaves_nobody_active(manager: Manager, number: signal.Signals, state: str) -> None:
+    manager.update(SCHEDULER)
+    with manager.keep_alive(SCHEDULER) as send:
+        send()
+        manager.expect(("10.0.0.1", 8002, "active"))
+        began = time.monotonic()
+        manager.process.stop(number)
+        assert time.monotonic() - began < 3
+    manager.start()
+    assert manager.schedulers() == [("10.0.0.1", 8002, state)]
+
+
+def test_manager_gives_a_caller_what_it_gave_before_unless_that_was_nothing(manager: Manager) -> None:
+    manager.update(SCHEDULER)
+    assert manager.list_schedulers("first") == []
+    with manager.keep_alive(SCHEDULER) as send:
+        send()
+        manager.expect(("10.0.0.1", 8002, "active"))
+        asked = time.monotonic()
+        assert manager.list_schedulers("first") == ["10.0.0.1:8002"]
+    manager.expect(("10.0.0.1", 8002, "inactive"))
+    assert manager.list_schedulers("second") == []
+    # The copy in memory is old, and made anew from the one in Redis, at whose end it is still used.
+    time.sleep(max(0.0, asked + 3.5 - time.monotonic()))
+    assert manager.list_schedulers("first") == ["10.0.0.1:8002"]
+    time.sleep(max(0.0, asked + 5.3 - time.monotonic()))
+    assert manager.list_schedulers("first") == ["10.0.0.1:8002"]
+    wait_until(lambda: manager.list_schedulers("first") == [], "it forgets", evidence=manager.process.said)

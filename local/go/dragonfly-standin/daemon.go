@@ -186,7 +186,11 @@ func runDaemon(ctx context.Context, file string) error {
 	if err := config.prepare(); err != nil {
 		return err
 	}
-	manager, err := config.findScheduler(ctx)
+	self := caller{hostname: ownName(), ip: config.Host.AdvertiseIP}
+	if self.ip == "" {
+		self.ip = ownAddress()
+	}
+	manager, err := config.findScheduler(ctx, self)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -197,22 +201,18 @@ func runDaemon(ctx context.Context, file string) error {
 	}
 	role := config.Scheduler.Manager.SeedPeer
 	if manager != nil && role.Enable {
-		self := member{
+		seedPeer := member{
 			kind:     seedPeerKind,
-			hostname: ownName(),
-			ip:       config.Host.AdvertiseIP,
+			hostname: self.hostname,
+			ip:       self.ip,
 			port:     peer,
 			cluster:  role.ClusterID,
-			interval: role.KeepAlive.Interval,
 		}
-		if self.ip == "" {
-			self.ip = ownAddress()
-		}
-		if err := manager.announce(ctx, self); err != nil {
+		if err := manager.update(ctx, seedPeer); err != nil {
 			return err
 		}
-		log.Printf("registered with the manager as seed peer %s:%d", self.ip, self.port)
-		go manager.keepAlive(ctx, self)
+		log.Printf("registered with the manager as seed peer %s:%d", seedPeer.ip, seedPeer.port)
+		go manager.keepAlive(ctx, seedPeer, role.KeepAlive.Interval)
 	}
 	if config.AliveTime > 0 {
 		limited, cancel := context.WithTimeout(ctx, config.AliveTime)
@@ -222,9 +222,16 @@ func runDaemon(ctx context.Context, file string) error {
 	return servers.wait(ctx)
 }
 
+// No key of the config changes it.
+const watchInterval = 10 * time.Second
+
 // findScheduler returns once a scheduler answers. One that it was told of must be there; one that the manager knows may
-// register later, and until the next question to the manager this daemon serves nothing.
-func (c *daemonConfig) findScheduler(ctx context.Context) (*managerClient, error) {
+// register later, and until it is found this daemon serves nothing.
+//
+// The daemon asks the manager at its start, then at a tick, and only when it has had its last answer, be it empty, for
+// the refresh interval. It tries the answer's addresses at every tick. What it asks once it has found a scheduler is
+// not played, nor is the copy of the answer in its cache directory.
+func (c *daemonConfig) findScheduler(ctx context.Context, self caller) (*managerClient, error) {
 	discovery := c.Scheduler.Manager
 	if !discovery.Enable {
 		_, err := dial(ctx, "scheduler", addresses(c.Scheduler.NetAddrs))
@@ -234,25 +241,49 @@ func (c *daemonConfig) findScheduler(ctx context.Context) (*managerClient, error
 	if err != nil {
 		return nil, err
 	}
+	found, err := manager.listSchedulers(ctx, self)
+	if err != nil {
+		return nil, fmt.Errorf("the manager gives no schedulers: %w", err)
+	}
+	expires := time.Now().Add(discovery.RefreshInterval)
+	first := time.Now().Add(watchInterval)
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
 	for {
-		found, err := manager.schedulers(ctx)
-		switch {
-		case err != nil:
-			log.Printf("the manager gives no schedulers, asks again in %s: %v", discovery.RefreshInterval, err)
-		case len(found) == 0:
-			log.Printf("no scheduler has registered: serves nothing, asks again in %s", discovery.RefreshInterval)
-		default:
+		var fault string
+		if len(found) > 0 {
 			if _, err = dial(ctx, "scheduler", found); err == nil {
 				return manager, nil
 			}
-			log.Printf("no scheduler answers, asks again in %s: %v", discovery.RefreshInterval, err)
+			fault = fmt.Sprintf("no scheduler answers: %v", err)
+		} else if err != nil {
+			fault = fmt.Sprintf("the manager gives no schedulers: %v", err)
+		} else {
+			fault = "no scheduler has registered"
 		}
+		log.Printf("%s; serves nothing, asks again in %s", fault, untilTick(first, expires).Round(time.Second))
 		select {
 		case <-ctx.Done():
 			return nil, nil
-		case <-time.After(discovery.RefreshInterval):
+		case <-ticker.C:
+		}
+		if time.Now().Before(expires) {
+			continue
+		}
+		if found, err = manager.listSchedulers(ctx, self); err == nil {
+			expires = time.Now().Add(discovery.RefreshInterval)
 		}
 	}
+}
+
+// untilTick is how long it takes to the first tick that is still to come and not before a time.
+func untilTick(first, earliest time.Time) time.Duration {
+	now := time.Now()
+	tick := first
+	for tick.Before(now) || tick.Before(earliest) {
+		tick = tick.Add(watchInterval)
+	}
+	return tick.Sub(now)
 }
 
 func addresses(listed []netAddr) []string {

@@ -19,9 +19,6 @@ const (
 	rootPassword = "dragonfly"
 )
 
-// A member is taken for gone when it missed this many of its keep-alives.
-const missedKeepAlives = 3
-
 type mysqlConfig struct {
 	User     string `yaml:"user"`
 	Password string `yaml:"password"`
@@ -49,7 +46,7 @@ func memberTable(kind memberKind) string {
 		ip VARCHAR(256) NOT NULL,
 		port INT NOT NULL,
 		cluster_id BIGINT UNSIGNED NOT NULL,
-		alive_until DATETIME(3) NOT NULL,
+		state VARCHAR(256) NOT NULL DEFAULT '` + string(inactive) + `',
 		UNIQUE (host_name, ip, cluster_id)
 	)`
 }
@@ -66,7 +63,8 @@ func openDatabase(ctx context.Context, config mysqlConfig) (*database, error) {
 	options := mysql.NewConfig()
 	options.User, options.Passwd = config.User, config.Password
 	options.Net, options.Addr, options.DBName = "tcp", address, config.DBName
-	options.ParseTime = true
+	// A row that is found counts, though nothing in it changes.
+	options.ClientFoundRows = true
 	options.Timeout = 10 * time.Second
 	connector, err := mysql.NewConnector(options)
 	if err != nil {
@@ -166,30 +164,54 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &failure) && failure.Number == duplicateEntry
 }
 
-func (d *database) announce(ctx context.Context, announced member) error {
-	_, err := d.pool.ExecContext(
+// update writes where a member is reached. Its state stays, and is inactive in a new row: only keep-alives change it.
+func (d *database) update(ctx context.Context, registered member) error {
+	err := d.change(ctx, registered, "ip = ?, port = ?", registered.ip, registered.port)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	_, err = d.pool.ExecContext(
 		ctx,
-		"INSERT INTO "+string(announced.kind)+" (host_name, ip, port, cluster_id, alive_until) VALUES (?, ?, ?, ?, ?) "+
-			"ON DUPLICATE KEY UPDATE port = VALUES(port), alive_until = VALUES(alive_until)",
-		announced.hostname, announced.ip, announced.port, announced.cluster,
-		time.Now().UTC().Add(missedKeepAlives*announced.interval),
+		"INSERT INTO "+string(registered.kind)+" (host_name, ip, port, cluster_id) VALUES (?, ?, ?, ?)",
+		registered.hostname, registered.ip, registered.port, registered.cluster,
 	)
+	return err
+}
+
+func (d *database) setState(ctx context.Context, registered member, state memberState) error {
+	return d.change(ctx, registered, "state = ?", string(state))
+}
+
+// change sets columns of the member's row, which is the first with its name in its cluster, whatever its address.
+func (d *database) change(ctx context.Context, registered member, columns string, values ...any) error {
+	result, err := d.pool.ExecContext(
+		ctx,
+		"UPDATE "+string(registered.kind)+" SET "+columns+" WHERE host_name = ? AND cluster_id = ? ORDER BY id LIMIT 1",
+		append(values, registered.hostname, registered.cluster)...,
+	)
+	if err != nil {
+		return err
+	}
+	found, err := result.RowsAffected()
+	if err == nil && found == 0 {
+		return sql.ErrNoRows
+	}
 	return err
 }
 
 // registered is a row of schedulers or seed peers as the REST API tells it.
 type registered struct {
-	ID       int64  `json:"id"`
-	HostName string `json:"host_name"`
-	IP       string `json:"ip"`
-	Port     int    `json:"port"`
-	Cluster  int64  `json:"cluster_id"`
-	State    string `json:"state"`
+	ID       int64       `json:"id"`
+	HostName string      `json:"host_name"`
+	IP       string      `json:"ip"`
+	Port     int         `json:"port"`
+	Cluster  int64       `json:"cluster_id"`
+	State    memberState `json:"state"`
 }
 
 func (d *database) members(ctx context.Context, kind memberKind) ([]registered, error) {
 	rows, err := d.pool.QueryContext(
-		ctx, "SELECT id, host_name, ip, port, cluster_id, alive_until FROM "+string(kind)+" ORDER BY id",
+		ctx, "SELECT id, host_name, ip, port, cluster_id, state FROM "+string(kind)+" ORDER BY id",
 	)
 	if err != nil {
 		return nil, err
@@ -198,13 +220,8 @@ func (d *database) members(ctx context.Context, kind memberKind) ([]registered, 
 	found := []registered{}
 	for rows.Next() {
 		var row registered
-		var aliveUntil time.Time
-		if err := rows.Scan(&row.ID, &row.HostName, &row.IP, &row.Port, &row.Cluster, &aliveUntil); err != nil {
+		if err := rows.Scan(&row.ID, &row.HostName, &row.IP, &row.Port, &row.Cluster, &row.State); err != nil {
 			return nil, err
-		}
-		row.State = "inactive"
-		if time.Now().Before(aliveUntil) {
-			row.State = "active"
 		}
 		found = append(found, row)
 	}
@@ -218,7 +235,7 @@ func (d *database) activeSchedulers(ctx context.Context) ([]string, error) {
 	}
 	addresses := []string{}
 	for _, scheduler := range found {
-		if scheduler.State == "active" {
+		if scheduler.State == active {
 			addresses = append(addresses, net.JoinHostPort(scheduler.IP, strconv.Itoa(scheduler.Port)))
 		}
 	}

@@ -114,7 +114,8 @@ func runManager(ctx context.Context, file string) error {
 		return err
 	}
 	server := healthyGRPC()
-	registerRegistry(server, database)
+	redisTTL, localTTL := config.Cache.Redis.TTL, config.Cache.Local.TTL
+	registerRegistry(server, newSchedulerCache(database, redisTTL, localTTL))
 	servers.grpc(listener, server)
 	log.Printf("serves")
 	return servers.wait(ctx)

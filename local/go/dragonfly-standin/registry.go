@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -19,8 +20,10 @@ import (
 // since both ends are played.
 const (
 	registryService = "standin.Registry"
-	announceMethod  = "Announce"
-	listMethod      = "Schedulers"
+	// Both UpdateScheduler and UpdateSeedPeer.
+	updateMethod    = "Update"
+	keepAliveMethod = "KeepAlive"
+	listMethod      = "ListSchedulers"
 )
 
 // How long a call to another program may take: the address may lead nowhere.
@@ -33,14 +36,21 @@ type member struct {
 	ip       string
 	port     int
 	cluster  int
-	interval time.Duration
 }
 
+// memberKind is the name of the kind's table, too.
 type memberKind string
 
 const (
-	schedulerKind memberKind = "schedulers"
-	seedPeerKind  memberKind = "seed_peers"
+	schedulerKind memberKind = "scheduler"
+	seedPeerKind  memberKind = "seed_peer"
+)
+
+type memberState string
+
+const (
+	active   memberState = "active"
+	inactive memberState = "inactive"
 )
 
 func (m member) document() (*structpb.Struct, error) {
@@ -50,7 +60,6 @@ func (m member) document() (*structpb.Struct, error) {
 		"ip":       m.ip,
 		"port":     m.port,
 		"cluster":  m.cluster,
-		"interval": m.interval.Seconds(),
 	})
 }
 
@@ -62,7 +71,6 @@ func memberOf(document *structpb.Struct) (member, error) {
 		ip:       fields["ip"].GetStringValue(),
 		port:     int(fields["port"].GetNumberValue()),
 		cluster:  int(fields["cluster"].GetNumberValue()),
-		interval: time.Duration(fields["interval"].GetNumberValue() * float64(time.Second)),
 	}
 	if found.kind != schedulerKind && found.kind != seedPeerKind {
 		return member{}, fmt.Errorf("unknown kind of member %q", found.kind)
@@ -70,10 +78,17 @@ func memberOf(document *structpb.Struct) (member, error) {
 	return found, nil
 }
 
-// registry is what the manager does with announcements.
+// registry is what the manager does when it is called.
 type registry interface {
-	announce(ctx context.Context, announced member) error
-	activeSchedulers(ctx context.Context) ([]string, error)
+	update(ctx context.Context, registered member) error
+	setState(ctx context.Context, registered member, state memberState) error
+	listSchedulers(ctx context.Context, caller caller) ([]string, error)
+}
+
+// caller is who asks for schedulers.
+type caller struct {
+	hostname string
+	ip       string
 }
 
 func registerRegistry(server *grpc.Server, served registry) {
@@ -81,33 +96,70 @@ func registerRegistry(server *grpc.Server, served registry) {
 		ServiceName: registryService,
 		HandlerType: (*registry)(nil),
 		Methods: []grpc.MethodDesc{
-			{MethodName: announceMethod, Handler: announceHandler},
+			{MethodName: updateMethod, Handler: updateHandler},
 			{MethodName: listMethod, Handler: listHandler},
 		},
+		Streams: []grpc.StreamDesc{{StreamName: keepAliveMethod, Handler: keepAliveHandler, ClientStreams: true}},
 	}, served)
 }
 
-func announceHandler(
+func updateHandler(
 	served any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
 ) (any, error) {
 	document := new(structpb.Struct)
 	if err := decode(document); err != nil {
 		return nil, err
 	}
-	announced, err := memberOf(document)
+	registered, err := memberOf(document)
 	if err != nil {
 		return nil, err
 	}
-	return new(emptypb.Empty), served.(registry).announce(ctx, announced)
+	return new(emptypb.Empty), served.(registry).update(ctx, registered)
+}
+
+// keepAliveHandler takes a member for active from the first message of its stream until the stream breaks, whatever it
+// hears meanwhile. A manager that is killed leaves the member active; one that is told to end does not.
+func keepAliveHandler(served any, stream grpc.ServerStream) error {
+	document := new(structpb.Struct)
+	if err := stream.RecvMsg(document); err != nil {
+		return err
+	}
+	registered, err := memberOf(document)
+	if err != nil {
+		return err
+	}
+	setState := func(state memberState) error {
+		// The stream's own context has ended when the stream has.
+		limited, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		err := served.(registry).setState(limited, registered, state)
+		if err != nil {
+			err = fmt.Errorf("keep-alive: %s %s cannot become %s: %w", registered.kind, registered.hostname, state, err)
+			log.Print(err)
+			return err
+		}
+		log.Printf("keep-alive: %s %s is %s", registered.kind, registered.hostname, state)
+		return nil
+	}
+	if err := setState(active); err != nil {
+		return err
+	}
+	for err == nil {
+		err = stream.RecvMsg(document)
+	}
+	return errors.Join(err, setState(inactive))
 }
 
 func listHandler(
 	served any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
 ) (any, error) {
-	if err := decode(new(emptypb.Empty)); err != nil {
+	document := new(structpb.Struct)
+	if err := decode(document); err != nil {
 		return nil, err
 	}
-	addresses, err := served.(registry).activeSchedulers(ctx)
+	fields := document.GetFields()
+	asking := caller{fields["hostname"].GetStringValue(), fields["ip"].GetStringValue()}
+	addresses, err := served.(registry).listSchedulers(ctx, asking)
 	if err != nil {
 		return nil, err
 	}
@@ -153,21 +205,26 @@ func dial(ctx context.Context, what string, addresses []string) (*grpc.ClientCon
 	return nil, failure
 }
 
-func (c *managerClient) announce(ctx context.Context, announced member) error {
-	document, err := announced.document()
+// update registers a member, or writes its new address.
+func (c *managerClient) update(ctx context.Context, registered member) error {
+	document, err := registered.document()
 	if err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.connection.Invoke(limited, method(announceMethod), document, new(emptypb.Empty))
+	return c.connection.Invoke(limited, method(updateMethod), document, new(emptypb.Empty))
 }
 
-func (c *managerClient) schedulers(ctx context.Context) ([]string, error) {
+func (c *managerClient) listSchedulers(ctx context.Context, caller caller) ([]string, error) {
+	document, err := structpb.NewStruct(map[string]any{"hostname": caller.hostname, "ip": caller.ip})
+	if err != nil {
+		return nil, err
+	}
 	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	list := new(structpb.ListValue)
-	if err := c.connection.Invoke(limited, method(listMethod), new(emptypb.Empty), list); err != nil {
+	if err := c.connection.Invoke(limited, method(listMethod), document, list); err != nil {
 		return nil, err
 	}
 	addresses := make([]string, 0, len(list.Values))
@@ -181,24 +238,50 @@ func method(name string) string {
 	return "/" + registryService + "/" + name
 }
 
-// keepAlive announces a member until the program ends; a manager that is away comes back.
-func (c *managerClient) keepAlive(ctx context.Context, announced member) {
-	ticker := time.NewTicker(announced.interval)
-	defer ticker.Stop()
+// keepAlive tells the manager of a member until the program ends; a manager that is away comes back.
+func (c *managerClient) keepAlive(ctx context.Context, registered member, interval time.Duration) {
 	away := false
+	for {
+		err := c.keepStream(ctx, registered, interval, func() {
+			if away {
+				log.Printf("keep-alive with the manager works again")
+			}
+			away = false
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if !away {
+			log.Printf("keep-alive with the manager failed, goes on trying: %v", err)
+		}
+		away = true
+	}
+}
+
+// keepStream sends one message per interval, the first after a whole one, until the stream breaks. Where there is none
+// the next attempt may come after an interval too.
+func (c *managerClient) keepStream(ctx context.Context, registered member, interval time.Duration, sent func()) error {
+	document, err := registered.document()
+	if err != nil {
+		return err
+	}
+	stream, failure := c.connection.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true}, method(keepAliveMethod))
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case <-ticker.C:
 		}
-		err := c.announce(ctx, announced)
-		if err != nil && !away && ctx.Err() == nil {
-			log.Printf("keep-alive with the manager failed, goes on trying: %v", err)
-		} else if err == nil && away {
-			log.Printf("keep-alive with the manager works again")
+		if failure != nil {
+			return failure
 		}
-		away = err != nil
+		if stream.SendMsg(document) != nil {
+			// Only this tells why, and lets go of the stream.
+			return stream.RecvMsg(new(emptypb.Empty))
+		}
+		sent()
 	}
 }
 

@@ -98,26 +98,25 @@ func runScheduler(ctx context.Context, file string) error {
 			return err
 		}
 	}
+	self := member{
+		kind:     schedulerKind,
+		hostname: ownName(),
+		ip:       config.Server.AdvertiseIP,
+		port:     config.Server.Port,
+		cluster:  config.Manager.SchedulerClusterID,
+	}
+	if self.ip == "" {
+		self.ip = ownAddress()
+	}
+	if err := manager.update(ctx, self); err != nil {
+		return err
+	}
+	log.Printf("registered with the manager as %s:%d", self.ip, self.port)
+	go manager.keepAlive(ctx, self, config.Manager.KeepAlive.Interval)
 	listener, err := listen("grpc", net.JoinHostPort(config.Server.ListenIP, strconv.Itoa(config.Server.Port)))
 	if err != nil {
 		return err
 	}
 	servers.grpc(listener, healthyGRPC())
-	self := member{
-		kind:     schedulerKind,
-		hostname: ownName(),
-		ip:       config.Server.AdvertiseIP,
-		port:     port(listener),
-		cluster:  config.Manager.SchedulerClusterID,
-		interval: config.Manager.KeepAlive.Interval,
-	}
-	if self.ip == "" {
-		self.ip = ownAddress()
-	}
-	if err := manager.announce(ctx, self); err != nil {
-		return err
-	}
-	log.Printf("registered with the manager as %s:%d", self.ip, self.port)
-	go manager.keepAlive(ctx, self)
 	return servers.wait(ctx)
 }

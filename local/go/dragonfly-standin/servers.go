@@ -113,7 +113,8 @@ func (s *servers) wait(ctx context.Context) error {
 
 // healthyGRPC is a server whose health service says that it serves.
 func healthyGRPC() *grpc.Server {
-	server := grpc.NewServer()
+	// The end of the program breaks the streams of keep-alives, which is still written down.
+	server := grpc.NewServer(grpc.WaitForHandlers(true))
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	return server
 }
