@@ -152,9 +152,9 @@ def manager_config(
                 "backendDB": RedisDatabase.BACKEND.value,
             },
         },
-        # What the manager tells a seed peer of schedulers, and a scheduler of seed peers, is kept for this long: after
-        # one has moved they would look for each other at the old address for minutes. Few ask, each every 10 s: peers
-        # are told the scheduler's Service.
+        # What the manager tells a seed peer of schedulers, and a scheduler of seed peers, is kept for both times
+        # together: after one has moved they would look for each other at the old address for minutes. Few ask, each
+        # every 10 s: peers are told the scheduler's Service. Redis would keep what is to go within a second for hours.
         "cache": {"redis": {"ttl": "2s"}, "local": {"size": 200000, "ttl": "2s"}},
         "objectStorage": {"enable": False},
         "metrics": {"enable": True, "addr": f":{ports.METRICS}"},
