@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SECONDS_TO_WAIT = 30.0
+SECONDS_TO_WAIT = 60.0
 """For something that takes a second or two when the machine is idle."""
 
 _POLL_SECONDS = 0.05

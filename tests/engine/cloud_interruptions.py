@@ -20,6 +20,9 @@ from tests.engine.cloud_stacks import (
 from tests.engine.cluster_objects import unready_pods
 from tests.waiting import wait_until
 
+MOMENT_SECONDS = 120
+"""Within which the moment to interrupt has come; a busy machine takes three times as long as an idle one."""
+
 END_SECONDS = 60
 """Within which an interrupted engine has ended: it waits for what goes on in the cloud."""
 
@@ -57,7 +60,11 @@ def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Le
     with log.open("ab") as output:
         process = stack.start(command, "--yes", "--skip-preview", stdout=output)
         try:
-            wait_until(lambda: moment(stack.ledger) or process.poll() is not None, f"{command}: {moment.__name__}")
+            wait_until(
+                lambda: moment(stack.ledger) or process.poll() is not None,
+                f"{command}: {moment.__name__}",
+                MOMENT_SECONDS,
+            )
             assert process.poll() is None, f"too late to interrupt; see {log}"
             children = psutil.Process(process.pid).children()
             plugins = [child for child in children if "local.plugins.server" in child.cmdline()]
