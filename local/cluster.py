@@ -180,7 +180,7 @@ class Cluster:
 
     def has_data(self) -> bool:
         """Whether the cluster was started before and what it held is still there."""
-        return (self.state / "etcd" / "member").is_dir()
+        return _has_data(self.state)
 
     def running(self) -> bool:
         """Whether every process runs and the API server says that it is ready."""
@@ -324,10 +324,6 @@ class Cluster:
         return (*_CONTROL_PLANE, *self._nodes.processes)
 
     @property
-    def _kind_file(self) -> Path:
-        return self.state / "node-kind"
-
-    @property
     def _ports_file(self) -> Path:
         return self.state / "ports.json"
 
@@ -360,15 +356,12 @@ class Cluster:
                 f"the cluster in {self.state} has nodes of the kind {found}, not {self._nodes.name}: "
                 f"`make down` first, or go on with `make up NODES={found}`"
             )
-        self._kind_file.write_text(found)
+        _kind_file(self.state).write_text(found)
 
     def _started_nodes(self) -> NodeKind:
         """Nodes of the kind that the cluster was started with, whatever kind is asked for now."""
-        found = self._kind_file.read_text() if self._kind_file.exists() else None
-        if found is None and self.has_data():
-            # Of a time when there was only this one.
-            found = KwokNodes.name
-        if found is None or found == self._nodes.name or found not in NODE_KINDS:
+        found = started_kind(self.state)
+        if found is None or found == self._nodes.name:
             return self._nodes
         return NODE_KINDS[found](self.state, self._processes, NodesWanted(machine_type_named("e2-small"), 1))
 
@@ -622,8 +615,26 @@ class Cluster:
         for name in ("etcd", "certificates", "processes", "logs", "volume-plugins"):
             shutil.rmtree(self.state / name, ignore_errors=True)
         self._started_nodes().remove()
-        for file in (self.kubeconfig, self._ports_file, self._volumes_ready_file, self._kind_file):
+        for file in (self.kubeconfig, self._ports_file, self._volumes_ready_file, _kind_file(self.state)):
             file.unlink(missing_ok=True)
+
+
+def started_kind(state: Path) -> str | None:
+    """Return the kind of nodes that the cluster of a folder was started with, or None when there is no cluster."""
+    file = _kind_file(state)
+    found = file.read_text() if file.exists() else None
+    if found is None and _has_data(state):
+        # Of a time when there was only this one.
+        return KwokNodes.name
+    return found if found in NODE_KINDS else None
+
+
+def _kind_file(state: Path) -> Path:
+    return state / "node-kind"
+
+
+def _has_data(state: Path) -> bool:
+    return (state / "etcd" / "member").is_dir()
 
 
 def _answers(port: int, path: str, tls: ssl.SSLContext) -> bool:

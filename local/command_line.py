@@ -18,7 +18,7 @@ from dragonfly.recovery import RecoveryError
 from local import toolchain
 from local.bench import bench
 from local.cloud.clusters import Clusters
-from local.cluster import NODE_KINDS, Cluster, ClusterError
+from local.cluster import NODE_KINDS, Cluster, ClusterError, started_kind
 from local.containers.container_nodes import ContainerNodes
 from local.image_supply import what_is_missing
 from local.images.catalog import configured_names
@@ -30,6 +30,7 @@ from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, Stack
 from local.toolchain import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
+_CLUSTER = "cluster"
 CLOUD_PROJECT = "played-on-this-machine"
 """Project of the stand-in cloud."""
 
@@ -54,7 +55,11 @@ def main(arguments: list[str]) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        nodes = Nodes.remembered(STATE).with_changes(options.machine_type, options.nodes, options.node_count)
+        nodes = Nodes.remembered(STATE)
+        if options.command == "down":
+            nodes = nodes.with_changes(None, started_kind(STATE / _CLUSTER), None)
+        else:
+            nodes = nodes.with_changes(options.machine_type, options.nodes, options.node_count)
         session = _Session(console, options.stack, nodes, starts=options.command != "stop")
         _COMMANDS[options.command](session)
     except KeyboardInterrupt:
@@ -71,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Kind, size and number of the local nodes, which stay as they are until `make up` is told otherwise."""
+    """Kind, size and number of the local nodes, which stay until `make up` is told otherwise or `make down` is done."""
 
     machine_type: str = "e2-standard-4"
     count: int = 3
@@ -87,11 +92,16 @@ class Nodes:
         """The same with what the command line says otherwise; another kind starts with its own number."""
         kind = kind or self.kind
         usual = self.count if kind == self.kind else _COUNTS[kind]
-        return Nodes(machine_type or self.machine_type, count or usual, kind)
+        return Nodes(machine_type or self.machine_type, usual if count is None else count, kind)
 
     def remember(self, state: Path) -> None:
         """Keeps them for the next command."""
         (state / "nodes.json").write_text(json.dumps(asdict(self)))
+
+    @staticmethod
+    def forget(state: Path) -> None:
+        """The next start is like the first."""
+        (state / "nodes.json").unlink(missing_ok=True)
 
 
 class _Session:
@@ -114,7 +124,7 @@ class _Session:
 
     @staticmethod
     def _cluster(nodes: Nodes, tools: Mapping[str, Path] | None) -> Cluster:
-        return Cluster(STATE / "cluster", nodes.machine_type, nodes.count, tools, node_kind=nodes.kind)
+        return Cluster(STATE / _CLUSTER, nodes.machine_type, nodes.count, tools, node_kind=nodes.kind)
 
     @property
     def stack(self) -> LocalStack:
@@ -205,6 +215,7 @@ def _down(session: _Session) -> None:
         _report_bill(session)
         return
     session.cluster.stop(remove=True)
+    Nodes.forget(STATE)
     session.console.print("Kubernetes stopped; nothing is left running.")
 
 
