@@ -21,9 +21,10 @@ LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) 
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
-APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends
+# Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
+APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down recover env images node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
+.PHONY: help up preview down recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -67,10 +68,16 @@ test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
 	@timeout --foreground --signal=INT --kill-after=2m 25m $(PYTHON_RUN) -m pytest tests/nodes -rs
 
-node-packages: ## Install what NODES=containers needs from Debian; needs root.
-	$(APT_INSTALL) $$(cat local/containers/debian-packages.txt)
+# The lists may be old and the packages there all the same.
+package-lists:
+	@apt-get update --quiet=2 || echo "Debian's package lists could not be renewed" >&2
 
-test-packages: ## Install what some tests need besides from Debian; needs root.
+# The nodes cover this folder, which Ubuntu's containerd comes without.
+node-packages: package-lists ## Install what NODES=containers needs from Debian; needs root.
+	$(APT_INSTALL) $$(cat local/containers/debian-packages.txt)
+	mkdir -p /etc/containerd
+
+test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
 	$(APT_INSTALL) $$(cat tests/debian-packages.txt)
 
 lint: $(TEST_STAMP) ## Style, types and workflows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
 import time
@@ -23,8 +24,10 @@ from local.containers.container_nodes import ContainerNodes
 from local.image_supply import what_is_missing
 from local.images.catalog import configured_names
 from local.images.debian_root import DebianRootError
+from local.kubeconfig import connect
 from local.kwok_nodes import KwokNodes
 from local.nodes import node_name
+from local.pod_readiness import PodsNotReadyError, wait_for_pods
 from local.processes import ProcessError
 from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.toolchain import ToolchainError
@@ -68,7 +71,15 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         console.print(f"[red]{error}[/] after {time.monotonic() - started:.0f} s", markup=True)
         return error.exit_code
-    except (ClusterError, DebianRootError, ProcessError, RecoveryError, ToolchainError, ValueError) as error:
+    except (
+        ClusterError,
+        DebianRootError,
+        PodsNotReadyError,
+        ProcessError,
+        RecoveryError,
+        ToolchainError,
+        ValueError,
+    ) as error:
         console.print(f"error: {error}", markup=False)
         return 1
     return 0
@@ -120,6 +131,8 @@ class _Session:
         self.cluster = self._cluster(nodes, self.tools)
         self.stack_name = stack
         self.cluster_is_new = False
+        self.restarted_at: datetime.datetime | None = None
+        """When the nodes of a cluster that had data were started again."""
         self._stack: LocalStack | None = None
 
     @staticmethod
@@ -145,7 +158,9 @@ class _Session:
             return
         started = time.monotonic()
         self.cluster_is_new = not self.cluster.has_data()
+        now = datetime.datetime.now(datetime.UTC)
         if self.cluster.start():
+            self.restarted_at = None if self.cluster_is_new else now
             self.console.print(f"Kubernetes started in {time.monotonic() - started:.1f} s: {self.cluster.url}")
         else:
             self.console.print(f"Kubernetes runs: {self.cluster.url}")
@@ -166,6 +181,19 @@ class _Session:
         if missing:
             self.console.print(missing, markup=False)
 
+    def wait_after_restart(self) -> bool:
+        """Waits for pods whose containers have been started again; the engine looks only at what it changes.
+
+        Returns:
+            Whether there were any. Played ones are not started.
+        """
+        if self.restarted_at is None or self.nodes.kind != ContainerNodes.name:
+            return False
+        namespace = self.stack.output("stack", "output", "namespace").strip()
+        with connect(self.cluster.kubeconfig) as client:
+            wait_for_pods(client, namespace, self.restarted_at, READY_TIMEOUT_SECONDS[self.nodes.kind], self.console)
+        return True
+
     def refresh(self) -> list[str]:
         """The option that compares the state with the cluster first, where the cluster is not the one it knew."""
         return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
@@ -181,11 +209,13 @@ def _up(session: _Session) -> None:
     changes = stack.last_changes()
     unchanged = set(changes) <= {"same"}
     count = sum(changes.values())
-    session.console.print(
-        f"Nothing changed: all {count} resources are as the program says."
-        if unchanged
-        else f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`."
-    )
+    restarted = session.wait_after_restart()
+    if unchanged:
+        session.console.print(f"Nothing changed: all {count} resources are as the program says.")
+    if restarted:
+        session.console.print("The nodes were started again, and all containers with them.")
+    if restarted or not unchanged:
+        session.console.print(f"Every workload is Ready, {time.monotonic() - started:.0f} s after `make up`.")
     arguments = make_arguments(session.stack_name)
     hints = {
         f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",

@@ -25,7 +25,7 @@ _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND = 0x1, 0x2, 0x4, 0x20, 0x10
 _RECURSIVE, _SHARED = 0x4000, 0x100000
 
 _PRIVATE_FOLDERS = {"lib": "/var/lib", "log": "/var/log", "containerd": "/etc/containerd"}
-"""Folder of the node in ours, and where the node has it."""
+"""Folder of the node in ours, and where the node has it; the machine has all of these (`requirements.py`)."""
 
 _RESOLV_CONF = "resolv.conf"
 

@@ -8,9 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from local.containers.cgroups import why_not_writable
-
-_PACKAGES = Path(__file__).with_name("debian-packages.txt")
+from local.containers.cgroups import why_not_usable
 
 PROGRAMS: Final = (
     "containerd",
@@ -26,6 +24,13 @@ CNI_PLUGINS: Final = Path("/usr/lib/cni")
 """Where Debian has the programs that make pods' networks."""
 
 PLUGINS: Final = ("host-local", "loopback", "ptp")
+COVERED: Final = Path("/etc/containerd")
+"""Where each node has a folder of its own, which can only be mounted over one of the machine's. Ubuntu's package has
+none, unlike Debian's."""
+
+_AS_ROOT: Final = "sudo --preserve-env=HOME,PATH make up NODES=containers"
+"""With the user's own cache of tools, and Go where the user has it."""
+
 _NAMESPACES: Final = ("unshare", "--mount", "--net", "--pid", "--fork", "true")
 _TRIAL_SECONDS = 10
 SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,12 +39,13 @@ SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 def why_not() -> str | None:
     """Why this machine cannot have such nodes, and what to type; None if it can."""
-    if os.geteuid() != 0:
-        return "nodes that run containers need root: `sudo make up NODES=containers`, or `make up NODES=kwok` without"
     missing = [name for name in PROGRAMS if shutil.which(name, path=SEARCH_PATH) is None]
     missing += [str(CNI_PLUGINS / name) for name in PLUGINS if not (CNI_PLUGINS / name).exists()]
+    missing += [str(COVERED)] if not COVERED.is_dir() else []
     if missing:
         return f"nodes that run containers need {', '.join(missing)}: `{install_command()}`"
+    if os.geteuid() != 0:
+        return f"nodes that run containers need root: `{_AS_ROOT}`, or `make up NODES=kwok` without"
     return _what_root_may_not()
 
 
@@ -61,10 +67,11 @@ def _what_root_may_not() -> str | None:
         return f"nodes that run containers need `{command}`, which does not end here: {advice}"
     if done.returncode != 0:
         return f"nodes that run containers need `{command}`, which fails here ({done.stderr.strip()}): {advice}"
-    refusal = why_not_writable()
+    refusal = why_not_usable()
     return f"nodes that run containers need control groups, but {refusal}: {advice}" if refusal else None
 
 
 def install_command() -> str:
-    """The command that installs what is needed."""
-    return f"apt-get install --no-install-recommends {' '.join(_PACKAGES.read_text().split())}"
+    """The command that installs what is needed, for the user who typed ours, perhaps after `sudo`."""
+    is_root = os.geteuid() == 0 and "SUDO_UID" not in os.environ
+    return "make node-packages" if is_root else "sudo make node-packages"

@@ -91,6 +91,9 @@ _MADE = (
     Entry("/tmp", mode=0o1777),  # noqa: S108 - of the image
 )
 
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+"""Of Debian's package debian-archive-keyring, which Ubuntu has too."""
+
 # Of the machine's apt settings, those without which it may not reach or accept its own sources.
 _APT_SETTING = re.compile(r"Acquire::(?:https?::Proxy|Check-Valid-Until|Check-Date)\b.*;")
 
@@ -107,14 +110,14 @@ def recipe() -> str:
 
 
 def write_debian_root(file: Path, log: Path) -> None:
-    """Write the layer, from the machine's own sources of packages.
+    """Write the layer, from the machine's own sources of packages if they have the release.
 
     Args:
         file: Where to.
         log: What mmdebstrap says.
 
     Raises:
-        DebianRootError: There is no mmdebstrap, no source of the release, or a package could not be had.
+        DebianRootError: There is no mmdebstrap, nothing to verify the release with, or a package could not be had.
     """
     program = shutil.which("mmdebstrap")
     if program is None:
@@ -130,7 +133,7 @@ def write_debian_root(file: Path, log: Path) -> None:
         *(f"--aptopt={setting}" for setting in _apt_settings()),
         SUITE,
         "-",
-        *map(str, _apt_sources()),
+        *apt_sources(),
     ]
     with (
         log.open("wb") as output,
@@ -173,16 +176,18 @@ def _copy(stream: IO[bytes], file: Path) -> None:
         add_entries(target, _MADE, present)
 
 
-def _apt_sources() -> list[Path]:
-    folder = Path("/etc/apt")
+def apt_sources(folder: Path = Path("/etc/apt"), keyring: Path = _KEYRING) -> list[str]:
+    """Sources as mmdebstrap takes them: the machine's files, or where it has none of the release, Debian's own."""
     files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.*"))]
     found = [file for file in files if file.suffix in {".list", ".sources"} and file.is_file() and _has_suite(file)]
-    if not found:
+    if found:
+        return list(map(str, found))
+    if not keyring.exists():
         raise DebianRootError(
-            f"no file under {folder} names a source of Debian's release {SUITE} (component main). Add one, for example "
-            f"{folder}/sources.list.d/{SUITE}.sources, then run the same command again."
+            f"no file under {folder} names a source of Debian's release {SUITE} (component main), and Debian's own "
+            f"cannot be verified without {keyring}. Type:\n  sudo make node-packages\nthen run the same command again."
         )
-    return found
+    return [f"deb [signed-by={keyring}] http://deb.debian.org/debian {SUITE} main"]
 
 
 def _has_suite(file: Path) -> bool:

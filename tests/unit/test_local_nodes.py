@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -46,10 +47,12 @@ def test_an_unknown_kind_names_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_containers_need_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _let_root_have_everything(tmp_path, monkeypatch, "exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(ValueError, match="need root: `sudo make up NODES=containers`"):
-        Cluster(tmp_path, node_count=1, node_kind="containers").start()
-    assert not list(tmp_path.iterdir())
+    state = tmp_path / "state"
+    with pytest.raises(ValueError, match="need root: `sudo --preserve-env=HOME,PATH make up NODES=containers`"):
+        Cluster(state, node_count=1, node_kind="containers").start()
+    assert not state.exists()
 
 
 def test_images_are_fetched_or_built_while_nobody_has_to_wait_for_the_clusters_lock(
@@ -81,6 +84,7 @@ def _let_root_have_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, u
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(requirements, "SEARCH_PATH", str(programs))
     monkeypatch.setattr(requirements, "CNI_PLUGINS", programs)
+    monkeypatch.setattr(requirements, "COVERED", programs)
 
 
 def test_root_that_may_not_make_namespaces_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +95,9 @@ def test_root_that_may_not_make_namespaces_is_told_what_to_do(tmp_path: Path, mo
     assert "`make up NODES=kwok`" in reason
 
 
-@pytest.mark.parametrize(("kind", "fault"), [("tmpfs", "no hierarchy of them is mounted"), ("cgroup2", "be written")])
+@pytest.mark.parametrize(
+    ("kind", "fault"), [("tmpfs", "no hierarchy of them is mounted"), ("cgroup2", "missing/dragonfly-trial-")]
+)
 def test_root_that_may_not_make_control_groups_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, fault: str
 ) -> None:
@@ -111,6 +117,63 @@ def test_control_groups_that_cannot_be_made_are_an_error_of_theirs(
         Cgroups(tmp_path).make("node-1")
 
 
+def _unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file by which the top of a played unified hierarchy gives controllers; it gives some already."""
+    _mount(tmp_path, monkeypatch, "cgroup2")
+    top = tmp_path / "missing"
+    top.mkdir()
+    (top / "cgroup.controllers").write_text("cpu cpuset io memory pids\n")
+    (top / "cgroup.subtree_control").write_text("cpu memory\n")
+    return top / "cgroup.subtree_control"
+
+
+def test_controllers_that_a_node_needs_are_added_to_the_machines_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = _unified(tmp_path, monkeypatch)
+    Cgroups(tmp_path).make("node-1")
+    assert control.read_text() == "+cpuset +pids"
+
+
+def test_controllers_are_put_back_with_the_last_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = _unified(tmp_path, monkeypatch)
+    written: list[str] = []
+    write = Path.write_text
+
+    def record(path: Path, text: str) -> int:
+        if path == control:
+            written.append(text)
+            return len(text)
+        return write(path, text)
+
+    monkeypatch.setattr(Path, "write_text", record)
+    for node in ("node-1", "node-2"):
+        Cgroups(tmp_path).make(node)
+    Cgroups(tmp_path).remove("node-1")
+    assert "-pids" not in written
+    Cgroups(tmp_path).remove()
+    assert written[-2:] == ["-cpuset", "-pids"]
+    assert not {"-cpu", "-memory"} & set(written)
+    written.clear()
+    Cgroups(tmp_path).remove()
+    assert written == []
+
+
+def test_a_container_whose_group_holds_processes_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = _unified(tmp_path, monkeypatch)
+    _let_root_have_everything(tmp_path, monkeypatch, "exit 0")
+
+    def refuse(path: Path, text: str) -> int:
+        assert (path, text) == (control, "+cpuset +pids")
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    reason = requirements.why_not()
+    assert reason is not None
+    assert f"{control}: Device or resource busy" in reason
+    assert sorted(path.name for path in control.parent.iterdir()) == ["cgroup.controllers", "cgroup.subtree_control"]
+
+
 def _mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """All that is mounted, where nobody can write."""
     table = tmp_path / "mounts"
@@ -118,17 +181,28 @@ def _mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(cgroups, "MOUNTS", table)
 
 
-def test_missing_packages_are_named_with_the_command_that_installs_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("user", "caller", "command"),
+    [
+        (1000, None, "sudo make node-packages"),
+        (0, "1000", "sudo make node-packages"),
+        (0, None, "make node-packages"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, caller: str | None, command: str
 ) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    if caller:
+        monkeypatch.setenv("SUDO_UID", caller)
     monkeypatch.setattr(requirements, "SEARCH_PATH", str(tmp_path))
     monkeypatch.setattr(requirements, "CNI_PLUGINS", tmp_path)
+    monkeypatch.setattr(requirements, "COVERED", tmp_path / "etc-containerd")
     (tmp_path / "ptp").touch()
     reason = requirements.why_not()
     assert reason is not None
     assert "need containerd, ctr, ip, iptables, mmdebstrap, nsenter, runc, unshare, " in reason
     assert f"{tmp_path / 'host-local'}" in reason
     assert f"{tmp_path / 'ptp'}" not in reason
-    assert reason.endswith(f"`{requirements.install_command()}`")
-    assert requirements.install_command().startswith("apt-get install --no-install-recommends containerd container")
+    assert reason.endswith(f"{tmp_path / 'etc-containerd'}: `{command}`")
