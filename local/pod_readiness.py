@@ -53,7 +53,8 @@ def wait_for_pods(
 
 
 def _is_ready(pod: Any, since: datetime.datetime) -> bool:
-    if pod.status.phase == "Succeeded":
+    # One that has ended is not started again; where it must be, its controller makes another.
+    if pod.status.phase in ("Succeeded", "Failed"):
         return True
     statuses: list[Any] = pod.status.container_statuses or []
     # The API gives whole seconds.

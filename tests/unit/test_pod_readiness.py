@@ -45,9 +45,13 @@ def _wait(monkeypatch: pytest.MonkeyPatch, *answers: list[Any]) -> int:
 
 def test_status_of_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = _pod("job", None, ready=False, phase="Succeeded")
+    evicted = _pod("dfget-1", None, ready=False, phase="Failed")
     old, new = _pod("redis-0", BEFORE), _pod("redis-0", AFTER)
     assert (
-        _wait(monkeypatch, [], [finished, old], [finished, _pod("redis-0", AFTER, ready=False)], [finished, new]) == 4
+        _wait(
+            monkeypatch, [], [finished, old], [finished, _pod("redis-0", AFTER, ready=False)], [finished, evicted, new]
+        )
+        == 4
     )
 
 
