@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-PART_OF = "dragonfly"
+_PART_OF_LABEL, _PART_OF = "app.kubernetes.io/part-of", "dragonfly"
+
+ALL_INSTANCES = f"{_PART_OF_LABEL}={_PART_OF}"
+"""The label selector of everything that this program installs, as the API server takes it."""
 
 
 class Component(StrEnum):
@@ -34,7 +37,7 @@ def instance_labels(app: str) -> dict[str, str]:
     return {
         **instance_selector(app),
         "app.kubernetes.io/instance": app,
-        "app.kubernetes.io/part-of": PART_OF,
+        _PART_OF_LABEL: _PART_OF,
         "app.kubernetes.io/managed-by": "pulumi",
     }
 

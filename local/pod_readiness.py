@@ -10,7 +10,7 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
-from dragonfly.labels import PART_OF
+from dragonfly.labels import ALL_INSTANCES
 
 _POLL_SECONDS: Final = 0.5
 
@@ -38,15 +38,14 @@ def wait_for_pods(
     deadline = time.monotonic() + timeout_seconds
     with console.status("waiting for pods") as status:
         while True:
-            pods = core.list_namespaced_pod(namespace, label_selector=f"app.kubernetes.io/part-of={PART_OF}").items
+            pods = core.list_namespaced_pod(namespace, label_selector=ALL_INSTANCES).items
             waiting = sorted(pod.metadata.name for pod in pods if not _is_ready(pod, since))
             if pods and not waiting:
                 return
             if time.monotonic() > deadline:
                 raise PodsNotReadyError(
                     f"not Ready {timeout_seconds:.0f} s after the nodes' start: "
-                    f"{', '.join(waiting) or 'no pod yet'}; "
-                    "`kubectl describe pod` says why"
+                    f"{', '.join(waiting) or 'no pod yet'}; `kubectl describe pod` says why"
                 )
             status.update(f"waiting for {', '.join(waiting) or 'pods'}")
             time.sleep(_POLL_SECONDS)

@@ -16,10 +16,9 @@ from kubernetes.client.exceptions import ApiException
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
-from dragonfly.labels import PART_OF
+from dragonfly.labels import ALL_INSTANCES
 from local.kubeconfig import connect
 
-_SELECTOR = f"app.kubernetes.io/part-of={PART_OF}"
 _STAGES = ("made", "placed", "running", "Ready")
 _WATCH_SECONDS = 600
 
@@ -121,7 +120,7 @@ class _Follower:
         self._saw = saw
         self._ended = False
         # Asked here, so that the watch misses nothing that is made once this is over.
-        version = list_function(label_selector=_SELECTOR).metadata.resource_version
+        version = list_function(label_selector=ALL_INSTANCES).metadata.resource_version
         self._thread = threading.Thread(target=self._follow, args=(list_function, version), daemon=True)
         self._thread.start()
 
@@ -138,7 +137,7 @@ class _Follower:
     def _follow(self, list_function: Callable[..., Any], version: str) -> None:
         stream = cast("Any", watch.Watch()).stream
         events = stream(
-            list_function, label_selector=_SELECTOR, resource_version=version, timeout_seconds=_WATCH_SECONDS
+            list_function, label_selector=ALL_INSTANCES, resource_version=version, timeout_seconds=_WATCH_SECONDS
         )
         # The cluster may end in the middle of an answer.
         with suppress(HTTPError, ApiException):

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from dragonfly import mysql, ports, redis
 from dragonfly.images import Image
-from dragonfly.labels import PART_OF
+from dragonfly.labels import ALL_INSTANCES
 from dragonfly.names import Names
 from dragonfly.quantity import parse_quantity
 from local.images.catalog import default_references
@@ -139,7 +139,7 @@ _Uses = dict[tuple[str, str], tuple[str, ContainerUse]]
 
 def _containers(core: Any, namespace: str) -> _Uses:
     found: _Uses = {}
-    for pod in core.list_namespaced_pod(namespace, label_selector=f"app.kubernetes.io/part-of={PART_OF}").items:
+    for pod in core.list_namespaced_pod(namespace, label_selector=ALL_INSTANCES).items:
         if pod.status.phase != "Running":
             continue
         component = pod.metadata.labels["app.kubernetes.io/component"]

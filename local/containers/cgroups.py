@@ -76,9 +76,10 @@ class Cgroups:
         """Take from the machine's own group what `make` has added to it."""
         if not self._enabled_file.exists():
             return
+        added = self._enabled_file.read_text().split()
         for top in _hierarchies():
             if (top / "cgroup.controllers").exists():
-                _take_from_children(top, self._enabled_file.read_text().split())
+                _take_from_children(top, added)
         self._enabled_file.unlink()
 
     def remove(self, node: str = "") -> None:

@@ -106,7 +106,7 @@ class Database:
 
     def answer(self, statement: str) -> str:
         """Of a server that may still be starting."""
-        results = [self.query(statement)]
+        results: list[subprocess.CompletedProcess[str]] = []
 
         def answered() -> bool:
             results.append(self.query(statement))
