@@ -123,6 +123,8 @@ class _Session:
         self.nodes = nodes
         self.in_cloud = _provisions_cluster(stack)
         """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
+        if self.in_cloud:
+            console.print("Google Cloud is played on this machine: nothing real is made, and nothing is billed.")
         if starts and not self.in_cloud:
             # Before minutes are spent on building what then cannot be used.
             self._cluster(nodes, None).check()
@@ -152,7 +154,6 @@ class _Session:
 
     def start_cluster(self) -> None:
         if self.in_cloud:
-            self.console.print(f"Google Cloud is played on this machine: nothing is billed. {self.stack.ledger.path}")
             for cluster_id in Clusters(self.stack.ledger).resume():
                 self.console.print(f"started again: {cluster_id}")
             return

@@ -1,6 +1,7 @@
-"""Which resource plug-ins the engine uses: the real ones where they can be had, stand-ins of ours elsewhere.
+"""The plug-ins that the engine runs: the real ones where they can be had, stand-ins of ours elsewhere.
 
-Google Cloud is always played: on this machine nothing must be billed.
+Google Cloud is always played: on this machine nothing must be billed. What plays it lies in a folder of the engine's
+that only stacks with a played cloud use.
 """
 
 from __future__ import annotations
@@ -8,66 +9,126 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
 
+from local import toolchain
 from local.refusals import Refusal
 
-CLOUD_STAND_INS = Path(__file__).resolve().parent / "plugins" / "cloud-bin"
-"""Folder of the executables that take the place of Google's: plug-in and credentials."""
+CLOUD_COMMANDS = Path(__file__).resolve().parent / "plugins" / "cloud-commands"
+"""Folder of what programs find on the PATH in a played cloud: the command that hands out its credentials."""
 
-_STAND_INS = Path(__file__).resolve().parent / "plugins" / "bin"
-# The plug-in of a package has the version of its Python SDK.
-_PACKAGES = {"kubernetes": "pulumi-kubernetes", "random": "pulumi-random"}
+_STAND_IN = Path(__file__).resolve().parent / "plugins" / "stand-in"
 
 DOWNLOAD_SECONDS = 20.0
 """For all downloads together: without a network they would hang for minutes."""
 
 
-def stand_in_folder(pulumi: Path, pulumi_home: Path, environment: Mapping[str, str], console: Console) -> Path | None:
-    """Provides the real plug-ins, or says which folder on the PATH holds executables that take their place.
+@dataclass(frozen=True)
+class Plugin:
+    """One of the engine's plug-ins.
+
+    Args:
+        name: of what it serves: a package, `kubernetes`, or a language.
+        version: its version, `4.25.0`.
+        executable: the program.
+        kind: `resource` or `language`.
+    """
+
+    name: str
+    version: str
+    executable: Path
+    kind: str = "resource"
+
+    @classmethod
+    def of_package(cls, name: str, executable: Path) -> Plugin:
+        """Return a package's resource plug-in; it has the version of the package's Python SDK."""
+        return cls(name, metadata.version(f"pulumi-{name}"), executable)
+
+    @property
+    def path(self) -> str:
+        """Where the engine looks for the executable, seen from its folder, `PULUMI_HOME`."""
+        return f"plugins/{self.kind}-{self.name}-v{self.version}/pulumi-{self.kind}-{self.name}"
+
+
+GOOGLE_CLOUD = Plugin.of_package("gcp", _STAND_IN)
+"""Plays Google Cloud."""
+
+
+def provide_plugins(pulumi: Path, environment: Mapping[str, str], console: Console) -> list[Plugin]:
+    """Make the plug-ins available that do not need a cloud.
 
     Args:
         pulumi: the CLI.
-        pulumi_home: where the CLI keeps plug-ins.
         environment: of the CLI.
-        console: where one line about the choice goes.
+        console: where progress goes, and one line about each that is not downloaded.
 
     Returns:
-        None when the real plug-ins are installed.
+        Those of Kubernetes and of random values.
+
+    Raises:
+        ToolchainError: Kubernetes' can be neither downloaded nor built.
     """
-    wanted = {name: version(package) for name, package in _PACKAGES.items()}
-    missing = [name for name, number in wanted.items() if not _installed(pulumi_home, name, number)]
-    refusal = Refusal(pulumi_home / "plugins-refused.json", wanted)
+    downloads = toolchain.cache_folder() / "pulumi-home"
+    wanted = [Plugin.of_package(name, Path()) for name in ("kubernetes", "random")]
+    plugins = [replace(plugin, executable=downloads / plugin.path) for plugin in wanted]
+    missing = [plugin for plugin in plugins if not plugin.executable.is_file()]
+    refusal = _refusal(downloads, missing)
     if missing and not refusal.is_remembered():
         console.print(f"asking for Pulumi's plug-ins, {DOWNLOAD_SECONDS:.0f} s at most ...")
         deadline = time.monotonic() + DOWNLOAD_SECONDS
+        apart = {**environment, "PULUMI_HOME": str(downloads), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
         with ThreadPoolExecutor(len(missing)) as executor:
-            tries = [executor.submit(_download, pulumi, name, wanted[name], environment, deadline) for name in missing]
-        missing = [name for name, done in zip(missing, tries, strict=True) if not done.result()]
+            for plugin in missing:
+                executor.submit(_download, pulumi, plugin, apart, deadline)
+        missing = [plugin for plugin in missing if not plugin.executable.is_file()]
+        refusal = _refusal(downloads, missing)
         if missing:
             refusal.remember()
-    if not missing:
-        return None
+    return [_without_download(plugin, console, refusal) if plugin in missing else plugin for plugin in plugins]
+
+
+def _refusal(downloads: Path, missing: Iterable[Plugin]) -> Refusal:
+    return Refusal(downloads / "plugins-refused.json", [plugin.path for plugin in missing])
+
+
+def _without_download(plugin: Plugin, console: Console, refusal: Refusal) -> Plugin:
+    if plugin.name == "kubernetes":
+        built = toolchain.provide(toolchain.PLUGIN_TOOLS, console)
+        return replace(plugin, executable=built["pulumi-resource-kubernetes"])
     console.print(
-        f"stand-ins serve for the {' and '.join(wanted)} plug-ins, which cannot be downloaded here ({refusal.remark})"
+        f"a stand-in serves for the {plugin.name} plug-in, which cannot be downloaded here ({refusal.remark})"
     )
-    return _STAND_INS
+    return replace(plugin, executable=_STAND_IN)
 
 
-def _installed(pulumi_home: Path, name: str, number: str) -> bool:
-    return (pulumi_home / "plugins" / f"resource-{name}-v{number}" / f"pulumi-resource-{name}").is_file()
+def lay_out(home: Path, plugins: Iterable[Plugin]) -> None:
+    """Put plug-ins where the engine looks for them.
+
+    Args:
+        home: the engine's folder, `PULUMI_HOME`.
+        plugins: what is to be found in it.
+    """
+    for plugin in plugins:
+        link = home / plugin.path
+        if not link.is_symlink() or link.readlink() != plugin.executable:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            new = link.with_name(f".{os.getpid()}")
+            new.symlink_to(plugin.executable)
+            # At once: another command may be starting its plug-ins.
+            new.replace(link)
 
 
-def _download(pulumi: Path, name: str, number: str, environment: Mapping[str, str], deadline: float) -> bool:
+def _download(pulumi: Path, plugin: Plugin, environment: Mapping[str, str], deadline: float) -> None:
     try:
-        done = subprocess.run(
-            [pulumi, "plugin", "install", "resource", name, number, "--reinstall"],
-            env={**os.environ, **environment, "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"},
+        subprocess.run(
+            [pulumi, "plugin", "install", "resource", plugin.name, plugin.version, "--reinstall"],
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -75,5 +136,4 @@ def _download(pulumi: Path, name: str, number: str, environment: Mapping[str, st
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return

@@ -24,7 +24,7 @@ from dragonfly import recovery
 from local import toolchain
 from local.certificates import write_private
 from local.cloud.ledger import LEDGER_VARIABLE, Ledger
-from local.plugin_choice import CLOUD_STAND_INS, stand_in_folder
+from local.plugin_choice import CLOUD_COMMANDS, GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
 
 DEFAULT_STACK = "local"
 """The Makefile's."""
@@ -49,13 +49,13 @@ class Engine:
     Args:
         tools: binaries by name, from `local.toolchain`.
         state: folder for the stacks' states, config copies and passphrase.
-        stand_ins: folder of executables that take the place of the real plug-ins, if any.
+        plugins: what makes resources, but those of a cloud.
         project: folder of the Pulumi program.
     """
 
     tools: Mapping[str, Path]
     state: Path
-    stand_ins: Path | None
+    plugins: Sequence[Plugin] = ()
     project: Path = PROJECT_FOLDER
 
     @classmethod
@@ -71,30 +71,32 @@ class Engine:
             project: folder of the Pulumi program.
         """
         tools = {name: tools[name] for name in _BINARIES}
-        bare = cls(tools, state, None, project)
-        stand_ins = stand_in_folder(tools["pulumi"], pulumi_home(), bare.environment(), console)
-        return cls(tools, state, stand_ins, project)
+        plugins = provide_plugins(tools["pulumi"], cls(tools, state).environment(), console)
+        return cls(tools, state, plugins, project)
 
-    def environment(self) -> dict[str, str]:
-        """Environment variables of the CLI, besides the user's own."""
+    def environment(self, *, cloud: bool = False) -> dict[str, str]:
+        """Environment variables of the CLI, besides the user's own.
+
+        Args:
+            cloud: whether Google Cloud is played for what runs in it.
+        """
         # Nobody else's: states, passphrase and the cluster's keys are below it.
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._backend.mkdir(exist_ok=True)
-        _keep_no_logs()
-        folders = dict.fromkeys([*(str(path.parent) for path in self.tools.values()), str(CLOUD_STAND_INS)])
-        if self.stand_ins is not None:
-            folders[str(self.stand_ins)] = None
+        folders = dict.fromkeys(str(path.parent) for path in self.tools.values())
+        if cloud:
+            folders[str(CLOUD_COMMANDS)] = None
         return {
             "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
-            "PULUMI_HOME": str(pulumi_home()),
+            "PULUMI_HOME": str(self._home(cloud=cloud)),
             # Without the files of metadata, which nobody reads: one of them half written by an engine that was killed
             # makes the CLI refuse the state ("failed to load checkpoint: EOF"). The state itself is replaced whole.
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
-            # The plug-in on the PATH plays Google Cloud; a user's setting must not let the real one take its place.
-            "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
+            # A plug-in on the user's PATH would be taken before ours, with a warning and whatever its version.
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
             # The plug-ins were asked for before. Otherwise each command tries again, for three seconds where it cannot
             # succeed, and fetches the one of pulumi-gcp, which a local stack never uses.
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -117,6 +119,24 @@ class Engine:
     def _backend(self) -> Path:
         return self.state / "backend"
 
+    def _home(self, *, cloud: bool) -> Path:
+        """The CLI's own folder, apart from the user's: a login there is not ours to change.
+
+        A played cloud has one of its own, so that nothing else takes what plays it for the real plug-in.
+        """
+        home = self.state / ("pulumi-home-played" if cloud else "pulumi-home")
+        lay_out(home, [*self.plugins, *([GOOGLE_CLOUD] if cloud else [])])
+        host = self.tools.get("pulumi-language-python")
+        if host is not None:
+            # Of the CLI's release or not: it takes the one beside it first.
+            lay_out(home, [Plugin("python", toolchain.TOOLS["language-host"].version[1:], host, "language")])
+        # The CLI writes all that it does, compressed and encrypted, to a log for its makers: a tenth of its time, and
+        # up to 500 MB. It has no option against that, and goes on without where it cannot.
+        home.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (home / "logs").symlink_to(os.devnull)
+        return home
+
     def _passphrase(self) -> Path:
         file = self.state / "passphrase"
         if not file.exists():
@@ -132,21 +152,6 @@ def make_arguments(stack: str) -> str:
 def ledgers(state: Path) -> list[Ledger]:
     """Return the ledgers of all stacks of a state folder that have anything in the stand-in cloud."""
     return [Ledger(file) for file in sorted(state.glob(f"stacks/*/{_LEDGER}"))]
-
-
-def pulumi_home() -> Path:
-    """The CLI's own folder, apart from the user's: a login there is not ours to change."""
-    return toolchain.cache_folder() / "pulumi-home"
-
-
-def _keep_no_logs() -> None:
-    # The CLI writes all that it does, compressed and encrypted, to a log for its makers: a tenth of its time, and up to
-    # 500 MB. It has no option against that, and goes on without where it cannot.
-    logs = pulumi_home() / "logs"
-    if not logs.exists():
-        logs.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            logs.symlink_to(os.devnull)
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,7 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """Environment variables with which `pulumi` and `kubectl` work on this stack and cluster."""
         return {
-            **self.engine.environment(),
+            **self.engine.environment(cloud=self.kubeconfig is None),
             "PULUMI_STACK": self.name,
             # Every command of the CLI takes its options from the environment too.
             "PULUMI_OPTION_CONFIG_FILE": str(self.config_file),

@@ -56,8 +56,10 @@ class Tool:
         binaries: File name in the cache, and the last element of the package path in `go.mod`'s `tool` lines.
         minutes: How long a first build takes on two cores, told to the user.
         tags: Build tags.
-        link_values: Go variables set when linking; `{version}`, `{major}` and `{minor}` stand for the tool's version.
+        link_values: Go variables set when linking; `{version}` stands for the tool's version, `v1.36.3`, `{number}` for
+            the same without its `v`, `{major}` and `{minor}` for parts of it.
         scripts: Files of the Go module to lie, executable, beside the binaries.
+        release: What the commit in `go.mod` was released as, where the module has no versions of its own.
         on_machine: Looks for good ones already installed; None when there are none.
     """
 
@@ -69,16 +71,17 @@ class Tool:
     tags: str = ""
     link_values: Sequence[str] = ()
     scripts: Sequence[str] = ()
+    release: str = ""
     on_machine: Callable[[], dict[str, Path] | None] = field(default=lambda: None)
 
     @property
     def version(self) -> str:
-        """Version from `go.mod`, `v1.36.3`.
+        """Version from `go.mod`, `v1.36.3`, or that of the release.
 
         Raises:
             ToolchainError: `go.mod` does not require the module.
         """
-        return _required(self.folder, self.module)
+        return self.release or _required(self.folder, self.module)
 
     @property
     def title(self) -> str:
@@ -108,8 +111,10 @@ class Tool:
         values: list[str] = []
         if self.link_values:
             version = self.version
-            major, minor = version.removeprefix("v").split(".")[:2]
-            values = [value.format(version=version, major=major, minor=minor) for value in self.link_values]
+            number = version.removeprefix("v")
+            major, minor = number.split(".")[:2]
+            named = {"version": version, "number": number, "major": major, "minor": minor}
+            values = [value.format(**named) for value in self.link_values]
         linker = " ".join(["-s", "-w", *(f"-X {value}" for value in values)])
         return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", linker]
 
@@ -213,6 +218,15 @@ TOOLS: Mapping[str, Tool] = {
             on_machine=_language_host_on_machine,
         ),
         Tool(
+            name="kubernetes-plugin",
+            folder="kubernetes-plugin",
+            module="github.com/pulumi/pulumi-kubernetes/provider/v4",
+            release="v4.25.0",
+            binaries={"pulumi-resource-kubernetes": "kubernetes-plugin"},
+            minutes=4,
+            link_values=("github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version={number}",),
+        ),
+        Tool(
             name="kubectl",
             folder="kubernetes",
             module="k8s.io/kubernetes",
@@ -262,6 +276,9 @@ CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns")
 
 ENGINE_TOOLS = ("pulumi", "language-host", "kubectl")
 """What works on a stack and a cluster."""
+
+PLUGIN_TOOLS = ("kubernetes-plugin",)
+"""What the engine makes Kubernetes objects with, where the released plug-in cannot be downloaded."""
 
 LINT_TOOLS = ("actionlint",)
 """What checks files that are neither run nor type-checked here."""

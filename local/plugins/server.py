@@ -1,4 +1,4 @@
-"""Serves a stand-in plug-in to the engine: `python -m local.plugins.server kubernetes [flags] [engine address]`.
+"""Serves a stand-in plug-in to the engine: `python -m local.plugins.server gcp [flags] [engine address]`.
 
 The engine starts it, reads the port from the first line of standard output, and calls the `ResourceProvider` service
 there. See `sdk/go/common/resource/plugin` of pulumi for the other side.
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import grpc as _grpc  # pyright: ignore[reportMissingTypeStubs]
@@ -22,8 +22,7 @@ from pulumi.runtime.proto import provider_pb2 as _wire
 from pulumi.runtime.proto import provider_pb2_grpc as _services
 
 from local.plugins.engine_log import EngineLog, GrpcEngineLog
-from local.plugins.property_values import write_properties
-from local.plugins.provider_errors import InitializationError, ProviderError
+from local.plugins.provider_errors import ProviderError
 
 grpc: Any = _grpc
 wire: Any = _wire
@@ -138,14 +137,6 @@ class Servicer(_ServicerBase):
     def _answer(operation: Callable[[Any], Any], request: Any, context: Any) -> Any:
         try:
             return operation(request)
-        except InitializationError as failure:
-            detail = wire.ErrorResourceInitFailed(
-                id=failure.resource_id, properties=write_properties(failure.outputs), reasons=failure.reasons
-            )
-            if failure.inputs is not None:
-                detail.inputs.CopyFrom(write_properties(failure.inputs))
-            context.set_trailing_metadata((("grpc-status-details-bin", _status(str(failure), detail)),))
-            return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
         except ProviderError as failure:
             return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
 
@@ -157,8 +148,7 @@ class Servicer(_ServicerBase):
 
     def _handshake(self, request: Any) -> Any:
         self._log = GrpcEngineLog(request.engine_address)
-        named = self._package == "kubernetes"
-        return wire.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=named)
+        return wire.ProviderHandshakeResponse(accept_secrets=True)
 
     def _attach(self, request: Any) -> Any:
         self._log = GrpcEngineLog(request.address)
@@ -175,20 +165,6 @@ def _empty() -> Any:
     return cast(Any, empty_pb2).Empty()
 
 
-def _status(message: str, detail: Any) -> bytes:
-    from pulumi.runtime.proto import status_pb2
-
-    status: Any = cast(Any, status_pb2).Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
-    status.details.add().Pack(detail)
-    return cast(bytes, status.SerializeToString())
-
-
-def _kubernetes(log: EngineLog) -> Provider:
-    from local.plugins.kubernetes_provider import KubernetesProvider
-
-    return KubernetesProvider(log)
-
-
 def _random(log: EngineLog) -> Provider:
     from local.plugins.random_provider import RandomProvider
 
@@ -203,14 +179,8 @@ def _gcp(log: EngineLog) -> Provider:
 
 _PACKAGES: Final[dict[str, Callable[[EngineLog], Provider]]] = {
     "gcp": _gcp,
-    "kubernetes": _kubernetes,
     "random": _random,
 }
-
-
-def _load_client() -> None:
-    for name in ("kubernetes.client", "kubernetes.config"):
-        import_module(name)
 
 
 def _load_google() -> None:
@@ -221,7 +191,7 @@ def _load_google() -> None:
         described(kind)
 
 
-_PREPARATIONS: Final = {"gcp": _load_google, "kubernetes": _load_client}
+_PREPARATIONS: Final = {"gcp": _load_google}
 """Slow imports. The engine is busy starting the rest meanwhile, so this costs the run nothing."""
 
 

@@ -43,7 +43,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return {}
 
     def provide_engine(state: Path, console: Console, tools: object) -> Engine:
-        return Engine({}, state, None)
+        return Engine({}, state)
 
     state = tmp_path / ".local"
     monkeypatch.setattr(command_line, "STATE", state)

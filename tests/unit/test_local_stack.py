@@ -16,7 +16,7 @@ from local.stack import Engine, LocalStack
 def test_lock_of_a_dead_update_is_told_with_what_helps_this_stack(tmp_path: Path, name: str, command: str) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    engine = Engine({}, tmp_path, None)
+    engine = Engine({}, tmp_path)
     lock = tmp_path / "backend/.pulumi/locks/organization/dragonfly" / name / "lock.json"
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"pid": dead.pid}))

@@ -18,24 +18,28 @@ import grpc as _grpc  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from pulumi.runtime.proto import provider_pb2 as _wire
 from pulumi.runtime.proto import provider_pb2_grpc as _services
-from pulumi.runtime.proto import status_pb2 as _status
 
+from local.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out
 from local.plugins.engine_log import EngineLog
-from local.plugins.property_values import Properties, Secret, read_properties
-from local.plugins.provider_errors import InitializationError, ProviderError
+from local.plugins.provider_errors import ProviderError
 from local.plugins.server import Servicer
 
 grpc: Any = _grpc
 wire: Any = _wire
 services: Any = _services
 
-BIN = Path(__file__).resolve().parents[2] / "local" / "plugins" / "bin"
+
+def _executable(home: Path, package: str) -> Path:
+    """Return what the engine starts."""
+    plugin = Plugin.of_package(package, GOOGLE_CLOUD.executable)
+    lay_out(home, [plugin])
+    return home / plugin.path
 
 
 @contextmanager
-def _plugin(package: str) -> Generator[tuple[subprocess.Popen[str], Any]]:
+def _plugin(home: Path, package: str) -> Generator[tuple[subprocess.Popen[str], Any]]:
     environment = {**os.environ, "PULUMI_STANDIN_PYTHON": sys.executable}
-    command = [str(BIN / f"pulumi-resource-{package}"), "--logtostderr", "127.0.0.1:1"]
+    command = [str(_executable(home, package)), "--logtostderr", "127.0.0.1:1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -46,9 +50,9 @@ def _plugin(package: str) -> Generator[tuple[subprocess.Popen[str], Any]]:
             process.kill()
 
 
-@pytest.mark.parametrize("package", ["kubernetes", "random"])
-def test_a_plug_in_answers_and_goes_when_interrupted(package: str) -> None:
-    with _plugin(package) as (process, stub):
+@pytest.mark.parametrize("package", ["gcp", "random"])
+def test_a_plug_in_answers_and_goes_when_interrupted(tmp_path: Path, package: str) -> None:
+    with _plugin(tmp_path, package) as (process, stub):
         answer = stub.Handshake(wire.ProviderHandshakeRequest(engine_address=""), timeout=10)
         assert answer.accept_secrets
         assert stub.GetPluginInfo(_empty(), timeout=10).version == metadata.version(f"pulumi_{package}")
@@ -59,9 +63,9 @@ def test_a_plug_in_answers_and_goes_when_interrupted(package: str) -> None:
         assert time.monotonic() - begin < 1
 
 
-def test_a_plug_in_goes_with_its_engine() -> None:
+def test_a_plug_in_goes_with_its_engine(tmp_path: Path) -> None:
     # A shell between us and the plug-in is the engine that is killed.
-    plugin = BIN / "pulumi-resource-random"
+    plugin = _executable(tmp_path, "random")
     environment = {**os.environ, "PULUMI_STANDIN_PYTHON": sys.executable}
     script = f'"{plugin}" & echo $!; wait'
     with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True, env=environment) as shell:
@@ -86,18 +90,14 @@ def _runs(pid: int) -> bool:
 def test_a_missing_python_is_named(tmp_path: Path) -> None:
     environment = {**os.environ, "PULUMI_STANDIN_PYTHON": str(tmp_path / "python")}
     ended = subprocess.run(
-        [str(BIN / "pulumi-resource-random")], capture_output=True, text=True, env=environment, check=False
+        [str(_executable(tmp_path, "random"))], capture_output=True, text=True, env=environment, check=False
     )
     assert ended.returncode == 1
     assert str(tmp_path / "python") in ended.stderr
 
 
 class _Failing:
-    """A provider whose creation fails after the object was made, and whose deletion fails at once."""
-
-    def create(self, request: Any) -> Any:
-        outputs: Properties = {"big": "x" * 100_000, "password": Secret("hidden")}
-        raise InitializationError("not ready", "ns/n", outputs, ["not ready", "no node"])
+    """A provider that refuses to delete."""
 
     def delete(self, request: Any) -> None:
         raise ProviderError("not allowed")
@@ -109,25 +109,13 @@ def _make(log: EngineLog) -> Any:
 
 
 def test_failures_reach_the_engine() -> None:
-    server = grpc.server(ThreadPoolExecutor(2))
-    services.add_ResourceProviderServicer_to_server(Servicer(_make, "kubernetes", ""), server)
+    server = grpc.server(ThreadPoolExecutor(1))
+    services.add_ResourceProviderServicer_to_server(Servicer(_make, "random", ""), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    # The engine's own library takes metadata of this size; Python's has a lower limit.
-    options = [("grpc.max_metadata_size", 1 << 20), ("grpc.absolute_max_metadata_size", 1 << 20)]
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        stub = services.ResourceProviderStub(channel)
-        with pytest.raises(grpc.RpcError) as unready:
-            stub.Create(wire.CreateRequest(), timeout=10)
-        with pytest.raises(grpc.RpcError) as refused:
-            stub.Delete(wire.DeleteRequest(), timeout=10)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
+        services.ResourceProviderStub(channel).Delete(wire.DeleteRequest(), timeout=10)
     server.stop(None)
-    trailing = dict(unready.value.trailing_metadata())
-    status: Any = cast(Any, _status).Status.FromString(trailing["grpc-status-details-bin"])
-    detail = wire.ErrorResourceInitFailed()
-    assert status.details[0].Unpack(detail)
-    assert (detail.id, list(detail.reasons)) == ("ns/n", ["not ready", "no node"])
-    assert read_properties(detail.properties)["password"] == Secret("hidden")
     assert refused.value.details() == "not allowed"
 
 
