@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -254,6 +255,30 @@ def test_stop_ends_a_daemon_without_a_record_and_one_that_ignores_requests(tmp_p
     assert len(processes.survivors()) >= 2
     processes.stop_all(grace_seconds=0.3)
     assert processes.survivors() == []
+
+
+LISTENER = """\
+import socket, threading, time
+listener = socket.create_server(("127.0.0.1", 0))
+for _ in range(200):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print(listener.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_daemon_that_was_stopped_holds_no_port(tmp_path: Path) -> None:
+    # With so many threads it holds it beyond the end of the first one in half of all cases.
+    for _ in range(8):
+        processes = Processes(tmp_path)
+        processes.start(Daemon("listener", [sys.executable, "-c", LISTENER]))
+        log = processes.log("listener")
+        wait_until(lambda log=log: log.read_text().endswith("\n"), "it listens")
+        # By somebody else than its starter, as `make down` does.
+        Processes(tmp_path).stop(["listener"])
+        with socket.socket() as next_one:
+            next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            next_one.bind(("127.0.0.1", int(log.read_text())))
 
 
 def test_removing_spares_what_is_not_the_clusters(own_cluster: Cluster) -> None:
