@@ -551,8 +551,11 @@ def test_proxy_passes_mirror_requests_to_the_registry_that_the_header_names(
     assert seen[0]["Authorization"] == "Bearer token-of-the-client"
     assert seen[0]["Host"] == address.removeprefix("http://")
     assert _get(port, "/v2/", {"X-Dragonfly-Registry": f"http://{LOOPBACK}:{NOBODY}"})[0] == 502
+    # By the real program's names, and with its labels.
+    metrics = _get(int(config["metrics"][1:]), "/metrics")[1].splitlines()
+    for line in ('total{method="GET"} 2', "via_dragonfly_total 1", "not_via_dragonfly_total 1"):
+        assert f"dragonfly_dfdaemon_proxy_request_{line}" in metrics
     _, text = process.stop()
-    assert f"GET /v2/team/app/blobs/sha256:0 registry={address}" in text
     assert "token-of-the-client" not in text
 
 
