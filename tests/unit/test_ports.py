@@ -52,6 +52,7 @@ def test_a_cluster_that_is_gone_has_no_ports(tmp_path: Path, narrow: range) -> N
     # Nobody was told: somebody removed the checkout.
     shutil.rmtree(first.parent)
     assert set(reserve_ports(_cluster(tmp_path / "three")).all()) == set(its.all())
+    assert len([entry for entry in (tmp_path / "cache" / "ports").iterdir() if entry.is_symlink()]) == 2
 
 
 def test_a_start_that_was_killed_before_it_wrote_its_ports_keeps_none_from_others(
