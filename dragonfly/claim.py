@@ -53,7 +53,10 @@ def volume_claim(
         )
     return core.PersistentVolumeClaim(
         f"{resource_name}-claim",
-        metadata=instance.metadata(name, component),
+        # Where the class binds late, the plug-in waits for the phase Pending: five minutes whatever the timeout, and in
+        # updates too (pulumi-kubernetes 4.25, `await/awaiters.go`). A claim with a volume of its own may be Bound
+        # before the plug-in looks, and one that grows is. The database's workload waits for the disk in any case.
+        metadata=instance.metadata(name, component, awaited=False),
         spec=core.PersistentVolumeClaimSpecArgs(
             access_modes=["ReadWriteOnce"],
             storage_class_name=storage_class,

@@ -13,8 +13,6 @@ from dragonfly.config_document import HASH_ANNOTATION
 from dragonfly.labels import Component, component_labels, instance_labels, selector
 from dragonfly.names import Names
 
-# A Service with a selector is awaited until it has endpoints, and the engine runs four operations per CPU at once: the
-# pods that would become those endpoints could be left waiting behind their own Services.
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 # What the program declares is the program's: a value that somebody changed with kubectl is theirs by the rules of
 # server-side apply, and the next update would end in a conflict instead of healing the drift.
@@ -35,10 +33,17 @@ class Instance:
     namespace: pulumi.Input[str]
     ready_timeout_seconds: int
 
-    def metadata(self, name: str, component: Component | None = None) -> meta.ObjectMetaArgs:
-        """Metadata of an object of a component, or of the whole instance."""
+    def metadata(self, name: str, component: Component | None = None, *, awaited: bool = True) -> meta.ObjectMetaArgs:
+        """Metadata of an object of a component, or of the whole instance.
+
+        Args:
+            name: the object's name.
+            component: the component that it belongs to, if one.
+            awaited: whether `pulumi up` waits, once it is made or changed, until the plug-in calls it ready.
+        """
         labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
-        return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=_PATCH_FORCE)
+        annotations = _PATCH_FORCE if awaited else {**_PATCH_FORCE, **_SKIP_AWAIT}
+        return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=annotations)
 
     def cluster_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
         """Metadata of a component's object that no namespace has."""
@@ -78,11 +83,11 @@ class Instance:
             publish_not_ready_addresses: lead to pods that are not Ready too.
             parent: the component resource that the Service belongs to.
         """
-        metadata = self.metadata(name, component)
-        metadata.annotations = {**_PATCH_FORCE, **_SKIP_AWAIT}
         return core.Service(
             resource_name,
-            metadata=metadata,
+            # One with a selector is awaited until it has endpoints, and the engine runs four operations per CPU at
+            # once: the pods that would become those endpoints could be left waiting behind their own Services.
+            metadata=self.metadata(name, component, awaited=False),
             spec=core.ServiceSpecArgs(
                 # Nothing here speaks TLS: an address outside the cluster would send passwords over the network.
                 type="ClusterIP",

@@ -11,16 +11,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.client
-import json
-import random
 import shutil
-import socket
 import ssl
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import urllib3
 from kubernetes.client.api.core_v1_api import CoreV1Api
@@ -30,12 +26,13 @@ from kubernetes.client.exceptions import ApiException
 from dragonfly.google.machine_types import machine_type_named
 from local import kubeconfig, toolchain
 from local.api_errors import in_short, is_missing
-from local.certificates import Authority, Certificate, signing_key, write_private
+from local.certificates import Authority, Certificate, signing_key
 from local.containers.container_nodes import ContainerNodes
 from local.file_lock import LockTimeoutError, file_lock
 from local.kwok_nodes import KwokNodes
 from local.node_kind import ControlPlane, NodeKind, NodesWanted
 from local.nodes import ready_nodes
+from local.ports import LOOPBACK, NoFreePortsError, Ports, kept_ports, reserve_ports
 from local.processes import Daemon, ProcessError, Processes
 from local.volumes import apply_storage_classes
 
@@ -44,12 +41,6 @@ SERVICE_RANGE = "10.96.0.0/16"
 
 POD_RANGE = "10.244.0.0/16"
 """Addresses of pods, of which every node has a part."""
-
-_LOOPBACK = "127.0.0.1"
-
-_PORT_RANGE = range(20000, 32000)
-"""Below the ports that Linux gives to outgoing connections (32768 on), so that none of these takes one of ours between
-stop and start."""
 
 _READY_TIMEOUT_SECONDS = 60.0
 """For each step of a start. On two cores the whole takes under 10 s; a busy machine may take longer."""
@@ -68,17 +59,6 @@ NODE_KINDS: Mapping[str, type[KwokNodes | ContainerNodes]] = {kind.name: kind fo
 
 class ClusterError(RuntimeError):
     """The cluster cannot do what was asked; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class _Ports:
-    """Loopback ports, kept from start to start so that kubeconfigs handed out stay valid."""
-
-    etcd: int
-    etcd_peer: int
-    api_server: int
-    controllers: int
-    scheduler: int
 
 
 @dataclass(frozen=True)
@@ -176,7 +156,7 @@ class Cluster:
         ports = self._load_ports()
         if ports is None:
             raise ClusterError(f"there is no cluster in {self.state}: start it first")
-        return f"https://{_LOOPBACK}:{ports.api_server}"
+        return f"https://{LOOPBACK}:{ports.api_server}"
 
     def has_data(self) -> bool:
         """Whether the cluster was started before and what it held is still there."""
@@ -236,6 +216,8 @@ class Cluster:
                     self._launch(tools)
             except BaseException as error:
                 self._end(grace_seconds=1)
+                if isinstance(error, NoFreePortsError):
+                    raise ClusterError(str(error)) from error
                 if isinstance(error, (ApiException, urllib3.exceptions.HTTPError)):
                     raise ClusterError(
                         f"the new cluster's API server failed: {in_short(error)}; its log: {self.log(_API_SERVER)}"
@@ -377,10 +359,10 @@ class Cluster:
         nodes.sweep()
 
     def _launch(self, tools: Mapping[str, Path]) -> None:
-        ports = self._choose_ports()
+        ports = reserve_ports(self._ports_file)
         trust = self._trust()
         plane = self._plane(tools, ports, trust)
-        url = f"https://{_LOOPBACK}:{ports.api_server}"
+        url = f"https://{LOOPBACK}:{ports.api_server}"
         authority = trust.authority.certificate
         kubeconfig.write(self.kubeconfig, url, authority, trust.administrator)
         kubeconfig.write(self._kubeconfig_of(_CONTROLLERS), url, authority, trust.controllers)
@@ -447,10 +429,10 @@ class Cluster:
             self._processes.command(name) == tuple(daemon.command) for name, daemon in daemons.items()
         )
 
-    def _plane(self, tools: Mapping[str, Path], ports: _Ports, trust: _Trust) -> ControlPlane:
+    def _plane(self, tools: Mapping[str, Path], ports: Ports, trust: _Trust) -> ControlPlane:
         return ControlPlane(
             tools=tools,
-            ports=tuple(cast("dict[str, int]", asdict(ports)).values()),
+            ports=ports.all(),
             api_server_port=ports.api_server,
             authority=trust.authority,
             api_server_user=_API_SERVER,
@@ -472,13 +454,13 @@ class Cluster:
         private_key, public_key = signing_key(folder / "kubernetes", "service-accounts")
         return _Trust(
             etcd_authority=etcd.certificate,
-            etcd_server=etcd.server("etcd", [_LOOPBACK, "localhost"], client=True),
+            etcd_server=etcd.server("etcd", [LOOPBACK, "localhost"], client=True),
             etcd_client=etcd.client("kube-apiserver", "kube-apiserver"),
             authority=cluster,
             api_server=cluster.server(
-                "kube-apiserver", [_LOOPBACK, "localhost", first_service, *names, *self._nodes.api_server_hosts]
+                "kube-apiserver", [LOOPBACK, "localhost", first_service, *names, *self._nodes.api_server_hosts]
             ),
-            local_server=cluster.server("loopback", [_LOOPBACK, "localhost"]),
+            local_server=cluster.server("loopback", [LOOPBACK, "localhost"]),
             administrator=cluster.client("administrator", "administrator", "system:masters"),
             controllers=cluster.client("controllers", "system:kube-controller-manager"),
             scheduler=cluster.client("scheduler", "system:kube-scheduler"),
@@ -486,7 +468,7 @@ class Cluster:
             token_public_key=public_key,
         )
 
-    def _daemons(self, plane: ControlPlane, ports: _Ports, trust: _Trust) -> dict[str, Daemon]:
+    def _daemons(self, plane: ControlPlane, ports: Ports, trust: _Trust) -> dict[str, Daemon]:
         commands = {
             _ETCD: self._etcd_arguments(ports, trust),
             _API_SERVER: [*self._api_server_arguments(ports, trust), *self._nodes.api_server_arguments(plane)],
@@ -511,8 +493,8 @@ class Cluster:
         )
         return daemons
 
-    def _etcd_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
-        client, peer = (f"https://{_LOOPBACK}:{port}" for port in (ports.etcd, ports.etcd_peer))
+    def _etcd_arguments(self, ports: Ports, trust: _Trust) -> list[str]:
+        client, peer = (f"https://{LOOPBACK}:{port}" for port in (ports.etcd, ports.etcd_peer))
         server = trust.etcd_server
         return [
             "--name=local",
@@ -536,9 +518,9 @@ class Cluster:
             "--log-level=warn",
         ]
 
-    def _api_server_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
+    def _api_server_arguments(self, ports: Ports, trust: _Trust) -> list[str]:
         return [
-            f"--etcd-servers=https://{_LOOPBACK}:{ports.etcd}",
+            f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
             f"--etcd-cafile={trust.etcd_authority}",
             f"--etcd-certfile={trust.etcd_client.certificate}",
             f"--etcd-keyfile={trust.etcd_client.key}",
@@ -558,7 +540,7 @@ class Cluster:
             f"--cert-dir={self.state / 'certificates' / 'kubernetes'}",
         ]
 
-    def _controllers_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
+    def _controllers_arguments(self, ports: Ports, trust: _Trust) -> list[str]:
         return [
             *self._component_arguments(_CONTROLLERS, ports.controllers, trust),
             f"--service-account-private-key-file={trust.token_private_key}",
@@ -572,14 +554,14 @@ class Cluster:
             *self._nodes.controllers_arguments(),
         ]
 
-    def _scheduler_arguments(self, ports: _Ports, trust: _Trust) -> list[str]:
+    def _scheduler_arguments(self, ports: Ports, trust: _Trust) -> list[str]:
         return self._component_arguments(_SCHEDULER, ports.scheduler, trust)
 
     def _component_arguments(self, name: str, port: int, trust: _Trust) -> list[str]:
         own = self._kubeconfig_of(name)
         return [
             f"--kubeconfig={own}",
-            f"--bind-address={_LOOPBACK}",
+            f"--bind-address={LOOPBACK}",
             f"--secure-port={port}",
             f"--tls-cert-file={trust.local_server.certificate}",
             f"--tls-private-key-file={trust.local_server.key}",
@@ -591,24 +573,8 @@ class Cluster:
             "--kube-api-burst=400",
         ]
 
-    def _load_ports(self) -> _Ports | None:
-        try:
-            return _Ports(**cast("dict[str, int]", json.loads(self._ports_file.read_text())))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def _choose_ports(self) -> _Ports:
-        ports = self._load_ports()
-        if ports is None or not all(_is_free(port) for port in cast("dict[str, int]", asdict(ports)).values()):
-            candidates = (port for port in random.sample(_PORT_RANGE, len(_PORT_RANGE)) if _is_free(port))
-            try:
-                ports = _Ports(*(next(candidates) for _ in range(5)))
-            except (StopIteration, RuntimeError):
-                raise ClusterError(
-                    f"no five free ports between {_PORT_RANGE.start} and {_PORT_RANGE.stop} on {_LOOPBACK}"
-                ) from None
-            write_private(self._ports_file, json.dumps(asdict(ports)).encode())
-        return ports
+    def _load_ports(self) -> Ports | None:
+        return kept_ports(self._ports_file)
 
     def _remove(self) -> None:
         # Only what this class keeps: a folder named by mistake loses nothing of its own.
@@ -639,7 +605,7 @@ def _has_data(state: Path) -> bool:
 
 def _answers(port: int, path: str, tls: ssl.SSLContext) -> bool:
     """Whether a server on loopback answers 200, its certificate verified."""
-    connection = http.client.HTTPSConnection(_LOOPBACK, port, timeout=_CLIENT_TIMEOUT_SECONDS, context=tls)
+    connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=_CLIENT_TIMEOUT_SECONDS, context=tls)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -658,15 +624,4 @@ def _service_account_exists(client: ApiClient) -> bool:
         raise
     except urllib3.exceptions.HTTPError:
         return False
-    return True
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as attempt:
-        # As the servers do: a port whose last connections are only fading out is free.
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((_LOOPBACK, port))
-        except OSError:
-            return False
     return True

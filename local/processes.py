@@ -266,7 +266,7 @@ def _end(processes: list[psutil.Process], grace_seconds: float) -> None:
 def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Return those that still run when the time is over.
 
-    A zombie has ended: whoever adopted it when its starter was gone may take its time to bury it.
+    Whoever adopted one when its starter was gone may take its time to bury it.
     """
     deadline = time.monotonic() + seconds
     while (left := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
@@ -275,7 +275,11 @@ def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.P
 
 
 def _runs(process: psutil.Process) -> bool:
+    """Whether a process may still do something or hold something, such as a port.
+
+    One whose first thread has ended is called a zombie while others have not, and they share all its files.
+    """
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False

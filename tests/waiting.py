@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,15 @@ SECONDS_TO_WAIT = 60.0
 """For something that takes a second or two when the machine is idle."""
 
 _POLL_SECONDS = 0.05
+
+
+def while_busy(seconds: float) -> float:
+    """Return what becomes of a time that the product keeps to on an idle machine while others use the processors too.
+
+    Args:
+        seconds: On an idle machine.
+    """
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_until(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from local.toolchain import ToolchainError
 def main() -> int:
     """Provides them; returns the process' exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    # As in `local/__main__.py`.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         provide_archives(console)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from dragonfly.quantity import parse_quantity
 from local.cluster import Cluster, ClusterError
 from local.kubeconfig import connect
 from local.processes import Daemon, ProcessError, Processes
-from tests.waiting import wait_until
+from tests.waiting import wait_until, while_busy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,8 +157,7 @@ def test_start_stop_and_start_again(own_cluster: Cluster) -> None:
     assert own_cluster.processes() == []
     assert not own_cluster.running()
 
-    # Other tests run beside this one.
-    assert min(first, _seconds_to_start(own_cluster)) < START_SECONDS
+    assert min(first, _seconds_to_start(own_cluster)) < while_busy(START_SECONDS)
     assert (own_cluster.url, own_cluster.kubeconfig.read_bytes()) == (url, kubeconfig)
     assert core_of(own_cluster).read_namespaced_config_map("kept", "default").metadata.name == "kept"
 
@@ -220,9 +220,8 @@ def test_what_a_killed_start_left_is_ended(own_cluster: Cluster, tools: dict[str
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as starter:
         assert starter.stdout is not None
         starter.stdout.readline()
-        time.sleep(1)
+        wait_until(own_cluster.processes, "the first process runs")
         starter.kill()
-    assert own_cluster.processes() != []
     own_cluster.stop()
     assert own_cluster.processes() == []
     assert own_cluster.start() is True
@@ -254,6 +253,30 @@ def test_stop_ends_a_daemon_without_a_record_and_one_that_ignores_requests(tmp_p
     assert len(processes.survivors()) >= 2
     processes.stop_all(grace_seconds=0.3)
     assert processes.survivors() == []
+
+
+LISTENER = """\
+import socket, threading, time
+listener = socket.create_server(("127.0.0.1", 0))
+for _ in range(200):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print(listener.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_daemon_that_was_stopped_holds_no_port(tmp_path: Path) -> None:
+    # With so many threads it holds it beyond the end of the first one in half of all cases.
+    for _ in range(8):
+        processes = Processes(tmp_path)
+        processes.start(Daemon("listener", [sys.executable, "-c", LISTENER]))
+        log = processes.log("listener")
+        wait_until(lambda log=log: log.read_text().endswith("\n"), "it listens")
+        # By somebody else than its starter, as `make down` does.
+        Processes(tmp_path).stop(["listener"])
+        with socket.socket() as next_one:
+            next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            next_one.bind(("127.0.0.1", int(log.read_text())))
 
 
 def test_removing_spares_what_is_not_the_clusters(own_cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ import pytest
 from kubernetes import client
 
 from local.cloud.__main__ import delete_cluster
-from local.cloud.ledger import CLUSTER
+from local.cloud.ledger import CLUSTER, DISK
 from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
@@ -103,6 +103,15 @@ def test_what_would_replace_a_protected_cluster_is_refused_at_preview(stack: Loc
         assert "unable to replace resource" in failure_of(stack, "preview")
     finally:
         stack.config_file.write_text(before)
+
+
+def test_a_disk_grows_in_place(stack: LocalStack) -> None:
+    before = (_volumes(stack), disks(stack.ledger))
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "12Gi")
+    # The claim is Bound, and its class binds late: whoever waits for it to be Pending waits in vain.
+    stack.output("up", "--yes", "--skip-preview")
+    assert (_volumes(stack), disks(stack.ledger)) == before
+    assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
 
 
 def test_another_machine_type_keeps_cluster_and_data(stack: LocalStack) -> None:

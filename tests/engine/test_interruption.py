@@ -18,7 +18,7 @@ from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values
 from tests.engine.conftest import StackFactory
 from tests.waiting import wait_until
 
-END_SECONDS = 30
+END_SECONDS = 120
 """Within which an interrupted engine has ended."""
 
 

@@ -34,7 +34,7 @@ from dragonfly.names import Names
 from dragonfly.scheduler_config import scheduler_config
 from local import toolchain
 from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
-from tests.waiting import wait_until
+from tests.waiting import wait_until, while_busy
 
 LOOPBACK = "127.0.0.1"
 LIMIT_SECONDS = 20
@@ -441,7 +441,7 @@ def test_scheduler_signs_in_registers_and_serves(start: Start, tmp_path: Path, f
     assert 'dragonfly_standin_info{program="scheduler"} 1' in _get(metrics, "/metrics")[1]
     began = time.monotonic()
     assert process.stop()[0] == 0
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < while_busy(1)
 
 
 def test_scheduler_sends_the_first_keep_alive_of_each_stream_after_one_interval(
@@ -551,8 +551,11 @@ def test_proxy_passes_mirror_requests_to_the_registry_that_the_header_names(
     assert seen[0]["Authorization"] == "Bearer token-of-the-client"
     assert seen[0]["Host"] == address.removeprefix("http://")
     assert _get(port, "/v2/", {"X-Dragonfly-Registry": f"http://{LOOPBACK}:{NOBODY}"})[0] == 502
+    # By the real program's names, and with its labels.
+    metrics = _get(int(config["metrics"][1:]), "/metrics")[1].splitlines()
+    for line in ('total{method="GET"} 2', "via_dragonfly_total 1", "not_via_dragonfly_total 1"):
+        assert f"dragonfly_dfdaemon_proxy_request_{line}" in metrics
     _, text = process.stop()
-    assert f"GET /v2/team/app/blobs/sha256:0 registry={address}" in text
     assert "token-of-the-client" not in text
 
 
@@ -697,7 +700,7 @@ def test_manager_that_is_told_to_end_leaves_nobody_active(manager: Manager, numb
         manager.expect(("10.0.0.1", 8002, "active"))
         began = time.monotonic()
         manager.process.stop(number)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < while_busy(3)
     manager.start()
     assert manager.schedulers() == [("10.0.0.1", 8002, state)]
 

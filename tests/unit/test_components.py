@@ -107,7 +107,7 @@ def test_workload_goes_before_the_secrets_and_claims_that_it_mounts(program: Rec
 
 
 @pytest.mark.parametrize(("fixture", "seconds"), [("default_program", 600), ("configured_program", 120)])
-def test_workloads_and_claims_are_awaited_as_long_as_configured(
+def test_workloads_and_the_end_of_claims_are_awaited_as_long_as_configured(
     request: pytest.FixtureRequest, fixture: str, seconds: int
 ) -> None:
     recorded: RecordedProgram = request.getfixturevalue(fixture)

@@ -138,6 +138,10 @@ def test_volume_stands_for_the_disk_and_belongs_to_the_claim(
     assert bound.spec["volumeName"] == volume.object_name
     # A claim that grows needs a class that allows it, the same as its volume's.
     assert bound.spec["storageClassName"] == spec["storageClassName"] == "standard-rwo"
+    # That class binds late, and this claim is bound at once: the plug-in would wait for a phase that has passed.
+    assert bound.metadata["annotations"]["pulumi.com/skipAwait"] == "true"
+    # The controller that binds the claim knows the volume once it is Available.
+    assert "pulumi.com/skipAwait" not in volume.metadata["annotations"]
 
 
 def test_bigger_size_reaches_disk_volume_and_claim(unprotected: RecordedProgram) -> None:

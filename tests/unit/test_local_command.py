@@ -20,11 +20,12 @@ from local.stack import Engine
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_ctrl_c_while_modules_load_is_told_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", [[], ["/bin/sh", "-c", '"$@" & wait $!', "sh"]], ids=["foreground", "background"])
+def test_ctrl_c_while_modules_load_is_told_in_one_line(tmp_path: Path, shell: list[str]) -> None:
     # One of the modules that it loads sends the signal, as a person would at that moment.
     (tmp_path / "yaml.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGINT)})\n")
     done = subprocess.run(
-        [sys.executable, "-m", "local", "preview"],
+        [*shell, sys.executable, "-m", "local", "preview"],
         cwd=ROOT,
         env={"PYTHONPATH": str(tmp_path)},
         stderr=subprocess.PIPE,

@@ -298,7 +298,7 @@ func addresses(listed []netAddr) []string {
 func (c *daemonConfig) serve(servers *servers) (int, error) {
 	proxy := newProxy(c.Proxy)
 	if c.Metrics != "" {
-		if err := servers.serveMetrics(c.Metrics, "dfget", proxy.counters); err != nil {
+		if err := servers.serveMetrics(c.Metrics, "dfget"); err != nil {
 			return 0, err
 		}
 	}

@@ -100,7 +100,7 @@ func runManager(ctx context.Context, file string) error {
 	}
 	servers := newServers()
 	if config.Metrics.Enable {
-		if err := servers.serveMetrics(config.Metrics.Addr, "manager", nil); err != nil {
+		if err := servers.serveMetrics(config.Metrics.Addr, "manager"); err != nil {
 			return err
 		}
 	}

@@ -8,20 +8,27 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
-	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // The header by which containerd's mirror configuration says which registry it wants.
 const registryHeader = "X-Dragonfly-Registry"
 
-// proxy passes requests on to registries. The real one fetches blobs from other peers.
+// What the real one fetches from other peers (`layerReg` of its transport).
+var layer = regexp.MustCompile("^.+/blobs/sha256.*$")
+
+// proxy passes requests on to registries. The real one fetches layers from other peers.
 type proxy struct {
 	config    *proxyConfig
 	transport http.RoundTripper
-	requests  atomic.Int64
-	failures  atomic.Int64
+	// The real one's (Dragonfly 2.1, `client/daemon/metrics`): of all requests, and of those for layers and the others.
+	requests       *prometheus.CounterVec
+	via, otherwise prometheus.Counter
 }
 
 func newProxy(config *proxyConfig) *proxy {
@@ -32,18 +39,23 @@ func newProxy(config *proxyConfig) *proxy {
 	transport.ResponseHeaderTimeout = 30 * time.Second
 	// The client checks the digest of the bytes as the registry sent them.
 	transport.DisableCompression = true
-	return &proxy{config: config, transport: transport}
-}
-
-func (p *proxy) counters() map[string]int64 {
-	return map[string]int64{
-		"dragonfly_dfdaemon_proxy_request_total":         p.requests.Load(),
-		"dragonfly_dfdaemon_proxy_request_failure_total": p.failures.Load(),
+	return &proxy{
+		config:    config,
+		transport: transport,
+		requests: promauto.NewCounterVec(prometheus.CounterOpts{
+			Name: "dragonfly_dfdaemon_proxy_request_total", Help: "Requests to the proxy.",
+		}, []string{"method"}),
+		via: promauto.NewCounter(prometheus.CounterOpts{
+			Name: "dragonfly_dfdaemon_proxy_request_via_dragonfly_total", Help: "Requests for layers.",
+		}),
+		otherwise: promauto.NewCounter(prometheus.CounterOpts{
+			Name: "dragonfly_dfdaemon_proxy_request_not_via_dragonfly_total", Help: "Other requests.",
+		}),
 	}
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.requests.Add(1)
+	p.requests.WithLabelValues(r.Method).Inc()
 	target := r.URL
 	mirrored := r.Method != http.MethodConnect && target.Host == ""
 	if mirrored {
@@ -61,7 +73,11 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.connect(w, r)
 		return
 	}
-	log.Printf("proxy: %s %s registry=%s", r.Method, r.URL.Path, origin(target))
+	if p.isFetchedFromPeers(r, mirrored) {
+		p.via.Inc()
+	} else {
+		p.otherwise.Inc()
+	}
 	forward := &httputil.ReverseProxy{
 		Transport: p.transport,
 		Rewrite: func(request *httputil.ProxyRequest) {
@@ -71,7 +87,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 		FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			p.failures.Add(1)
 			log.Printf("proxy: %s %s registry=%s: %v", r.Method, r.URL.Path, origin(target), err)
 			w.WriteHeader(http.StatusBadGateway)
 		},
@@ -92,6 +107,22 @@ func (p *proxy) registry(r *http.Request) (*url.URL, error) {
 	return url.Parse(text)
 }
 
+// isFetchedFromPeers tells of a mirror request, or of one that is to be forwarded, what the real one does with it.
+func (p *proxy) isFetchedFromPeers(r *http.Request, mirrored bool) bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	if mirrored {
+		return !p.config.RegistryMirror.Direct && layer.MatchString(r.URL.Path)
+	}
+	for _, rule := range p.config.Proxies {
+		if rule.Regx.MatchString(r.URL.String()) {
+			return true
+		}
+	}
+	return false
+}
+
 // allows looks a request that is to be forwarded up in the white list; an empty one allows everything.
 func (p *proxy) allows(r *http.Request) bool {
 	if len(p.config.WhiteList) == 0 {
@@ -105,14 +136,13 @@ func (p *proxy) allows(r *http.Request) bool {
 }
 
 func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, host string, status int) {
-	p.failures.Add(1)
 	log.Printf("proxy: %s %s host=%s: refused with %d", r.Method, r.URL.Path, host, status)
 	http.Error(w, http.StatusText(status), status)
 }
 
 // connect hands bytes to and fro, unread.
 func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
-	log.Printf("proxy: CONNECT %s", r.Host)
+	p.otherwise.Inc()
 	far, err := net.DialTimeout("tcp", r.Host, callTimeout)
 	if err != nil {
 		p.refuse(w, r, r.Host, http.StatusBadGateway)

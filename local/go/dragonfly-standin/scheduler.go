@@ -94,7 +94,7 @@ func runScheduler(ctx context.Context, file string) error {
 	}
 	servers := newServers()
 	if config.Metrics.Enable {
-		if err := servers.serveMetrics(config.Metrics.Addr, "scheduler", nil); err != nil {
+		if err := servers.serveMetrics(config.Metrics.Addr, "scheduler"); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -119,25 +122,17 @@ func healthyGRPC() *grpc.Server {
 	return server
 }
 
-// serveMetrics answers Prometheus with the program's counters.
-func (s *servers) serveMetrics(address, program string, counters func() map[string]int64) error {
+// serveMetrics answers Prometheus with the program's metrics.
+func (s *servers) serveMetrics(address, program string) error {
 	listener, err := listen("metrics", address)
 	if err != nil {
 		return err
 	}
-	started := time.Now().Unix()
+	promauto.NewGauge(prometheus.GaugeOpts{
+		Name: "dragonfly_standin_info", Help: "That this is a stand-in.", ConstLabels: prometheus.Labels{"program": program},
+	}).Set(1)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		fmt.Fprintf(w, "# TYPE dragonfly_standin_info gauge\ndragonfly_standin_info{program=%q} 1\n", program)
-		fmt.Fprintf(w, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %d\n", started)
-		if counters == nil {
-			return
-		}
-		for name, value := range counters() {
-			fmt.Fprintf(w, "# TYPE %s counter\n%s %d\n", name, name, value)
-		}
-	})
+	mux.Handle("/metrics", promhttp.Handler())
 	s.http(listener, mux)
 	return nil
 }
