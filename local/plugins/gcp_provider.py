@@ -18,14 +18,15 @@ from local.cloud.ledger import Entry, Ledger
 from local.cloud.locations import region_of
 from local.plugins.engine_log import WARNING, EngineLog
 from local.plugins.google_account_kinds import Account, IamMember, Service
-from local.plugins.google_changes import changes, needs_replacement
+from local.plugins.google_changes import changes
 from local.plugins.google_cluster_kind import Cluster
 from local.plugins.google_disk_kind import Disk
 from local.plugins.google_functions import FUNCTIONS
 from local.plugins.google_kind import Cloud, Kind
-from local.plugins.google_network_kinds import Address, Firewall, Network, Router, RouterNat, Subnetwork
+from local.plugins.google_network_kinds import Firewall, Network, Router, RouterNat, Subnetwork
 from local.plugins.google_node_pool_kind import NodePool
-from local.plugins.google_types import Fault, input_names, output_names, type_faults
+from local.plugins.google_schema import foreseen, planned
+from local.plugins.google_types import Fault, type_faults
 from local.plugins.object_fields import text_at
 from local.plugins.property_values import (
     UNKNOWN,
@@ -44,7 +45,6 @@ KINDS: Final[dict[str, Kind]] = {
     kind.type: kind
     for kind in (
         Account(),
-        Address(),
         Cluster(),
         Disk(),
         Firewall(),
@@ -147,7 +147,7 @@ class GcpProvider:
             name: Value = made_up or f"{resource_name}-{secrets.token_hex(4)[:_NAME_DIGITS]}"
             marked["name"] = plain["name"] = name
             marked[_DEFAULTS] = ["name"]
-        faults = type_faults(kind.type, plain) or kind.faults(plain)
+        faults = type_faults(kind.fields, plain) or kind.faults(plain)
         failures = [
             wire.CheckFailure(
                 property=fault.path.partition(".")[0].partition("[")[0], reason=_text(kind, resource_name, fault)
@@ -160,17 +160,11 @@ class GcpProvider:
         """Compare a resource's state with new inputs."""
         kind = _kind(request)
         state, new = plain_object(read_properties(request.olds)), plain_object(read_properties(request.news))
-        old_inputs = plain_object(read_properties(request.old_inputs))
         autonamed = "name" in _defaulted(new)
-        for properties in (new, old_inputs):
-            properties.pop(_DEFAULTS, None)
-            properties.pop(_DELETION_POLICY, None)
-        found = changes(state, old_inputs, new, kind.references, kind.computed)
+        found = changes(kind.fields, state, new, kind.shrinks)
         for ignored in cast("list[str]", request.ignoreChanges):
             found = {path: change for path, change in found.items() if not _inside(path, ignored)}
-        replacing = (*kind.replaces, *kind.identity)
-        replaces = [path for path, change in found.items() if needs_replacement(path, change, replacing, kind.shrinks)]
-        same_name = kind.named and new.get("name") == state.get("name") and not autonamed
+        replaces = [path for path, change in found.items() if change.replaces]
         kinds = {"add": "ADD", "delete": "DELETE", "update": "UPDATE"}
         detailed = {
             path: wire.PropertyDiff(
@@ -183,8 +177,8 @@ class GcpProvider:
             changes=wire.DiffResponse.DIFF_SOME if found else wire.DiffResponse.DIFF_NONE,
             replaces=replaces,
             diffs=sorted(found),
-            # Two of the same name cannot be there at once.
-            deleteBeforeReplace=bool(replaces) and (same_name or not kind.named),
+            # The bridge takes a given name for one that cannot be there twice, and does not look whether it changes.
+            deleteBeforeReplace=bool(replaces) and (kind.goes_first or (kind.named and not autonamed)),
             detailedDiff=detailed,
             hasDetailedDiff=True,
         )
@@ -197,9 +191,8 @@ class GcpProvider:
         """
         kind, marked = _kind(request), read_properties(request.properties)
         inputs = plain_object(marked)
-        inputs.pop(_DEFAULTS, None)
         if request.preview:
-            return wire.CreateResponse(id="", properties=write_properties(_foreseen(kind, marked)))
+            return wire.CreateResponse(id="", properties=write_properties(foreseen(kind.fields, marked, UNKNOWN)))
         urn, cloud = cast(str, request.urn), self._configured()
         entry = self._run(urn, f"creating {kind.name}", lambda: self._create(kind, cloud, inputs, urn))
         return wire.CreateResponse(id=entry.id, properties=_state(entry, marked))
@@ -222,8 +215,8 @@ class GcpProvider:
         state, inputs = read_properties(request.properties), read_properties(request.inputs)
         entry = _with_unread(kind, entry, state)
         if not inputs:
-            known = input_names(kind.type)
-            inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in known}
+            given = {name for name, field in kind.fields.items() if field.given}
+            inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in given}
         return wire.ReadResponse(id=entry.id, properties=_state(entry, inputs), inputs=write_properties(inputs))
 
     def update(self, request: Any) -> Any:
@@ -234,20 +227,22 @@ class GcpProvider:
         """
         kind, marked = _kind(request), read_properties(request.news)
         if request.preview:
-            return wire.UpdateResponse(properties=write_properties({**read_properties(request.olds), **marked}))
+            return wire.UpdateResponse(
+                properties=write_properties(planned(kind.fields, read_properties(request.olds), marked))
+            )
         urn, cloud = cast(str, request.urn), self._configured()
         inputs = plain_object(marked)
-        inputs.pop(_DEFAULTS, None)
         entry = cloud.ledger.read().get(cast(str, request.id))
         if entry is None:
             raise ProviderError(
                 f"Error updating {kind.name}: googleapi: Error 404: {request.id} was not found, notFound"
             )
         entry = _with_unread(kind, entry, plain_object(read_properties(request.olds)))
+        wanted = planned(kind.fields, entry.properties, inputs)
         changed = self._run(
             urn,
             f"updating {kind.name}",
-            lambda: kind.update(cloud, entry, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text)),
+            lambda: kind.update(cloud, entry, kind.complete(cloud, wanted), lambda text: self._log.status(urn, text)),
         )
         return wire.UpdateResponse(properties=_state(changed, marked))
 
@@ -334,17 +329,6 @@ def _text(kind: Kind, resource_name: str, fault: Fault) -> str:
 
 def _inside(path: str, ignored: str) -> bool:
     return path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
-
-
-def _foreseen(kind: Kind, inputs: Properties) -> Properties:
-    """Return what a preview can tell of a new resource."""
-    unknown: Properties = dict.fromkeys((*output_names(kind.type), *kind.computed), UNKNOWN)
-    foreseen: Properties = {**unknown, **{name: value for name, value in inputs.items() if value is not None}}
-    authentication = foreseen.get("masterAuth")
-    if kind.type == Cluster.type and (authentication is None or isinstance(authentication, dict)):
-        # The program gives one part of it and the cloud another.
-        foreseen["masterAuth"] = {**(authentication or {}), "clusterCaCertificate": UNKNOWN}
-    return foreseen
 
 
 def _with_unread(kind: Kind, entry: Entry, state: Properties) -> Entry:

@@ -25,10 +25,9 @@ class Service(Kind):
     """`gcp.projects.Service`: an API, which stays switched on unless `disableOnDestroy` says otherwise."""
 
     type = "gcp:projects/service:Service"
+    resource = "google_project_service"
     path = "{project}/{service}"
     api = ""
-    named = False
-    references = ()
 
     def faults(self, inputs: Properties) -> list[Fault]:
         service = inputs.get("service")
@@ -61,15 +60,9 @@ class Account(Kind):
     """`gcp.serviceaccount.Account`."""
 
     type = "gcp:serviceaccount/account:Account"
+    resource = "google_service_account"
     path = "projects/{project}/serviceAccounts/{email}"
     api = "iam"
-    named = False
-    replaces = ("accountId",)
-    references = ()
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        return ("project", "accountId")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         return account_id_faults(inputs)
@@ -87,11 +80,10 @@ class IamMember(Kind):
     """`gcp.projects.IAMMember`."""
 
     type = "gcp:projects/iAMMember:IAMMember"
+    resource = "google_project_iam_member"
+    goes_first = True
     path = "{project}/{role}/{member}"
     api = "cloudresourcemanager"
-    named = False
-    replaces = ("condition",)
-    references = ()
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults: list[Fault] = []

@@ -30,46 +30,11 @@ class Cluster(Kind):
     """`gcp.container.Cluster`."""
 
     type = CLUSTER
+    resource = "google_container_cluster"
     path = "projects/{project}/locations/{location}/clusters/{name}"
     api = "container"
     place = "location"
     link = "https://container.googleapis.com/v1"
-    # `ForceNew` in resource_container_cluster.go. Blocks force with everything in them.
-    replaces = (
-        "initialNodeCount",
-        "network",
-        "subnetwork",
-        "networkingMode",
-        "clusterIpv4Cidr",
-        "datapathProvider",
-        "defaultMaxPodsPerNode",
-        "description",
-        "enableAutopilot",
-        "enableKubernetesAlpha",
-        "enableTpu",
-        "ipAllocationPolicy.clusterSecondaryRangeName",
-        "ipAllocationPolicy.servicesSecondaryRangeName",
-        "ipAllocationPolicy.clusterIpv4CidrBlock",
-        "ipAllocationPolicy.servicesIpv4CidrBlock",
-        "ipAllocationPolicy.stackType",
-        "masterAuth.clientCertificateConfig",
-        "privateClusterConfig.masterIpv4CidrBlock",
-        "privateClusterConfig.privateEndpointSubnetwork",
-        "nodeConfig",
-        "nodePools",
-        "confidentialNodes",
-    )
-    references = ("network", "subnetwork", "location")
-    # `Optional` and `Computed` in resource_container_cluster.go.
-    computed = (
-        "clusterIpv4Cidr",
-        "nodeVersion",
-        "nodeLocations",
-        "nodePools",
-        "loggingService",
-        "monitoringService",
-        "masterAuthorizedNetworksConfig",
-    )
     unread = ("removeDefaultNodePool", "deletionProtection")
 
     def faults(self, inputs: Properties) -> list[Fault]:

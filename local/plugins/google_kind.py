@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Final
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import Entries, Entry, Ledger
 from local.cloud.locations import is_region, is_zone
-from local.plugins.google_changes import Change
+from local.plugins.google_schema import Fields, fields_of, planned
 from local.plugins.google_types import Fault
 from local.plugins.object_fields import text_at
-from local.plugins.property_values import Properties
+from local.plugins.property_values import Properties, Value
 from local.plugins.provider_errors import ProviderError
 
 SECONDS_VARIABLE: Final = "DRAGONFLY_CLOUD_SECONDS"
@@ -77,20 +77,16 @@ class Kind:
 
     type: ClassVar[str]
     """Type token."""
+    resource: ClassVar[str]
+    """Terraform's name of it."""
     path: ClassVar[str]
     """The ID, with the names of properties in braces."""
     api: ClassVar[str]
     """The API that must be switched on, without `.googleapis.com`."""
     place: ClassVar[str] = ""
     """Property with the place, which the provider's region or zone fills: `region`, `zone` or `location`."""
-    named: ClassVar[bool] = True
-    """Whether a `name` is made up where the program gives none."""
-    replaces: ClassVar[tuple[str, ...]] = ()
-    """Properties that cannot change in place, besides those in the ID (`ForceNew` in terraform-provider-google)."""
-    references: ClassVar[tuple[str, ...]] = ("network", "subnetwork", "region", "zone")
-    """Properties that name another resource, by name, path or URL."""
-    computed: ClassVar[tuple[str, ...]] = ()
-    """Inputs that the cloud fills in where the program leaves them out, which a preview cannot know."""
+    goes_first: ClassVar[bool] = False
+    """Whether it is always deleted before its replacement is made."""
     unread: ClassVar[tuple[str, ...]] = ()
     """Inputs that the cloud knows nothing of: a read leaves them as the state has them."""
     link: ClassVar[str] = "https://www.googleapis.com/compute/v1"
@@ -102,9 +98,14 @@ class Kind:
         return self.type.rpartition(":")[2]
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """Properties that the ID is made of."""
-        return tuple(_FIELD.findall(self.path))
+    def fields(self) -> Fields:
+        """What the plug-in knows of its properties."""
+        return fields_of(self.resource)
+
+    @property
+    def named(self) -> bool:
+        """Whether a `name` is made up where the program gives none."""
+        return "name" in self.fields and self.fields["name"].given
 
     def faults(self, inputs: Properties) -> list[Fault]:
         """Return what is wrong with inputs whose types are right; unknown values are among them."""
@@ -112,13 +113,13 @@ class Kind:
         return []
 
     def defaults(self, inputs: Properties) -> Properties:
-        """Return what the cloud takes where the inputs say nothing."""
+        """Return what the cloud takes where neither the program nor the plug-in says anything."""
         del inputs
         return {}
 
-    def shrinks(self, path: str, change: Change) -> bool:
+    def shrinks(self, path: str, old: Value, new: Value) -> bool:
         """Tell whether a change goes in the one direction that needs a new resource."""
-        del path, change
+        del path, old, new
         return False
 
     def complete(self, cloud: Cloud, inputs: Properties) -> Properties:
@@ -127,7 +128,7 @@ class Kind:
         Raises:
             ProviderError: neither has one.
         """
-        result: Properties = {**self.defaults(inputs), **inputs}
+        result: Properties = {**self.defaults(inputs), **planned(self.fields, {}, inputs)}
         result["project"] = text_at(inputs, "project") or cloud.project
         if not result["project"]:
             raise ProviderError("Failed to retrieve project, pid: , err: project: required field is not set")

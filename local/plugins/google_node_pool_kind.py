@@ -48,39 +48,10 @@ class NodePool(Kind):
     """`gcp.container.NodePool`."""
 
     type = NODE_POOL
+    resource = "google_container_node_pool"
     path = "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
     api = "container"
     place = "location"
-    # `ForceNew` in resource_container_node_pool.go and node_config.go. Machine type, disk, image, labels, taints, tags
-    # and containerd config are not among them: nodes are upgraded.
-    replaces = (
-        "initialNodeCount",
-        "maxPodsPerNode",
-        "placementPolicy",
-        "queuedProvisioning",
-        "nodeConfig.bootDiskKmsKey",
-        "nodeConfig.confidentialNodes",
-        "nodeConfig.ephemeralStorageLocalSsdConfig",
-        "nodeConfig.guestAccelerators",
-        "nodeConfig.localNvmeSsdBlockConfig",
-        "nodeConfig.localSsdCount",
-        "nodeConfig.metadata",
-        "nodeConfig.minCpuPlatform",
-        "nodeConfig.nodeGroup",
-        "nodeConfig.oauthScopes",
-        "nodeConfig.preemptible",
-        "nodeConfig.reservationAffinity",
-        "nodeConfig.sandboxConfig",
-        "nodeConfig.secondaryBootDisks",
-        "nodeConfig.serviceAccount",
-        "nodeConfig.shieldedInstanceConfig",
-        "nodeConfig.spot",
-        "networkConfig.createPodRange",
-        "networkConfig.podRange",
-        "networkConfig.podIpv4CidrBlock",
-    )
-    references = ("cluster", "location")
-    computed = ("version", "nodeLocations", "nodeCount", "initialNodeCount", "maxPodsPerNode")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults = pool_name_faults(inputs)

@@ -213,15 +213,7 @@ def _load_client() -> None:
         import_module(name)
 
 
-def _load_google() -> None:
-    from local.plugins.gcp_provider import KINDS
-    from local.plugins.sdk_types import described
-
-    for kind in KINDS:
-        described(kind)
-
-
-_PREPARATIONS: Final = {"gcp": _load_google, "kubernetes": _load_client}
+_PREPARATIONS: Final = {"kubernetes": _load_client}
 """Slow imports. The engine is busy starting the rest meanwhile, so this costs the run nothing."""
 
 
