@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -18,11 +20,12 @@ from local.cloud.ledger import Entry, Ledger
 from local.cloud.locations import region_of
 from local.plugins.engine_log import WARNING, EngineLog
 from local.plugins.google_account_kinds import Account, IamMember, Service
-from local.plugins.google_changes import changes
+from local.plugins.google_changes import Change, changes
 from local.plugins.google_cluster_kind import Cluster
 from local.plugins.google_disk_kind import Disk
 from local.plugins.google_functions import FUNCTIONS
-from local.plugins.google_kind import Cloud, Kind
+from local.plugins.google_kind import Cloud, GoogleError, Kind
+from local.plugins.google_labels import labels_after, labels_as_read
 from local.plugins.google_network_kinds import Firewall, Network, Router, RouterNat, Subnetwork
 from local.plugins.google_node_pool_kind import NodePool
 from local.plugins.google_schema import foreseen, planned
@@ -37,7 +40,7 @@ from local.plugins.property_values import (
     read_properties,
     write_properties,
 )
-from local.plugins.provider_errors import ProviderError
+from local.plugins.provider_errors import InitializationError, ProviderError
 
 wire: Any = _wire
 
@@ -122,6 +125,8 @@ class GcpProvider:
         if self._cloud is None:
             ledger = Ledger.of_environment()
             self._cloud = Cloud(ledger, Clusters(ledger), found["project"], found["region"], found["zone"])
+        # What went on when whoever asked for it was killed goes on by itself, and nobody has to wait for it.
+        threading.Thread(target=_go_on, args=(self._cloud,), daemon=True).start()
         if not found["project"] and variables.get(f"{_CONFIG}disableGlobalProjectWarning") != "true":
             self._log.message(WARNING, "", _NO_PROJECT)
         return wire.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
@@ -162,6 +167,9 @@ class GcpProvider:
         state, new = plain_object(read_properties(request.olds)), plain_object(read_properties(request.news))
         autonamed = "name" in _defaulted(new)
         found = changes(kind.fields, state, new, kind.shrinks)
+        for name, labels in labels_after(kind.fields, state, new).items():
+            if state.get(name) != labels:
+                found[name] = Change(state.get(name), labels, replaces=False)
         for ignored in cast("list[str]", request.ignoreChanges):
             found = {path: change for path, change in found.items() if not _inside(path, ignored)}
         replaces = [path for path, change in found.items() if change.replaces]
@@ -198,7 +206,16 @@ class GcpProvider:
         return wire.CreateResponse(id=entry.id, properties=_state(entry, marked))
 
     def _create(self, kind: Kind, cloud: Cloud, inputs: Properties, urn: str) -> Entry:
-        return kind.create(cloud, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text))
+        wanted = kind.complete(cloud, inputs)
+        before = cloud.ledger.read().get(kind.id_of(wanted))
+        try:
+            return kind.create(cloud, wanted, lambda text: self._log.status(urn, text))
+        except ProviderError as error:
+            made = cloud.ledger.read().get(kind.id_of(wanted))
+            if made is None or made == before or made.status == "DISABLED":
+                raise
+            # What is there in spite of the error is in the state.
+            raise InitializationError(str(error), made.id, _outputs(made), [str(error)]) from error
 
     def read(self, request: Any) -> Any:
         """Return a resource as it is now; an empty answer where there is none.
@@ -208,12 +225,10 @@ class GcpProvider:
         """
         kind, cloud = _kind(request), self._configured()
         entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is not None:
-            entry = kind.read(cloud, entry)
-        if entry is None:
+        if entry is None or entry.status == "DISABLED":
             return wire.ReadResponse()
         state, inputs = read_properties(request.properties), read_properties(request.inputs)
-        entry = _with_unread(kind, entry, state)
+        entry = _with_unread(kind, kind.read(cloud, entry), state)
         if not inputs:
             given = {name for name, field in kind.fields.items() if field.given}
             inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in given}
@@ -232,18 +247,18 @@ class GcpProvider:
             )
         urn, cloud = cast(str, request.urn), self._configured()
         inputs = plain_object(marked)
-        entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is None:
-            raise ProviderError(
-                f"Error updating {kind.name}: googleapi: Error 404: {request.id} was not found, notFound"
-            )
-        entry = _with_unread(kind, entry, plain_object(read_properties(request.olds)))
-        wanted = planned(kind.fields, entry.properties, inputs)
-        changed = self._run(
-            urn,
-            f"updating {kind.name}",
-            lambda: kind.update(cloud, entry, kind.complete(cloud, wanted), lambda text: self._log.status(urn, text)),
-        )
+        state = plain_object(read_properties(request.olds))
+
+        def change() -> Entry:
+            entry = kind.settled(cloud, cast(str, request.id))
+            if entry is None:
+                raise GoogleError(404, f"{request.id} was not found", "notFound")
+            entry = _with_unread(kind, entry, state)
+            wanted = kind.complete(cloud, planned(kind.fields, entry.properties, inputs))
+            kind.refuse(wanted)
+            return kind.update(cloud, entry, wanted, lambda text: self._log.status(urn, text))
+
+        changed = self._run(urn, f"updating {kind.name}", change)
         return wire.UpdateResponse(properties=_state(changed, marked))
 
     def delete(self, request: Any) -> None:
@@ -257,14 +272,13 @@ class GcpProvider:
         policy = text_at(state, _DELETION_POLICY)
         if policy == "PREVENT":
             raise ProviderError(f'cannot destroy {kind.name} without setting deletion_policy to "DELETE"')
-        entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is None or policy == "ABANDON":
-            return
-        self._run(
-            urn,
-            f"deleting {kind.name}",
-            lambda: kind.delete(cloud, entry, state, lambda text: self._log.status(urn, text)),
-        )
+
+        def remove() -> None:
+            entry = kind.settled(cloud, cast(str, request.id))
+            if entry is not None and policy != "ABANDON":
+                kind.delete(cloud, entry, state, lambda text: self._log.status(urn, text))
+
+        self._run(urn, f"deleting {kind.name}", remove)
 
     def invoke(self, request: Any) -> Any:
         """Answer a question of the program's.
@@ -290,9 +304,12 @@ class GcpProvider:
         self._log.status(urn, f"{doing} ...")
         try:
             return operation()
+        except InitializationError:
+            raise
         except ProviderError as error:
-            # As the bridge tells the errors of a Terraform provider.
-            raise ProviderError(f"1 error occurred:\n\t* Error {doing}: {error}") from error
+            # As the bridge tells the errors of a Terraform provider, which says of the API's alone what was going on.
+            told = f"Error {doing}: {error}" if isinstance(error, GoogleError) else str(error)
+            raise ProviderError(f"1 error occurred:\n\t* {told}") from error
         finally:
             self._log.status(urn, "")
 
@@ -333,11 +350,23 @@ def _inside(path: str, ignored: str) -> bool:
 
 def _with_unread(kind: Kind, entry: Entry, state: Properties) -> Entry:
     kept = {name: state[name] for name in kind.unread if name in state}
+    kept |= labels_as_read(kind.fields, plain_object(state), entry.properties)
     return replace(entry, properties={**entry.properties, **kept})
 
 
+def _outputs(entry: Entry) -> Properties:
+    return {**cast(Properties, entry.properties), "id": entry.id}
+
+
+def _go_on(cloud: Cloud) -> None:
+    for entry in cloud.ledger.read().of_type(*KINDS):
+        # Whoever needs the resource meets the same error and tells it.
+        with suppress(ProviderError):
+            KINDS[entry.type].settled(cloud, entry.id)
+
+
 def _state(entry: Entry, marked: Properties) -> Any:
-    outputs: Properties = {**cast(Properties, entry.properties), "id": entry.id}
+    outputs = _outputs(entry)
     mark_secrets(outputs, marked)
     if _DEFAULTS in marked:
         outputs[_DEFAULTS] = marked[_DEFAULTS]

@@ -31,7 +31,7 @@ class Disk(Kind):
     api = "compute"
     place = "zone"
 
-    def faults(self, inputs: Properties) -> list[Fault]:
+    def refusals(self, inputs: Properties) -> list[Fault]:
         faults = name_faults(inputs)
         size = inputs.get("size")
         if isinstance(size, int) and not 1 <= size <= _MOST_GIB:
@@ -45,17 +45,14 @@ class Disk(Kind):
         return path == "size" and isinstance(old, int) and isinstance(new, int) and new < old
 
     def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
-        labels = inputs.get("labels") or {}
         return {
             **super().outputs(entries, inputs, entry_id),
             "diskId": str(int(hashlib.sha256(entry_id.encode()).hexdigest()[:15], 16)),
-            "effectiveLabels": labels,
-            "pulumiLabels": labels,
             "labelFingerprint": "42WmSpB8rSM=",
             "users": [],
         }
 
-    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
+    def read(self, cloud: Cloud, entry: Entry) -> Entry:
         attachment = cloud.clusters.attached_to(entry.id)
         entry.properties["users"] = [attachment.node] if attachment else []
         return entry

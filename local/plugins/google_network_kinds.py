@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from local.cloud.ledger import CLUSTER, Entries, Entry
-from local.plugins.google_kind import GoogleError, Kind, referred, refers
+from local.plugins.google_kind import GoogleError, Kind, names, referred, refers
 from local.plugins.google_rules import Network as Range
 from local.plugins.google_rules import name_faults, overlap, range_at, range_faults
 from local.plugins.google_types import Fault
@@ -58,12 +58,11 @@ class Subnetwork(Kind):
             faults += [
                 Fault(f"{at}.rangeName", fault.reason) for fault in name_faults(secondary, "rangeName")
             ] + range_faults(secondary, f"{at}.ipCidrRange", "ipCidrRange")
-        clash = overlap(_ranges(inputs))
-        if clash and not faults:
-            faults.append(
-                Fault(clash[1], f"Invalid IPCidrRange: the range of {clash[1]} conflicts with the range of {clash[0]}.")
-            )
         return faults
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        clash = overlap(_ranges(inputs))
+        return [Fault(clash[1], f"Invalid IPCidrRange: it conflicts with the range of {clash[0]}.")] if clash else []
 
     def defaults(self, inputs: Properties) -> Properties:
         return {"purpose": "PRIVATE", "stackType": "IPV4_ONLY"}
@@ -78,7 +77,7 @@ class Subnetwork(Kind):
         network = referred(entries, text_at(inputs, "network"), NETWORK_PATH, text_at(inputs, "project"))
         own = _ranges(inputs)
         for other in entries.of_type(self.type):
-            if not refers(other, "network", network):
+            if other.id == self.id_of(inputs) or not refers(other, "network", network):
                 continue
             if clash := overlap([*((f"{other.id} {name}", found) for name, found in _ranges(other.properties)), *own]):
                 raise GoogleError(
@@ -100,12 +99,14 @@ class Subnetwork(Kind):
         }
 
     def users(self, entries: Entries, entry: Entry) -> Iterable[str]:
-        return (
-            # What really stands in the way are the nodes.
-            other.id
-            for other in entries.of_type(CLUSTER)
-            if refers(other, "subnetwork", entry)
-        )
+        # What really stands in the way are the nodes.
+        clusters = [other.id for other in entries.of_type(CLUSTER) if refers(other, "subnetwork", entry)]
+        return clusters + [
+            nat.id
+            for nat in entries.of_type(RouterNat.type)
+            for subnetwork in objects_at(nat.properties, "subnetworks")
+            if names(text_at(subnetwork, "name"), entry)
+        ]
 
 
 class Router(Kind):
@@ -137,10 +138,11 @@ class RouterNat(Kind):
     place = "region"
 
     def faults(self, inputs: Properties) -> list[Fault]:
-        faults = name_faults(inputs)
-        given = inputs.get("subnetworks")
-        which = inputs.get("sourceSubnetworkIpRangesToNat")
-        if given and isinstance(which, str) and which != "LIST_OF_SUBNETWORKS":
+        return name_faults(inputs)
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
+        if inputs.get("subnetworks") and inputs.get("sourceSubnetworkIpRangesToNat") != "LIST_OF_SUBNETWORKS":
             faults.append(
                 Fault("subnetworks", "Subnetworks can only be given with LIST_OF_SUBNETWORKS as the ranges to NAT.")
             )
@@ -190,6 +192,11 @@ class Firewall(Kind):
         faults = name_faults(inputs)
         if bool(inputs.get("allows")) == bool(inputs.get("denies")):
             faults.append(Fault("allows", "one of `allow,deny` must be specified"))
+        sources = ("sourceTags", "sourceRanges", "sourceServiceAccounts")
+        if inputs.get("direction") != "EGRESS" and not any(inputs.get(field) for field in sources):
+            faults.append(
+                Fault("sourceRanges", "one of source_tags, source_ranges, or source_service_accounts must be defined")
+            )
         accounts = inputs.get("sourceServiceAccounts") or inputs.get("targetServiceAccounts")
         tags = inputs.get("sourceTags") or inputs.get("targetTags")
         if accounts and tags:
@@ -200,6 +207,10 @@ class Firewall(Kind):
         direction = inputs.get("direction")
         if isinstance(direction, str) and direction not in ("INGRESS", "EGRESS"):
             faults.append(Fault("direction", f"expected direction to be one of [INGRESS EGRESS], got {direction}"))
+        return faults
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
         for field in ("sourceRanges", "destinationRanges"):
             for index, item in enumerate(list_at(inputs, field)):
                 if isinstance(item, str) and ":" not in item:
@@ -208,7 +219,7 @@ class Firewall(Kind):
             for index, rule in enumerate(objects_at(inputs, field)):
                 for port in list_at(rule, "ports"):
                     if isinstance(port, str) and not _is_port(port):
-                        faults.append(Fault(f"{field}[{index}].ports", f"Invalid value for field 'ports': {port!r}"))
+                        faults.append(Fault(f"{field}[{index}].ports", f"{port!r} is no port and no range of ports"))
         return faults
 
     def defaults(self, inputs: Properties) -> Properties:
