@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from local.plugins.google_schema import Field, Fields, is_empty
+from local.plugins.google_schema import Field, Fields
 from local.plugins.property_values import Properties, Unknown, Value
 
 
@@ -68,7 +68,7 @@ def _compare_fields(fields: Fields, state: Properties, new: Properties, prefix: 
 
 
 def _compare(field: Field, before: Value, wanted: Value, path: str, found: dict[str, Change]) -> None:
-    if is_empty(before) and is_empty(wanted):
+    if field.is_empty(before) and field.is_empty(wanted):
         return
     if field.fields and isinstance(before, dict) and isinstance(wanted, dict):
         _compare_fields(field.fields, before, wanted, f"{path}.", found)

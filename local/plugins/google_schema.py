@@ -66,8 +66,12 @@ class Field:
             for part in inside
             if isinstance(part, dict)
             for name, item in part.items()
-            if name in self.fields and not is_empty(item)
+            if name in self.fields and not self.fields[name].is_empty(item)
         )
+
+    def is_empty(self, value: Value) -> bool:
+        """Whether a value is what the API's answers leave out; a block counts, whatever is in it."""
+        return value is None or value in ([], "", False, 0) or (value == {} and not self.is_block)
 
 
 @cache
@@ -82,11 +86,6 @@ def fields_of(resource: str) -> Fields:
     """
     described: dict[str, str] = json.loads(_FILE.read_text())[resource]
     return _inside(described, "")
-
-
-def is_empty(value: Value) -> bool:
-    """Whether a value is what the API's answers leave out; an object counts, whatever is in it."""
-    return value is None or value in ([], "", False, 0)
 
 
 def planned(fields: Fields, state: Properties, inputs: Properties) -> Properties:

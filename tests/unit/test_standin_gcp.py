@@ -397,6 +397,11 @@ def test_labels_that_the_plug_in_manages(provider: GcpProvider, ledger: Ledger, 
     assert list(answer.replaces) == []
 
 
+def test_a_read_of_what_has_no_labels_is_no_change(provider: GcpProvider) -> None:
+    cleared = planned(KINDS[CLUSTER].fields, {}, {**VALID[CLUSTER], "resourceLabels": {}})
+    assert difference(provider, CLUSTER, VALID[CLUSTER], cleared) == ([], [], False)
+
+
 def test_project_and_place_of_the_provider(ledger: Ledger) -> None:
     nowhere = GcpProvider(Silence(), Cloud(ledger, Clusters(ledger), seconds=0))
     with pytest.raises(ProviderError, match="project: required field is not set"):
