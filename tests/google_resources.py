@@ -18,7 +18,7 @@ wire: Any = provider_pb2
 PROJECT = "test-project"
 NETWORK, SUBNETWORK = "gcp:compute/network:Network", "gcp:compute/subnetwork:Subnetwork"
 ROUTER, NAT, FIREWALL = "gcp:compute/router:Router", "gcp:compute/routerNat:RouterNat", "gcp:compute/firewall:Firewall"
-ADDRESS, SERVICE = "gcp:compute/address:Address", "gcp:projects/service:Service"
+SERVICE = "gcp:projects/service:Service"
 ACCOUNT, MEMBER = "gcp:serviceaccount/account:Account", "gcp:projects/iAMMember:IAMMember"
 POOL = "gcp:container/nodePool:NodePool"
 
@@ -54,7 +54,6 @@ VALID: dict[str, Properties] = {
         "allows": [{"protocol": "tcp", "ports": ["65000", "1-2"]}],
         "sourceRanges": ["10.4.0.0/14"],
     },
-    ADDRESS: {"name": "address", "region": "us-west1"},
     DISK: {"name": "disk", "zone": "us-west1-a", "size": 8, "type": "pd-balanced", "labels": {"a": "b"}},
     ACCOUNT: {"accountId": "my-nodes"},
     MEMBER: {

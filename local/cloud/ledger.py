@@ -23,13 +23,20 @@ NODE_POOL: Final = "gcp:container/nodePool:NodePool"
 DISK: Final = "gcp:compute/disk:Disk"
 """Type of a disk's entry, whether the program or a cluster's driver made it."""
 
+SERVICE: Final = "gcp:projects/service:Service"
+"""Type of an API's entry."""
+
+_ALWAYS_ON: Final = ("serviceusage", "cloudresourcemanager")
+"""APIs that are on unless they were switched off: whoever installs is told to switch them on before."""
+
 LEDGER_VARIABLE: Final = "DRAGONFLY_CLOUD_LEDGER"
 """Environment variable with the ledger's path, for plug-ins and for the command that hands out credentials."""
 
-_FREE_OF_CHARGE: Final = frozenset({"gcp:projects/service:Service"})
+_FREE_OF_CHARGE: Final = frozenset({SERVICE})
 """Types that cost nothing and belong to the project: an API that was switched on stays on."""
 
 _LOCK_SECONDS: Final = 30.0
+_OPERATION_SECONDS: Final = 600.0
 
 
 class NoLedgerError(RuntimeError):
@@ -46,7 +53,8 @@ class Entry:
         properties: inputs and outputs by their names in the SDK, as last read.
         inputs: what was asked for.
         owner: ID of the entry that goes with this one's end, if any: a cluster of its node pools and firewall rules.
-        status: `RUNNING`; `PROVISIONING` or `STOPPING` while that goes on, also when whoever did it was killed.
+        status: `RUNNING`; `PROVISIONING` or `STOPPING` while that goes on, also when whoever did it was killed;
+            `DISABLED` for an API.
     """
 
     type: str
@@ -81,6 +89,11 @@ class Entries:
         self._entries.pop(entry_id, None)
         for owned in [entry.id for entry in self._entries.values() if entry.owner == entry_id]:
             self.remove(owned)
+
+    def is_on(self, project: str, api: str) -> bool:
+        """Whether an API is switched on; its name is without `.googleapis.com`."""
+        entry = self.get(f"{project}/{api}.googleapis.com")
+        return api in _ALWAYS_ON if entry is None else entry.status == "RUNNING"
 
     def of_type(self, *types: str) -> list[Entry]:
         """Return all entries of some types."""
@@ -118,6 +131,18 @@ class Ledger:
     def folder(self) -> Path:
         """Where the cloud keeps everything."""
         return self.path.parent
+
+    def switch_off(self, project: str, *apis: str) -> None:
+        """Switch APIs off, as they are in a fresh project."""
+        with self.change() as entries:
+            for api in apis:
+                entries.put(Entry(SERVICE, f"{project}/{api}.googleapis.com", status="DISABLED"))
+
+    @contextmanager
+    def operation(self, entry_id: str) -> Generator[None]:
+        """Be the only one who brings a resource to where it should be; waits for whoever is at it."""
+        with file_lock(self.folder / f"{entry_id.replace('/', '_')}.lock", _OPERATION_SECONDS):
+            yield
 
     @property
     def access_token(self) -> Path:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -18,14 +20,16 @@ from local.cloud.ledger import Entry, Ledger
 from local.cloud.locations import region_of
 from local.plugins.engine_log import WARNING, EngineLog
 from local.plugins.google_account_kinds import Account, IamMember, Service
-from local.plugins.google_changes import changes, needs_replacement
+from local.plugins.google_changes import Change, changes
 from local.plugins.google_cluster_kind import Cluster
 from local.plugins.google_disk_kind import Disk
 from local.plugins.google_functions import FUNCTIONS
-from local.plugins.google_kind import Cloud, Kind
-from local.plugins.google_network_kinds import Address, Firewall, Network, Router, RouterNat, Subnetwork
+from local.plugins.google_kind import Cloud, GoogleError, Kind
+from local.plugins.google_labels import labels_after, labels_as_read
+from local.plugins.google_network_kinds import Firewall, Network, Router, RouterNat, Subnetwork
 from local.plugins.google_node_pool_kind import NodePool
-from local.plugins.google_types import Fault, input_names, output_names, type_faults
+from local.plugins.google_schema import foreseen, planned
+from local.plugins.google_types import Fault, type_faults
 from local.plugins.object_fields import text_at
 from local.plugins.property_values import (
     UNKNOWN,
@@ -36,7 +40,7 @@ from local.plugins.property_values import (
     read_properties,
     write_properties,
 )
-from local.plugins.provider_errors import ProviderError
+from local.plugins.provider_errors import InitializationError, ProviderError
 
 wire: Any = _wire
 
@@ -44,7 +48,6 @@ KINDS: Final[dict[str, Kind]] = {
     kind.type: kind
     for kind in (
         Account(),
-        Address(),
         Cluster(),
         Disk(),
         Firewall(),
@@ -122,6 +125,8 @@ class GcpProvider:
         if self._cloud is None:
             ledger = Ledger.of_environment()
             self._cloud = Cloud(ledger, Clusters(ledger), found["project"], found["region"], found["zone"])
+        # What went on when whoever asked for it was killed goes on by itself, and nobody has to wait for it.
+        threading.Thread(target=_go_on, args=(self._cloud,), daemon=True).start()
         if not found["project"] and variables.get(f"{_CONFIG}disableGlobalProjectWarning") != "true":
             self._log.message(WARNING, "", _NO_PROJECT)
         return wire.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
@@ -147,7 +152,7 @@ class GcpProvider:
             name: Value = made_up or f"{resource_name}-{secrets.token_hex(4)[:_NAME_DIGITS]}"
             marked["name"] = plain["name"] = name
             marked[_DEFAULTS] = ["name"]
-        faults = type_faults(kind.type, plain) or kind.faults(plain)
+        faults = type_faults(kind.fields, plain) or kind.faults(plain)
         failures = [
             wire.CheckFailure(
                 property=fault.path.partition(".")[0].partition("[")[0], reason=_text(kind, resource_name, fault)
@@ -160,17 +165,14 @@ class GcpProvider:
         """Compare a resource's state with new inputs."""
         kind = _kind(request)
         state, new = plain_object(read_properties(request.olds)), plain_object(read_properties(request.news))
-        old_inputs = plain_object(read_properties(request.old_inputs))
         autonamed = "name" in _defaulted(new)
-        for properties in (new, old_inputs):
-            properties.pop(_DEFAULTS, None)
-            properties.pop(_DELETION_POLICY, None)
-        found = changes(state, old_inputs, new, kind.references, kind.computed)
+        found = changes(kind.fields, state, new, kind.shrinks)
+        for name, labels in labels_after(kind.fields, state, new).items():
+            if state.get(name) != labels:
+                found[name] = Change(state.get(name), labels, replaces=False)
         for ignored in cast("list[str]", request.ignoreChanges):
             found = {path: change for path, change in found.items() if not _inside(path, ignored)}
-        replacing = (*kind.replaces, *kind.identity)
-        replaces = [path for path, change in found.items() if needs_replacement(path, change, replacing, kind.shrinks)]
-        same_name = kind.named and new.get("name") == state.get("name") and not autonamed
+        replaces = [path for path, change in found.items() if change.replaces]
         kinds = {"add": "ADD", "delete": "DELETE", "update": "UPDATE"}
         detailed = {
             path: wire.PropertyDiff(
@@ -183,8 +185,8 @@ class GcpProvider:
             changes=wire.DiffResponse.DIFF_SOME if found else wire.DiffResponse.DIFF_NONE,
             replaces=replaces,
             diffs=sorted(found),
-            # Two of the same name cannot be there at once.
-            deleteBeforeReplace=bool(replaces) and (same_name or not kind.named),
+            # The bridge takes a given name for one that cannot be there twice, and does not look whether it changes.
+            deleteBeforeReplace=bool(replaces) and (kind.goes_first or (kind.named and not autonamed)),
             detailedDiff=detailed,
             hasDetailedDiff=True,
         )
@@ -197,15 +199,23 @@ class GcpProvider:
         """
         kind, marked = _kind(request), read_properties(request.properties)
         inputs = plain_object(marked)
-        inputs.pop(_DEFAULTS, None)
         if request.preview:
-            return wire.CreateResponse(id="", properties=write_properties(_foreseen(kind, marked)))
+            return wire.CreateResponse(id="", properties=write_properties(foreseen(kind.fields, marked, UNKNOWN)))
         urn, cloud = cast(str, request.urn), self._configured()
         entry = self._run(urn, f"creating {kind.name}", lambda: self._create(kind, cloud, inputs, urn))
         return wire.CreateResponse(id=entry.id, properties=_state(entry, marked))
 
     def _create(self, kind: Kind, cloud: Cloud, inputs: Properties, urn: str) -> Entry:
-        return kind.create(cloud, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text))
+        wanted = kind.complete(cloud, inputs)
+        before = cloud.ledger.read().get(kind.id_of(wanted))
+        try:
+            return kind.create(cloud, wanted, lambda text: self._log.status(urn, text))
+        except ProviderError as error:
+            made = cloud.ledger.read().get(kind.id_of(wanted))
+            if made is None or made == before or made.status == "DISABLED":
+                raise
+            # What is there in spite of the error is in the state.
+            raise InitializationError(str(error), made.id, _outputs(made), [str(error)]) from error
 
     def read(self, request: Any) -> Any:
         """Return a resource as it is now; an empty answer where there is none.
@@ -215,15 +225,13 @@ class GcpProvider:
         """
         kind, cloud = _kind(request), self._configured()
         entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is not None:
-            entry = kind.read(cloud, entry)
-        if entry is None:
+        if entry is None or entry.status == "DISABLED":
             return wire.ReadResponse()
         state, inputs = read_properties(request.properties), read_properties(request.inputs)
-        entry = _with_unread(kind, entry, state)
+        entry = _with_unread(kind, kind.read(cloud, entry), state)
         if not inputs:
-            known = input_names(kind.type)
-            inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in known}
+            given = {name for name, field in kind.fields.items() if field.given}
+            inputs = {name: value for name, value in cast(Properties, entry.inputs).items() if name in given}
         return wire.ReadResponse(id=entry.id, properties=_state(entry, inputs), inputs=write_properties(inputs))
 
     def update(self, request: Any) -> Any:
@@ -234,21 +242,23 @@ class GcpProvider:
         """
         kind, marked = _kind(request), read_properties(request.news)
         if request.preview:
-            return wire.UpdateResponse(properties=write_properties({**read_properties(request.olds), **marked}))
+            return wire.UpdateResponse(
+                properties=write_properties(planned(kind.fields, read_properties(request.olds), marked))
+            )
         urn, cloud = cast(str, request.urn), self._configured()
         inputs = plain_object(marked)
-        inputs.pop(_DEFAULTS, None)
-        entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is None:
-            raise ProviderError(
-                f"Error updating {kind.name}: googleapi: Error 404: {request.id} was not found, notFound"
-            )
-        entry = _with_unread(kind, entry, plain_object(read_properties(request.olds)))
-        changed = self._run(
-            urn,
-            f"updating {kind.name}",
-            lambda: kind.update(cloud, entry, kind.complete(cloud, inputs), lambda text: self._log.status(urn, text)),
-        )
+        state = plain_object(read_properties(request.olds))
+
+        def change() -> Entry:
+            entry = kind.settled(cloud, cast(str, request.id))
+            if entry is None:
+                raise GoogleError(404, f"{request.id} was not found", "notFound")
+            entry = _with_unread(kind, entry, state)
+            wanted = kind.complete(cloud, planned(kind.fields, entry.properties, inputs))
+            kind.refuse(wanted)
+            return kind.update(cloud, entry, wanted, lambda text: self._log.status(urn, text))
+
+        changed = self._run(urn, f"updating {kind.name}", change)
         return wire.UpdateResponse(properties=_state(changed, marked))
 
     def delete(self, request: Any) -> None:
@@ -262,14 +272,13 @@ class GcpProvider:
         policy = text_at(state, _DELETION_POLICY)
         if policy == "PREVENT":
             raise ProviderError(f'cannot destroy {kind.name} without setting deletion_policy to "DELETE"')
-        entry = cloud.ledger.read().get(cast(str, request.id))
-        if entry is None or policy == "ABANDON":
-            return
-        self._run(
-            urn,
-            f"deleting {kind.name}",
-            lambda: kind.delete(cloud, entry, state, lambda text: self._log.status(urn, text)),
-        )
+
+        def remove() -> None:
+            entry = kind.settled(cloud, cast(str, request.id))
+            if entry is not None and policy != "ABANDON":
+                kind.delete(cloud, entry, state, lambda text: self._log.status(urn, text))
+
+        self._run(urn, f"deleting {kind.name}", remove)
 
     def invoke(self, request: Any) -> Any:
         """Answer a question of the program's.
@@ -295,9 +304,12 @@ class GcpProvider:
         self._log.status(urn, f"{doing} ...")
         try:
             return operation()
+        except InitializationError:
+            raise
         except ProviderError as error:
-            # As the bridge tells the errors of a Terraform provider.
-            raise ProviderError(f"1 error occurred:\n\t* Error {doing}: {error}") from error
+            # As the bridge tells the errors of a Terraform provider, which says of the API's alone what was going on.
+            told = f"Error {doing}: {error}" if isinstance(error, GoogleError) else str(error)
+            raise ProviderError(f"1 error occurred:\n\t* {told}") from error
         finally:
             self._log.status(urn, "")
 
@@ -336,24 +348,25 @@ def _inside(path: str, ignored: str) -> bool:
     return path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
 
 
-def _foreseen(kind: Kind, inputs: Properties) -> Properties:
-    """Return what a preview can tell of a new resource."""
-    unknown: Properties = dict.fromkeys((*output_names(kind.type), *kind.computed), UNKNOWN)
-    foreseen: Properties = {**unknown, **{name: value for name, value in inputs.items() if value is not None}}
-    authentication = foreseen.get("masterAuth")
-    if kind.type == Cluster.type and (authentication is None or isinstance(authentication, dict)):
-        # The program gives one part of it and the cloud another.
-        foreseen["masterAuth"] = {**(authentication or {}), "clusterCaCertificate": UNKNOWN}
-    return foreseen
-
-
 def _with_unread(kind: Kind, entry: Entry, state: Properties) -> Entry:
     kept = {name: state[name] for name in kind.unread if name in state}
+    kept |= labels_as_read(kind.fields, plain_object(state), entry.properties)
     return replace(entry, properties={**entry.properties, **kept})
 
 
+def _outputs(entry: Entry) -> Properties:
+    return {**cast(Properties, entry.properties), "id": entry.id}
+
+
+def _go_on(cloud: Cloud) -> None:
+    for entry in cloud.ledger.read().of_type(*KINDS):
+        # Whoever needs the resource meets the same error and tells it.
+        with suppress(ProviderError):
+            KINDS[entry.type].settled(cloud, entry.id)
+
+
 def _state(entry: Entry, marked: Properties) -> Any:
-    outputs: Properties = {**cast(Properties, entry.properties), "id": entry.id}
+    outputs = _outputs(entry)
     mark_secrets(outputs, marked)
     if _DEFAULTS in marked:
         outputs[_DEFAULTS] = marked[_DEFAULTS]

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from local.cloud.ledger import Entries, Entry
-from local.plugins.google_kind import Cloud, GoogleError, Kind, project_number
+from local.cloud.ledger import SERVICE, Entries, Entry
+from local.plugins.google_kind import ApiOffError, Cloud, GoogleError, Kind, project_number
 from local.plugins.google_rules import account_id_faults, is_project
 from local.plugins.google_types import Fault
 from local.plugins.object_fields import text_at
 from local.plugins.property_values import Properties
 
+_PROJECTS: Final = "cloudresourcemanager"
 _ACCOUNT: Final = "serviceAccount:"
 _MEMBER: Final = re.compile(
     r"(?:user|group|serviceAccount|domain|principal|principalSet)[:].+|allUsers|allAuthenticatedUsers"
@@ -24,13 +25,12 @@ _ROLE: Final = re.compile(r"(?:roles|(?:projects|organizations)/[^/]+/roles)/[\w
 class Service(Kind):
     """`gcp.projects.Service`: an API, which stays switched on unless `disableOnDestroy` says otherwise."""
 
-    type = "gcp:projects/service:Service"
+    type = SERVICE
+    resource = "google_project_service"
     path = "{project}/{service}"
     api = ""
-    named = False
-    references = ()
 
-    def faults(self, inputs: Properties) -> list[Fault]:
+    def refusals(self, inputs: Properties) -> list[Fault]:
         service = inputs.get("service")
         if isinstance(service, str) and not service.endswith(".googleapis.com"):
             return [Fault("service", f'"service" ("{service}") must be an API such as compute.googleapis.com')]
@@ -44,11 +44,21 @@ class Service(Kind):
                 f"Permission denied to list services for consumer container [projects/{project}]",
                 "forbidden",
             )
-        cloud.pause()
-        # One that is on already is no error.
+        self.refuse(inputs)
+        api = text_at(inputs, "service").removesuffix(".googleapis.com")
         entry = Entry(self.type, self.id_of(inputs), dict(inputs), inputs)
+        cloud.pause()
         with cloud.ledger.change() as entries:
+            if not entries.is_on(project, "serviceusage"):
+                raise ApiOffError(project, "serviceusage")
+            on_before = entries.is_on(project, api)
+            projects_answer = entries.is_on(project, _PROJECTS) and _PROJECTS not in cloud.switched_on
             entries.put(entry)
+        if not on_before:
+            cloud.switched_on.add(api)
+            # It ends with a read of the project, and what was switched on a moment ago does not answer yet.
+            if api != _PROJECTS and not projects_answer:
+                raise ApiOffError(project, _PROJECTS)
         return entry
 
     def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:
@@ -61,15 +71,9 @@ class Account(Kind):
     """`gcp.serviceaccount.Account`."""
 
     type = "gcp:serviceaccount/account:Account"
+    resource = "google_service_account"
     path = "projects/{project}/serviceAccounts/{email}"
     api = "iam"
-    named = False
-    replaces = ("accountId",)
-    references = ()
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        return ("project", "accountId")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         return account_id_faults(inputs)
@@ -87,13 +91,12 @@ class IamMember(Kind):
     """`gcp.projects.IAMMember`."""
 
     type = "gcp:projects/iAMMember:IAMMember"
+    resource = "google_project_iam_member"
+    goes_first = True
     path = "{project}/{role}/{member}"
     api = "cloudresourcemanager"
-    named = False
-    replaces = ("condition",)
-    references = ()
 
-    def faults(self, inputs: Properties) -> list[Fault]:
+    def refusals(self, inputs: Properties) -> list[Fault]:
         faults: list[Fault] = []
         member, role = inputs.get("member"), inputs.get("role")
         if isinstance(member, str) and not _MEMBER.fullmatch(member):
@@ -103,6 +106,10 @@ class IamMember(Kind):
         if isinstance(role, str) and not _ROLE.fullmatch(role):
             faults.append(Fault("role", f'"role" ("{role}") must be a role such as roles/viewer'))
         return faults
+
+    def meet_namesake(self, entry_id: str) -> None:
+        # Whoever has the role has it.
+        pass
 
     def id_of(self, properties: Properties) -> str:
         return "/".join(text_at(properties, name) for name in ("project", "role", "member"))

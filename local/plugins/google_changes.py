@@ -1,110 +1,112 @@
-"""What differs between a resource as last read and what the program wants, and whether that needs a new one."""
+"""What differs between a resource as last read and what the program wants, and whether that needs a new one.
+
+Follows Terraform's plugin SDK: a field that is optional and computed stays as it is where the program leaves it out, at
+every depth; any other that is left out is to be empty, or to have its default.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from local.plugins.google_schema import Field, Fields
 from local.plugins.property_values import Properties, Unknown, Value
-
-_INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One changed property; None stands for one that is not there."""
+    """One changed property; None stands for one that is not there.
 
-    kind: Literal["add", "delete", "update"]
+    Attributes:
+        replaces: whether it can only take effect in a new resource.
+    """
+
     old: Value
     new: Value
+    replaces: bool
+
+    @property
+    def kind(self) -> Literal["add", "delete", "update"]:
+        """What happens to the property."""
+        return "add" if self.old is None else "delete" if self.new is None else "update"
 
 
-def changes(
-    state: Properties, old_inputs: Properties, new: Properties, references: Iterable[str], computed: Iterable[str]
-) -> dict[str, Change]:
+Shrinks: TypeAlias = Callable[[str, Value, Value], bool]
+"""Tells of a path, an old and a new value whether the resource can follow the change in one direction only, and not in
+this."""
+
+
+def changes(fields: Fields, state: Properties, new: Properties, shrinks: Shrinks) -> dict[str, Change]:
     """Return what changed, by path, `nodeConfig.machineType` or `secondaryIpRanges[0].ipCidrRange`.
 
-    What the cloud filled in where the program says nothing is no change, and what the program no longer says stays as
-    it is where the cloud would fill it in.
-
     Args:
+        fields: the resource's.
         state: the resource as last read.
-        old_inputs: what the program wanted then.
-        new: what it wants now.
-        references: paths of properties that name another resource, by its name, path or URL alike.
-        computed: properties that the cloud fills in where the program leaves them out.
+        new: what the program wants.
+        shrinks: asked of every changed value that is known.
     """
     found: dict[str, Change] = {}
-    _compare(state, old_inputs, new, "", found, frozenset(references))
-    left_out = {name for name in computed if new.get(name) is None}
-    return {path: change for path, change in found.items() if path not in left_out}
+    _compare_fields(fields, state, new, "", found)
+    return {
+        path: Change(
+            change.old,
+            change.new,
+            change.replaces or (not isinstance(change.new, Unknown) and shrinks(path, change.old, change.new)),
+        )
+        for path, change in found.items()
+    }
 
 
-def _compare(
-    state: Properties,
-    old_inputs: Properties,
-    new: Properties,
-    prefix: str,
-    found: dict[str, Change],
-    references: frozenset[str],
-) -> None:
-    for name in sorted({*old_inputs, *new}):
-        path = f"{prefix}{name}"
+def _compare_fields(fields: Fields, state: Properties, new: Properties, prefix: str, found: dict[str, Change]) -> None:
+    for name, field in fields.items():
         before, wanted = state.get(name), new.get(name)
         if wanted is None:
-            old = old_inputs.get(name)
-            if old is not None and old not in ([], {}, ""):
-                found[path] = Change("delete", old, None)
-        elif before is None:
-            if wanted not in ([], {}, "", False):
-                found[path] = Change("add", None, wanted)
-        else:
-            _compare_values(before, old_inputs.get(name), wanted, path, found, references)
+            wanted = field.default
+        if field.given and (wanted is not None or not field.computed):
+            _compare(field, before, wanted, f"{prefix}{name}", found)
 
 
-def _compare_values(
-    before: Value, old: Value, wanted: Value, path: str, found: dict[str, Change], references: frozenset[str]
-) -> None:
-    if isinstance(before, dict) and isinstance(wanted, dict):
-        _compare(before, old if isinstance(old, dict) else {}, wanted, f"{path}.", found, references)
+def _compare(field: Field, before: Value, wanted: Value, path: str, found: dict[str, Change]) -> None:
+    if field.is_empty(before) and field.is_empty(wanted):
+        return
+    if field.fields and isinstance(before, dict) and isinstance(wanted, dict):
+        _compare_fields(field.fields, before, wanted, f"{path}.", found)
+    elif field.type == "Map" and isinstance(before, dict) and isinstance(wanted, dict):
+        for key in sorted({*before, *wanted}):
+            if before.get(key) != wanted.get(key):
+                found[f"{path}.{key}"] = Change(before.get(key), wanted.get(key), field.forces())
     elif isinstance(before, list) and isinstance(wanted, list):
-        if len(before) != len(wanted) or not all(isinstance(element, dict) for element in [*before, *wanted]):
-            # Lists of texts are sets to the real provider, as far as they occur here.
-            if sorted(map(repr, before)) != sorted(map(repr, wanted)):
-                found[path] = Change("update", before, wanted)
+        _compare_lists(field, before, wanted, path, found)
+    elif before != wanted and not ("Suppress" in field.flags and _same(before, wanted)):
+        found[path] = Change(before, wanted, field.forces(before, wanted))
+
+
+def _compare_lists(field: Field, before: list[Value], wanted: list[Value], path: str, found: dict[str, Change]) -> None:
+    if len(before) == len(wanted) and field.fields and field.type == "List":
+        for index, pair in enumerate(zip(before, wanted, strict=True)):
+            _compare(field, *pair, f"{path}[{index}]", found)
+        return
+    left = list(before)
+    for item in wanted:
+        place = next((index for index, old in enumerate(left) if _alike(field, old, item)), None)
+        if place is None or (place > 0 and field.type == "List"):
+            break
+        left.pop(place)
+    else:
+        if not left:
             return
-        olds = old if isinstance(old, list) and len(old) == len(wanted) else [None] * len(wanted)
-        for index, (one, other, asked) in enumerate(zip(before, olds, wanted, strict=True)):
-            _compare_values(one, other, asked, f"{path}[{index}]", found, references)
-    elif before != wanted and not _same_reference(before, wanted, without_indexes(path) in references):
-        found[path] = Change("update", before, wanted)
+    found[path] = Change(before, wanted, field.forces(before, wanted))
 
 
-def _same_reference(before: Value, wanted: Value, is_reference: bool) -> bool:
-    if not is_reference or not isinstance(before, str) or not isinstance(wanted, str):
+def _alike(field: Field, old: Value, item: Value) -> bool:
+    different: dict[str, Change] = {}
+    _compare(field, old, item, "", different)
+    return not different
+
+
+def _same(before: Value, wanted: Value) -> bool:
+    """Whether two texts mean the same where the provider suppresses a difference: mostly a name, path or URL alike."""
+    if not isinstance(before, str) or not isinstance(wanted, str):
         return False
-    return before.rpartition("/")[2] == wanted.rpartition("/")[2]
-
-
-def without_indexes(path: str) -> str:
-    """Return a path without the places of list elements."""
-    return _INDEX.sub("", path)
-
-
-def needs_replacement(
-    path: str, change: Change, replacing: Iterable[str], shrinks: Callable[[str, Change], bool]
-) -> bool:
-    """Tell whether a change can only take effect in a new resource.
-
-    Args:
-        path: the changed property.
-        change: what happened to it.
-        replacing: paths that force a new resource, with everything inside them.
-        shrinks: tells of a change whether the kind of resource can follow it in one direction only, and not in this.
-    """
-    plain = without_indexes(path)
-    if any(plain == field or plain.startswith(f"{field}.") for field in replacing):
-        return True
-    return not isinstance(change.new, Unknown) and shrinks(plain, change)
+    return before.rpartition("/")[2].casefold() == wanted.rpartition("/")[2].casefold()

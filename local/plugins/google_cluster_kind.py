@@ -10,110 +10,68 @@ from typing import Any, Final, cast
 from local.cloud.ledger import CLUSTER, NODE_POOL, Entries, Entry
 from local.cloud.locations import is_region, is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account
-from local.plugins.google_kind import Cloud, GoogleError, Kind, referred, refers
+from local.plugins.google_kind import (
+    PROVISIONING,
+    RUNNING,
+    STOPPING,
+    Cloud,
+    GoogleError,
+    OperatedKind,
+    referred,
+    refers,
+)
+from local.plugins.google_labels import labels_after
 from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
 from local.plugins.google_rules import Network as Range
-from local.plugins.google_rules import cluster_name_faults, overlap, range_at, range_faults
+from local.plugins.google_rules import choice_faults, cluster_name_faults, overlap, range_at, range_faults
 from local.plugins.google_types import Fault
 from local.plugins.google_versions import CHANNELS, offered_version
-from local.plugins.object_fields import object_at, objects_at, text_at, value_at
+from local.plugins.object_fields import number_at, object_at, objects_at, text_at, value_at
 from local.plugins.property_values import Properties
 from local.plugins.provider_errors import ProviderError
 
-_PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
 _POD_RANGE: Final = "10.60.0.0/14"
 _DEFAULT_POOL: Final = "default-pool"
 _SERVICE_RANGE: Final = "34.118.224.0/20"
 
 
-class Cluster(Kind):
+class Cluster(OperatedKind):
     """`gcp.container.Cluster`."""
 
     type = CLUSTER
+    resource = "google_container_cluster"
     path = "projects/{project}/locations/{location}/clusters/{name}"
     api = "container"
     place = "location"
     link = "https://container.googleapis.com/v1"
-    # `ForceNew` in resource_container_cluster.go. Blocks force with everything in them.
-    replaces = (
-        "initialNodeCount",
-        "network",
-        "subnetwork",
-        "networkingMode",
-        "clusterIpv4Cidr",
-        "datapathProvider",
-        "defaultMaxPodsPerNode",
-        "description",
-        "enableAutopilot",
-        "enableKubernetesAlpha",
-        "enableTpu",
-        "ipAllocationPolicy.clusterSecondaryRangeName",
-        "ipAllocationPolicy.servicesSecondaryRangeName",
-        "ipAllocationPolicy.clusterIpv4CidrBlock",
-        "ipAllocationPolicy.servicesIpv4CidrBlock",
-        "ipAllocationPolicy.stackType",
-        "masterAuth.clientCertificateConfig",
-        "privateClusterConfig.masterIpv4CidrBlock",
-        "privateClusterConfig.privateEndpointSubnetwork",
-        "nodeConfig",
-        "nodePools",
-        "confidentialNodes",
-    )
-    references = ("network", "subnetwork", "location")
-    # `Optional` and `Computed` in resource_container_cluster.go.
-    computed = (
-        "clusterIpv4Cidr",
-        "nodeVersion",
-        "nodeLocations",
-        "nodePools",
-        "loggingService",
-        "monitoringService",
-        "masterAuthorizedNetworksConfig",
-    )
     unread = ("removeDefaultNodePool", "deletionProtection")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults = cluster_name_faults(inputs)
-        count, removed = inputs.get("initialNodeCount"), inputs.get("removeDefaultNodePool") is True
-        pools = objects_at(inputs, "nodePools")
-        if pools and (count is not None or removed):
-            other = "remove_default_node_pool" if removed else "initial_node_count"
-            faults.append(Fault("nodePools", f'"node_pool": conflicts with {other}'))
-        if removed and isinstance(count, int) and count != 1:
-            faults.append(
-                Fault("initialNodeCount", "initial_node_count must be 1 where remove_default_node_pool is set")
-            )
-        if isinstance(count, int) and count < 0:
-            faults.append(Fault("initialNodeCount", f"expected initial_node_count to be at least (0), got {count}"))
-        if not pools and inputs.get("enableAutopilot") is not True and count is None:
-            faults.append(
-                Fault("initialNodeCount", "Cluster.initial_node_count must be greater than zero without a node_pool")
-            )
         faults += range_faults(inputs, "clusterIpv4Cidr", "clusterIpv4Cidr")
         master = ("privateClusterConfig", "masterIpv4CidrBlock")
         faults += range_faults(inputs, ".".join(master), *master)
         found = range_at(inputs, *master)
         if found is not None and found.prefixlen != 28:
-            faults.append(Fault(".".join(master), f"Master CIDR block {found} must be a /28."))
+            faults.append(Fault(".".join(master), f"expected a network with 28 to 28 significant bits, got {found}"))
         for index, block in enumerate(objects_at(inputs, "masterAuthorizedNetworksConfig", "cidrBlocks")):
             path = f"masterAuthorizedNetworksConfig.cidrBlocks[{index}].cidrBlock"
             faults += range_faults(block, path, "cidrBlock")
-        channel = value_at(inputs, "releaseChannel", "channel")
-        if isinstance(channel, str) and channel not in (*CHANNELS, "UNSPECIFIED"):
-            faults.append(Fault("releaseChannel.channel", f"expected one of {', '.join(CHANNELS)}, got {channel!r}"))
+        faults += choice_faults(inputs, ("releaseChannel", "channel"), (*CHANNELS, "UNSPECIFIED"))
+        return faults + choice_faults(inputs, ("datapathProvider",), ("LEGACY_DATAPATH", "ADVANCED_DATAPATH"))
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
+        if number_at(inputs, "initialNodeCount") < 1 and not objects_at(inputs, "nodePools"):
+            faults.append(Fault("initialNodeCount", "Cluster.initial_node_count must be greater than zero."))
         datapath = inputs.get("datapathProvider")
-        if isinstance(datapath, str) and datapath not in ("LEGACY_DATAPATH", "ADVANCED_DATAPATH"):
-            faults.append(Fault("datapathProvider", f"expected a datapath provider, got {datapath!r}"))
         if datapath == "ADVANCED_DATAPATH" and value_at(inputs, "networkPolicy", "enabled") is True:
-            faults.append(
-                Fault(
-                    "networkPolicy",
-                    "Enabling NetworkPolicy for clusters with DatapathProvider=ADVANCED_DATAPATH is not allowed.",
-                )
-            )
+            reason = "Enabling NetworkPolicy for clusters with DatapathProvider=ADVANCED_DATAPATH is not allowed."
+            faults.append(Fault("networkPolicy", reason))
         pool = value_at(inputs, "workloadIdentityConfig", "workloadPool")
-        if isinstance(pool, str) and not pool.endswith(".svc.id.goog"):
-            faults.append(Fault("workloadIdentityConfig.workloadPool", f"expected PROJECT.svc.id.goog, got {pool!r}"))
+        if isinstance(pool, str) and pool != f"{text_at(inputs, 'project')}.svc.id.goog":
+            reason = f'Currently, the only supported identity namespace is that of the project, not "{pool}".'
+            faults.append(Fault("workloadIdentityConfig.workloadPool", reason))
         return faults
 
     def defaults(self, inputs: Properties) -> Properties:
@@ -174,26 +132,26 @@ class Cluster(Kind):
         raise GoogleError(400, f'Pod secondary range "{name}" does not exist in subnetwork "{where}".', "badRequest")
 
     def create(self, cloud: Cloud, inputs: Properties, status: Callable[[str], None]) -> Entry:
-        entry_id = self.id_of(inputs)
+        entry = Entry(self.type, self.id_of(inputs), dict(inputs), inputs, status=PROVISIONING)
         with cloud.ledger.change() as entries:
             self._admit(cloud, entries, inputs)
             self.meet(entries, inputs)
-            entry = Entry(self.type, entry_id, dict(inputs), inputs, status=_PROVISIONING)
+            found = {**self._found(cloud, entries, entry), **labels_after(self.fields, None, inputs)}
+            entry = replace(entry, properties={**entry.properties, **found})
             entries.put(entry)
         status("the control plane starts")
         try:
-            entry = self._provision(cloud, entry)
+            entry = self.started(cloud, entry, status)
         except Exception:
             # A cluster in error is deleted by the real plug-in too.
-            cloud.clusters.remove(entry_id)
+            cloud.clusters.remove(entry.id)
             with cloud.ledger.change() as entries:
-                entries.remove(entry_id)
+                entries.remove(entry.id)
             raise
         self._remove_pool(cloud, entry)
         return entry
 
-    def _provision(self, cloud: Cloud, entry: Entry) -> Entry:
-        """Bring a cluster up that is being made: it goes on where somebody was killed."""
+    def provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
         from local.cluster import ClusterError
         from local.processes import ProcessError
         from local.toolchain import ToolchainError
@@ -204,8 +162,8 @@ class Cluster(Kind):
         except (ClusterError, ProcessError, ToolchainError) as error:
             raise ProviderError(f"Error waiting for creating GKE cluster: {error}") from error
         with cloud.ledger.change() as entries:
-            properties = {**entry.properties, **self._found(cloud, entries, entry)}
-            running = replace(entry, properties=properties, status=_RUNNING)
+            running = replace(entry, status=RUNNING)
+            running = replace(running, properties={**entry.properties, **self._found(cloud, entries, running)})
             entries.put(running)
             # The rules by which the control plane reaches the nodes: GKE makes and deletes them itself.
             digest = hashlib.sha256(entry.id.encode()).hexdigest()[:8]
@@ -229,7 +187,8 @@ class Cluster(Kind):
 
     def _found(self, cloud: Cloud, entries: Entries, entry: Entry) -> Properties:
         inputs = entry.inputs
-        endpoint, authority = cloud.clusters.endpoint(entry.id)
+        # Known only once it runs.
+        endpoint, authority = cloud.clusters.endpoint(entry.id) if entry.status == RUNNING else ("", "")
         location = text_at(inputs, "location")
         version = offered_version(text_at(inputs, "minMasterVersion"))
         subnetworks = entries.of_type(Subnetwork.type)
@@ -256,23 +215,14 @@ class Cluster(Kind):
             "labelFingerprint": "a9dc16a7",
             "tpuIpv4CidrBlock": "",
             "operation": "",
-            "effectiveLabels": {},
-            "pulumiLabels": {},
         }
-
-    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
-        if entry.status == _PROVISIONING:
-            return self._provision(cloud, entry)
-        if entry.status == _STOPPING:
-            self._end(cloud, entry)
-            return None
-        return entry
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
         cloud.pause()
         with cloud.ledger.change() as entries:
             changed = replace(entry, inputs=inputs)
-            found = self._found(cloud, entries, changed)
+            labels = labels_after(self.fields, entry.properties, inputs)
+            found = {**self._found(cloud, entries, changed), **labels}
             changed = replace(changed, properties={**entry.properties, **inputs, **found})
             entries.put(changed)
         # The plug-in looks at the argument's change and not at the pools.
@@ -286,13 +236,9 @@ class Cluster(Kind):
                 "Cannot destroy cluster because deletion_protection is set to true. Set it to false to proceed with "
                 "cluster deletion."
             )
-        status("nodes and control plane end")
-        with cloud.ledger.change() as entries:
-            entries.put(replace(entry, status=_STOPPING))
-        self._end(cloud, entry)
+        super().delete(cloud, entry, state, status)
 
-    @staticmethod
-    def _end(cloud: Cloud, entry: Entry) -> None:
+    def end(self, cloud: Cloud, entry: Entry) -> None:
         cloud.pause()
         cloud.clusters.remove(entry.id)
         with cloud.ledger.change() as entries:
@@ -313,9 +259,9 @@ def running_cluster(entries: Entries, reference: str, location: str, project: st
     """
     cluster_id = reference if "/" in reference else f"projects/{project}/locations/{location}/clusters/{reference}"
     found = entries.get(cluster_id)
-    if found is None or found.status == _STOPPING:
+    if found is None or found.status == STOPPING:
         raise GoogleError(404, f"Not found: {cluster_id}.", "notFound")
-    if found.status != _RUNNING:
+    if found.status != RUNNING:
         raise GoogleError(400, f"Cluster is running incompatible operation: {found.status}.", "failedPrecondition")
     return found
 

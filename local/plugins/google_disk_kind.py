@@ -8,11 +8,10 @@ from collections.abc import Callable
 from typing import Final
 
 from local.cloud.ledger import DISK, Entries, Entry
-from local.plugins.google_changes import Change
 from local.plugins.google_kind import Cloud, GoogleError, Kind
 from local.plugins.google_rules import name_faults
 from local.plugins.google_types import Fault
-from local.plugins.property_values import Properties
+from local.plugins.property_values import Properties, Value
 
 _MOST_GIB: Final = 64 * 1024
 _DETACH_SECONDS: Final = 10.0
@@ -27,24 +26,12 @@ class Disk(Kind):
     """
 
     type = DISK
+    resource = "google_compute_disk"
     path = "projects/{project}/zones/{zone}/disks/{name}"
     api = "compute"
     place = "zone"
-    replaces = (
-        "type",
-        "description",
-        "image",
-        "snapshot",
-        "sourceDisk",
-        "physicalBlockSizeBytes",
-        "diskEncryptionKey",
-        "multiWriter",
-        "storagePool",
-    )
-    references = ("zone", "type")
-    computed = ("provisionedIops", "provisionedThroughput", "physicalBlockSizeBytes", "accessMode")
 
-    def faults(self, inputs: Properties) -> list[Fault]:
+    def refusals(self, inputs: Properties) -> list[Fault]:
         faults = name_faults(inputs)
         size = inputs.get("size")
         if isinstance(size, int) and not 1 <= size <= _MOST_GIB:
@@ -54,23 +41,18 @@ class Disk(Kind):
     def defaults(self, inputs: Properties) -> Properties:
         return {"type": "pd-standard", "size": 500, "physicalBlockSizeBytes": 4096}
 
-    def shrinks(self, path: str, change: Change) -> bool:
-        return (
-            path == "size" and isinstance(change.old, int) and isinstance(change.new, int) and change.new < change.old
-        )
+    def shrinks(self, path: str, old: Value, new: Value) -> bool:
+        return path == "size" and isinstance(old, int) and isinstance(new, int) and new < old
 
     def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
-        labels = inputs.get("labels") or {}
         return {
             **super().outputs(entries, inputs, entry_id),
             "diskId": str(int(hashlib.sha256(entry_id.encode()).hexdigest()[:15], 16)),
-            "effectiveLabels": labels,
-            "pulumiLabels": labels,
             "labelFingerprint": "42WmSpB8rSM=",
             "users": [],
         }
 
-    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
+    def read(self, cloud: Cloud, entry: Entry) -> Entry:
         attachment = cloud.clusters.attached_to(entry.id)
         entry.properties["users"] = [attachment.node] if attachment else []
         return entry

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from local.cloud.locations import is_region, is_zone, zones_of
-from local.plugins.google_kind import Cloud, GoogleError, project_number
+from local.plugins.google_kind import ApiOffError, Cloud, GoogleError, project_number
 from local.plugins.google_rules import is_project
 from local.plugins.google_versions import CHANNELS, newest_version
 from local.plugins.object_fields import text_at
@@ -80,12 +80,8 @@ def _zones(cloud: Cloud, arguments: Properties) -> Properties:
 
 
 def _check_api(cloud: Cloud, project: str, api: str) -> None:
-    if cloud.ledger.read().get(f"{project}/{api}.googleapis.com") is None:
-        raise GoogleError(
-            403,
-            f"{api}.googleapis.com has not been used in project {project} before or it is disabled.",
-            "accessNotConfigured",
-        )
+    if not cloud.ledger.read().is_on(project, api):
+        raise ApiOffError(project, api)
 
 
 def _project(cloud: Cloud, arguments: Properties) -> str:

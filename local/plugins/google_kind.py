@@ -9,22 +9,32 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import Entries, Entry, Ledger
 from local.cloud.locations import is_region, is_zone
-from local.plugins.google_changes import Change
+from local.plugins.google_labels import labels_after
+from local.plugins.google_schema import Fields, fields_of, planned
 from local.plugins.google_types import Fault
 from local.plugins.object_fields import text_at
-from local.plugins.property_values import Properties
+from local.plugins.property_values import Properties, Value
 from local.plugins.provider_errors import ProviderError
 
 SECONDS_VARIABLE: Final = "DRAGONFLY_CLOUD_SECONDS"
 """Environment variable with the seconds that an operation in the cloud takes."""
 
 _DEFAULT_SECONDS: Final = 0.7
-_SERVICE: Final = "gcp:projects/service:Service"
+_TITLES: Final = {
+    "cloudresourcemanager": "Cloud Resource Manager API",
+    "compute": "Compute Engine API",
+    "container": "Kubernetes Engine API",
+    "iam": "Identity and Access Management (IAM) API",
+    "serviceusage": "Service Usage API",
+}
+PROVISIONING: Final = "PROVISIONING"
+RUNNING: Final = "RUNNING"
+STOPPING: Final = "STOPPING"
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -33,6 +43,21 @@ class GoogleError(ProviderError):
 
     def __init__(self, status: int, message: str, reason: str) -> None:
         super().__init__(f"googleapi: Error {status}: {message}, {reason}")
+
+
+class ApiOffError(GoogleError):
+    """An API is not switched on, or was a moment ago."""
+
+    def __init__(self, project: str, api: str) -> None:
+        number = project_number(project)
+        super().__init__(
+            403,
+            f"{_TITLES.get(api, api)} has not been used in project {number} before or it is disabled. Enable it by "
+            f"visiting https://console.developers.google.com/apis/api/{api}.googleapis.com/overview?project={number} "
+            "then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our "
+            "systems and retry.",
+            "accessNotConfigured",
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +69,7 @@ class Cloud:
         clusters: the control planes.
         project, region, zone: the provider's, empty where it has none.
         seconds: that an operation takes.
+        switched_on: APIs that this provider has switched on, by ID: no other API has heard of it yet.
     """
 
     ledger: Ledger
@@ -52,6 +78,8 @@ class Cloud:
     region: str = ""
     zone: str = ""
     seconds: float = field(default_factory=lambda: float(os.environ.get(SECONDS_VARIABLE) or _DEFAULT_SECONDS))
+
+    switched_on: set[str] = field(default_factory=set[str])
 
     def pause(self, times: float = 1.0) -> None:
         """Let an operation take its time.
@@ -77,20 +105,16 @@ class Kind:
 
     type: ClassVar[str]
     """Type token."""
+    resource: ClassVar[str]
+    """Terraform's name of it."""
     path: ClassVar[str]
     """The ID, with the names of properties in braces."""
     api: ClassVar[str]
     """The API that must be switched on, without `.googleapis.com`."""
     place: ClassVar[str] = ""
     """Property with the place, which the provider's region or zone fills: `region`, `zone` or `location`."""
-    named: ClassVar[bool] = True
-    """Whether a `name` is made up where the program gives none."""
-    replaces: ClassVar[tuple[str, ...]] = ()
-    """Properties that cannot change in place, besides those in the ID (`ForceNew` in terraform-provider-google)."""
-    references: ClassVar[tuple[str, ...]] = ("network", "subnetwork", "region", "zone")
-    """Properties that name another resource, by name, path or URL."""
-    computed: ClassVar[tuple[str, ...]] = ()
-    """Inputs that the cloud fills in where the program leaves them out, which a preview cannot know."""
+    goes_first: ClassVar[bool] = False
+    """Whether it is always deleted before its replacement is made."""
     unread: ClassVar[tuple[str, ...]] = ()
     """Inputs that the cloud knows nothing of: a read leaves them as the state has them."""
     link: ClassVar[str] = "https://www.googleapis.com/compute/v1"
@@ -102,23 +126,44 @@ class Kind:
         return self.type.rpartition(":")[2]
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """Properties that the ID is made of."""
-        return tuple(_FIELD.findall(self.path))
+    def fields(self) -> Fields:
+        """What the plug-in knows of its properties."""
+        return fields_of(self.resource)
+
+    @property
+    def named(self) -> bool:
+        """Whether a `name` is made up where the program gives none."""
+        return "name" in self.fields and self.fields["name"].given
 
     def faults(self, inputs: Properties) -> list[Fault]:
-        """Return what is wrong with inputs whose types are right; unknown values are among them."""
+        """Return what the plug-in finds wrong with inputs whose types are right; unknown values are among them."""
         del inputs
         return []
 
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        """Return what the plug-in passes on and the API refuses."""
+        del inputs
+        return []
+
+    def refuse(self, inputs: Properties) -> None:
+        """Refuse what the API does not take.
+
+        Raises:
+            GoogleError: the inputs are wrong by themselves.
+        """
+        for fault in self.refusals(inputs):
+            if self.api == "compute":
+                raise GoogleError(400, f"Invalid value for field 'resource.{fault.path}': {fault.reason}", "invalid")
+            raise GoogleError(400, fault.reason, "badRequest")
+
     def defaults(self, inputs: Properties) -> Properties:
-        """Return what the cloud takes where the inputs say nothing."""
+        """Return what the cloud takes where neither the program nor the plug-in says anything."""
         del inputs
         return {}
 
-    def shrinks(self, path: str, change: Change) -> bool:
+    def shrinks(self, path: str, old: Value, new: Value) -> bool:
         """Tell whether a change goes in the one direction that needs a new resource."""
-        del path, change
+        del path, old, new
         return False
 
     def complete(self, cloud: Cloud, inputs: Properties) -> Properties:
@@ -127,7 +172,7 @@ class Kind:
         Raises:
             ProviderError: neither has one.
         """
-        result: Properties = {**self.defaults(inputs), **inputs}
+        result: Properties = {**self.defaults(inputs), **planned(self.fields, {}, inputs)}
         result["project"] = text_at(inputs, "project") or cloud.project
         if not result["project"]:
             raise ProviderError("Failed to retrieve project, pid: , err: project: required field is not set")
@@ -165,7 +210,8 @@ class Kind:
         with cloud.ledger.change() as entries:
             self._admit(cloud, entries, inputs)
             self.meet(entries, inputs)
-            entry = Entry(self.type, entry_id, {**inputs, **self.outputs(entries, inputs, entry_id)}, inputs)
+            found = {**self.outputs(entries, inputs, entry_id), **labels_after(self.fields, None, inputs)}
+            entry = Entry(self.type, entry_id, {**inputs, **found}, inputs)
             entries.put(entry)
         return entry
 
@@ -177,16 +223,11 @@ class Kind:
             raise GoogleError(403, f"Permission denied on resource project {project}.", "forbidden")
         if self.place:
             self.check_place(text_at(inputs, self.place))
-        if self.api and entries.get(f"{project}/{self.api}.googleapis.com") is None:
-            address = f"https://console.developers.google.com/apis/api/{self.api}.googleapis.com/overview"
-            raise GoogleError(
-                403,
-                f"{self.api}.googleapis.com has not been used in project {project} before or it is disabled. Enable it "
-                f"by visiting {address}?project={project} then retry.",
-                "accessNotConfigured",
-            )
+        if self.api and not entries.is_on(project, self.api):
+            raise ApiOffError(project, self.api)
+        self.refuse(inputs)
         if entries.get(entry_id) is not None:
-            raise GoogleError(409, f"The resource '{entry_id}' already exists", "alreadyExists")
+            self.meet_namesake(entry_id)
 
     def check_place(self, place: str) -> None:
         """Refuse a place that does not exist.
@@ -198,6 +239,14 @@ class Kind:
         if not fits[self.place]:
             word = "region" if self.place == "region" else "zone"
             raise GoogleError(400, f"Invalid value for field '{word}': '{place}'. Unknown {word}.", "invalid")
+
+    def meet_namesake(self, entry_id: str) -> None:
+        """Refuse a name that is taken.
+
+        Raises:
+            ProviderError: as the plug-in or the API tells it.
+        """
+        raise GoogleError(409, f"The resource '{entry_id}' already exists", "alreadyExists")
 
     def meet(self, entries: Entries, inputs: Properties) -> None:
         """Check what the resource needs of others.
@@ -212,10 +261,14 @@ class Kind:
         del entries, inputs
         return {"selfLink": f"{self.link}/{entry_id}", "creationTimestamp": now()}
 
-    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
-        """Return the resource as it is now, having waited until what goes on with it is over; None for gone."""
+    def read(self, cloud: Cloud, entry: Entry) -> Entry:
+        """Return the resource as it is now, whatever goes on with it."""
         del cloud
         return entry
+
+    def settled(self, cloud: Cloud, entry_id: str) -> Entry | None:
+        """Return the resource once nothing goes on with it any more; None for gone."""
+        return cloud.ledger.read().get(entry_id)
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
         """Change the resource in place.
@@ -232,8 +285,10 @@ class Kind:
         del status
         cloud.pause()
         kept = {name: value for name, value in entry.properties.items() if name not in entry.inputs}
-        changed = replace(entry, properties={**kept, **inputs}, inputs=inputs)
+        labels = labels_after(self.fields, entry.properties, inputs)
+        changed = replace(entry, properties={**kept, **inputs, **labels}, inputs=inputs)
         with cloud.ledger.change() as entries:
+            self.meet(entries, inputs)
             entries.put(changed)
         return changed
 
@@ -277,6 +332,55 @@ class Kind:
         return ()
 
 
+class OperatedKind(Kind):
+    """A kind that the cloud makes and deletes in operations of its own: they go on when whoever asked is gone."""
+
+    def provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
+        """Bring a resource to what it should be; goes on where somebody was killed.
+
+        Raises:
+            ProviderError: it does not get there.
+        """
+        raise NotImplementedError
+
+    def end(self, cloud: Cloud, entry: Entry) -> None:
+        """Take a resource away; goes on where somebody was killed.
+
+        Raises:
+            ProviderError: it does not go.
+        """
+        raise NotImplementedError
+
+    def settled(self, cloud: Cloud, entry_id: str, status: Callable[[str], None] = lambda _: None) -> Entry | None:
+        with cloud.ledger.operation(entry_id):
+            entry = cloud.ledger.read().get(entry_id)
+            if entry is not None and entry.status == PROVISIONING:
+                return self.provision(cloud, entry, status)
+            if entry is not None and entry.status == STOPPING:
+                self.end(cloud, entry)
+                return None
+            return entry
+
+    def started(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
+        """Enter a resource that is to be made or changed, and wait until it is.
+
+        Raises:
+            ProviderError: somebody has deleted it meanwhile, or it does not get there.
+        """
+        with cloud.ledger.change() as entries:
+            entries.put(replace(entry, status=PROVISIONING))
+        settled = self.settled(cloud, entry.id, status)
+        if settled is None:
+            raise GoogleError(404, f"Not found: {entry.id}.", "notFound")
+        return settled
+
+    def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:
+        status("nodes end")
+        with cloud.ledger.change() as entries:
+            entries.put(replace(entry, status=STOPPING))
+        self.settled(cloud, entry.id)
+
+
 def referred(entries: Entries, reference: str, path: str, project: str) -> Entry:
     """Return what a property refers to.
 
@@ -306,7 +410,9 @@ def refers(entry: Entry, name: str, target: Entry) -> bool:
         name: the property.
         target: the other one.
     """
-    reference: Any = entry.properties.get(name)
-    return isinstance(reference, str) and (
-        reference == target.name or reference.endswith(f"/{target.id}") or reference == target.id
-    )
+    return names(text_at(entry.properties, name), target)
+
+
+def names(reference: str, target: Entry) -> bool:
+    """Whether a name, path or URL is that of an entry."""
+    return reference in (target.name, target.id) or reference.endswith(f"/{target.id}")

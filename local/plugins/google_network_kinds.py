@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from local.cloud.ledger import CLUSTER, Entries, Entry
-from local.plugins.google_kind import GoogleError, Kind, now, referred, refers
+from local.plugins.google_kind import GoogleError, Kind, names, referred, refers
 from local.plugins.google_rules import Network as Range
 from local.plugins.google_rules import name_faults, overlap, range_at, range_faults
 from local.plugins.google_types import Fault
 from local.plugins.object_fields import list_at, objects_at, text_at
-from local.plugins.property_values import Properties, Unknown
+from local.plugins.property_values import Properties, Unknown, Value
 
 NETWORK_PATH: Final = "projects/{project}/global/networks/{name}"
 """ID of a network, which its mere name stands for."""
@@ -23,10 +23,9 @@ class Network(Kind):
     """`gcp.compute.Network`."""
 
     type = "gcp:compute/network:Network"
+    resource = "google_compute_network"
     path = NETWORK_PATH
     api = "compute"
-    replaces = ("autoCreateSubnetworks", "description", "enableUlaInternalIpv6", "networkProfile")
-    computed = ("mtu", "routingMode", "internalIpv6Range")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         return name_faults(inputs)
@@ -39,7 +38,7 @@ class Network(Kind):
         return {"selfLink": f"{self.link}/{entry_id}", "gatewayIpv4": "", "networkId": number, "numericId": number}
 
     def users(self, entries: Entries, entry: Entry) -> Iterable[str]:
-        inside = entries.of_type(Subnetwork.type, Firewall.type, Router.type, CLUSTER, Address.type)
+        inside = entries.of_type(Subnetwork.type, Firewall.type, Router.type, CLUSTER)
         return (other.id for other in inside if refers(other, "network", entry))
 
 
@@ -47,11 +46,10 @@ class Subnetwork(Kind):
     """`gcp.compute.Subnetwork`."""
 
     type = "gcp:compute/subnetwork:Subnetwork"
+    resource = "google_compute_subnetwork"
     path = "projects/{project}/regions/{region}/subnetworks/{name}"
     api = "compute"
     place = "region"
-    replaces = ("network", "description", "reservedInternalRange")
-    computed = ("purpose", "privateIpv6GoogleAccess", "stackType")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults = name_faults(inputs) + range_faults(inputs, "ipCidrRange", "ipCidrRange")
@@ -60,19 +58,17 @@ class Subnetwork(Kind):
             faults += [
                 Fault(f"{at}.rangeName", fault.reason) for fault in name_faults(secondary, "rangeName")
             ] + range_faults(secondary, f"{at}.ipCidrRange", "ipCidrRange")
-        clash = overlap(_ranges(inputs))
-        if clash and not faults:
-            faults.append(
-                Fault(clash[1], f"Invalid IPCidrRange: the range of {clash[1]} conflicts with the range of {clash[0]}.")
-            )
         return faults
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        clash = overlap(_ranges(inputs))
+        return [Fault(clash[1], f"Invalid IPCidrRange: it conflicts with the range of {clash[0]}.")] if clash else []
 
     def defaults(self, inputs: Properties) -> Properties:
         return {"purpose": "PRIVATE", "stackType": "IPV4_ONLY"}
 
-    def shrinks(self, path: str, change: object) -> bool:
+    def shrinks(self, path: str, old: Value, new: Value) -> bool:
         # A range can only be made to contain the old one (`IsShrinkageIpCidr`).
-        old, new = getattr(change, "old", None), getattr(change, "new", None)
         if path != "ipCidrRange" or not isinstance(old, str) or not isinstance(new, str):
             return False
         return not ipaddress.IPv4Network(old).subnet_of(ipaddress.IPv4Network(new))
@@ -81,7 +77,7 @@ class Subnetwork(Kind):
         network = referred(entries, text_at(inputs, "network"), NETWORK_PATH, text_at(inputs, "project"))
         own = _ranges(inputs)
         for other in entries.of_type(self.type):
-            if not refers(other, "network", network):
+            if other.id == self.id_of(inputs) or not refers(other, "network", network):
                 continue
             if clash := overlap([*((f"{other.id} {name}", found) for name, found in _ranges(other.properties)), *own]):
                 raise GoogleError(
@@ -103,22 +99,24 @@ class Subnetwork(Kind):
         }
 
     def users(self, entries: Entries, entry: Entry) -> Iterable[str]:
-        return (
-            # What really stands in the way are the nodes.
-            other.id
-            for other in entries.of_type(CLUSTER, Address.type)
-            if refers(other, "subnetwork", entry)
-        )
+        # What really stands in the way are the nodes.
+        clusters = [other.id for other in entries.of_type(CLUSTER) if refers(other, "subnetwork", entry)]
+        return clusters + [
+            nat.id
+            for nat in entries.of_type(RouterNat.type)
+            for subnetwork in objects_at(nat.properties, "subnetworks")
+            if names(text_at(subnetwork, "name"), entry)
+        ]
 
 
 class Router(Kind):
     """`gcp.compute.Router`."""
 
     type = "gcp:compute/router:Router"
+    resource = "google_compute_router"
     path = "projects/{project}/regions/{region}/routers/{name}"
     api = "compute"
     place = "region"
-    replaces = ("network", "encryptedInterconnectRouter")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         return name_faults(inputs)
@@ -134,18 +132,17 @@ class RouterNat(Kind):
     """`gcp.compute.RouterNat`: a part of its router, with which it goes."""
 
     type = "gcp:compute/routerNat:RouterNat"
+    resource = "google_compute_router_nat"
     path = "{project}/{region}/{router}/{name}"
     api = "compute"
     place = "region"
-    replaces = ("type", "endpointTypes")
-    references = ("router", "region", "subnetworks.name")
-    computed = ("minPortsPerVm", "maxPortsPerVm", "autoNetworkTier")
 
     def faults(self, inputs: Properties) -> list[Fault]:
-        faults = name_faults(inputs)
-        given = inputs.get("subnetworks")
-        which = inputs.get("sourceSubnetworkIpRangesToNat")
-        if given and isinstance(which, str) and which != "LIST_OF_SUBNETWORKS":
+        return name_faults(inputs)
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
+        if inputs.get("subnetworks") and inputs.get("sourceSubnetworkIpRangesToNat") != "LIST_OF_SUBNETWORKS":
             faults.append(
                 Fault("subnetworks", "Subnetworks can only be given with LIST_OF_SUBNETWORKS as the ranges to NAT.")
             )
@@ -187,15 +184,19 @@ class Firewall(Kind):
     """`gcp.compute.Firewall`."""
 
     type = "gcp:compute/firewall:Firewall"
+    resource = "google_compute_firewall"
     path = "projects/{project}/global/firewalls/{name}"
     api = "compute"
-    replaces = ("network", "direction")
-    computed = ("destinationRanges", "enableLogging")
 
     def faults(self, inputs: Properties) -> list[Fault]:
         faults = name_faults(inputs)
         if bool(inputs.get("allows")) == bool(inputs.get("denies")):
             faults.append(Fault("allows", "one of `allow,deny` must be specified"))
+        sources = ("sourceTags", "sourceRanges", "sourceServiceAccounts")
+        if inputs.get("direction") != "EGRESS" and not any(inputs.get(field) for field in sources):
+            faults.append(
+                Fault("sourceRanges", "one of source_tags, source_ranges, or source_service_accounts must be defined")
+            )
         accounts = inputs.get("sourceServiceAccounts") or inputs.get("targetServiceAccounts")
         tags = inputs.get("sourceTags") or inputs.get("targetTags")
         if accounts and tags:
@@ -206,6 +207,10 @@ class Firewall(Kind):
         direction = inputs.get("direction")
         if isinstance(direction, str) and direction not in ("INGRESS", "EGRESS"):
             faults.append(Fault("direction", f"expected direction to be one of [INGRESS EGRESS], got {direction}"))
+        return faults
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
         for field in ("sourceRanges", "destinationRanges"):
             for index, item in enumerate(list_at(inputs, field)):
                 if isinstance(item, str) and ":" not in item:
@@ -214,7 +219,7 @@ class Firewall(Kind):
             for index, rule in enumerate(objects_at(inputs, field)):
                 for port in list_at(rule, "ports"):
                     if isinstance(port, str) and not _is_port(port):
-                        faults.append(Fault(f"{field}[{index}].ports", f"Invalid value for field 'ports': {port!r}"))
+                        faults.append(Fault(f"{field}[{index}].ports", f"{port!r} is no port and no range of ports"))
         return faults
 
     def defaults(self, inputs: Properties) -> Properties:
@@ -222,32 +227,6 @@ class Firewall(Kind):
 
     def meet(self, entries: Entries, inputs: Properties) -> None:
         referred(entries, text_at(inputs, "network"), NETWORK_PATH, text_at(inputs, "project"))
-
-
-class Address(Kind):
-    """`gcp.compute.Address`."""
-
-    type = "gcp:compute/address:Address"
-    path = "projects/{project}/regions/{region}/addresses/{name}"
-    api = "compute"
-    place = "region"
-    replaces = ("address", "addressType", "description", "network", "networkTier", "purpose", "subnetwork")
-    computed = ("address", "networkTier", "purpose", "subnetwork")
-
-    def faults(self, inputs: Properties) -> list[Fault]:
-        return name_faults(inputs)
-
-    def defaults(self, inputs: Properties) -> Properties:
-        return {"addressType": "EXTERNAL", "networkTier": "PREMIUM"}
-
-    def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
-        # Of TEST-NET-3 (RFC 5737), which leads nowhere.
-        return {
-            "address": text_at(inputs, "address") or f"203.0.113.{len(entries.of_type(self.type)) % 254 + 1}",
-            "selfLink": f"{self.link}/{entry_id}",
-            "creationTimestamp": now(),
-            "users": [],
-        }
 
 
 def _ranges(inputs: Properties) -> list[tuple[str, Range]]:

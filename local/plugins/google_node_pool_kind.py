@@ -17,9 +17,9 @@ from dragonfly.google.machine_types import (
 from local.cloud.ledger import NODE_POOL, Entries, Entry
 from local.cloud.locations import is_zone, node_zones_of, region_of
 from local.plugins.google_account_kinds import check_account, default_account
-from local.plugins.google_cluster_kind import running_cluster
-from local.plugins.google_kind import Cloud, GoogleError, Kind
-from local.plugins.google_rules import pool_name_faults, registry_faults
+from local.plugins.google_cluster_kind import Cluster, running_cluster
+from local.plugins.google_kind import RUNNING, Cloud, GoogleError, Kind, OperatedKind
+from local.plugins.google_rules import choice_faults, pool_name_faults, registry_faults
 from local.plugins.google_types import Fault
 from local.plugins.google_versions import newest_version
 from local.plugins.object_fields import list_at, number_at, object_at, objects_at, text_at, value_at
@@ -32,85 +32,55 @@ if TYPE_CHECKING:
 
     from local.cloud.node_pools import NodePool as Nodes
 
-_PROVISIONING, _RUNNING, _STOPPING = "PROVISIONING", "RUNNING", "STOPPING"
 _DEFAULT_MACHINE: Final = "e2-medium"
 _CPU_QUOTA: Final = 200
 """vCPUs a project may have in a region."""
 
 _DEFAULT_COUNT: Final = 3
 _SMALLEST_DISK_GIB: Final = 10
+_MOST_UPGRADED: Final = 20
+_BOUNDS: Final = ("minNodeCount", "maxNodeCount")
 _EFFECTS: Final = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
 _WITHOUT_NEW_NODES: Final = ("machineType", "diskSizeGb", "labels", "taints", "resourceLabels")
 """Parts of `nodeConfig` that the shape of nodes tells already, or that change on running nodes."""
 
 
-class NodePool(Kind):
+class NodePool(OperatedKind):
     """`gcp.container.NodePool`."""
 
     type = NODE_POOL
+    resource = "google_container_node_pool"
     path = "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
     api = "container"
     place = "location"
-    # `ForceNew` in resource_container_node_pool.go and node_config.go. Machine type, disk, image, labels, taints, tags
-    # and containerd config are not among them: nodes are upgraded.
-    replaces = (
-        "initialNodeCount",
-        "maxPodsPerNode",
-        "placementPolicy",
-        "queuedProvisioning",
-        "nodeConfig.bootDiskKmsKey",
-        "nodeConfig.confidentialNodes",
-        "nodeConfig.ephemeralStorageLocalSsdConfig",
-        "nodeConfig.guestAccelerators",
-        "nodeConfig.localNvmeSsdBlockConfig",
-        "nodeConfig.localSsdCount",
-        "nodeConfig.metadata",
-        "nodeConfig.minCpuPlatform",
-        "nodeConfig.nodeGroup",
-        "nodeConfig.oauthScopes",
-        "nodeConfig.preemptible",
-        "nodeConfig.reservationAffinity",
-        "nodeConfig.sandboxConfig",
-        "nodeConfig.secondaryBootDisks",
-        "nodeConfig.serviceAccount",
-        "nodeConfig.shieldedInstanceConfig",
-        "nodeConfig.spot",
-        "networkConfig.createPodRange",
-        "networkConfig.podRange",
-        "networkConfig.podIpv4CidrBlock",
-    )
-    references = ("cluster", "location")
-    computed = ("version", "nodeLocations", "nodeCount", "initialNodeCount", "maxPodsPerNode")
 
     def faults(self, inputs: Properties) -> list[Fault]:
+        faults: list[Fault] = []
+        least = [("nodeCount", 0), ("nodeConfig.diskSizeGb", _SMALLEST_DISK_GIB)]
+        least += [(f"autoscaling.{field}", 0) for field in (*_BOUNDS, *map(_total, _BOUNDS))]
+        least += [(f"upgradeSettings.{field}", 0) for field in ("maxSurge", "maxUnavailable")]
+        for path, smallest in least:
+            number = value_at(inputs, *path.split("."))
+            if isinstance(number, int) and number < smallest:
+                faults.append(Fault(path, f"expected {path} to be at least ({smallest}), got {number}"))
+        for index, taint in enumerate(objects_at(inputs, "nodeConfig", "taints")):
+            faults += choice_faults(taint, ("effect",), tuple(_EFFECTS), f"nodeConfig.taints[{index}].")
+        return faults + choice_faults(inputs, ("upgradeSettings", "strategy"), ("SURGE", "BLUE_GREEN"))
+
+    def refusals(self, inputs: Properties) -> list[Fault]:
         faults = pool_name_faults(inputs)
-        for field in ("nodeCount", "initialNodeCount"):
-            count = inputs.get(field)
-            if isinstance(count, int) and count < 0:
-                faults.append(Fault(field, f"expected {field} to be at least (0), got {count}"))
-        if inputs.get("autoscaling") and inputs.get("nodeCount") is not None:
-            faults.append(Fault("nodeCount", "node_count should not be used alongside autoscaling"))
-        for least, most in (("minNodeCount", "maxNodeCount"), ("totalMinNodeCount", "totalMaxNodeCount")):
-            low, high = value_at(inputs, "autoscaling", least), value_at(inputs, "autoscaling", most)
-            if isinstance(low, int) and isinstance(high, int) and low > high:
-                faults.append(Fault(f"autoscaling.{least}", f"{least} ({low}) must not exceed {most} ({high})"))
-        config = object_at(inputs, "nodeConfig")
-        machine = config.get("machineType")
-        if isinstance(machine, str) and _machine(machine) is None:
-            faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist'))
-        disk = config.get("diskSizeGb")
-        if isinstance(disk, int) and disk < _SMALLEST_DISK_GIB:
-            faults.append(
-                Fault(
-                    "nodeConfig.diskSizeGb", f"expected disk_size_gb to be at least ({_SMALLEST_DISK_GIB}), got {disk}"
-                )
-            )
-        for index, taint in enumerate(objects_at(config, "taints")):
-            effect = taint.get("effect")
-            if isinstance(effect, str) and effect not in _EFFECTS:
-                faults.append(Fault(f"nodeConfig.taints[{index}].effect", f"expected one of {', '.join(_EFFECTS)}"))
-        faults += _upgrade_faults(inputs)
-        return faults + registry_faults(object_at(config, "containerdConfig"), "nodeConfig.containerdConfig")
+        low, high = (number_at(inputs, "autoscaling", field) for field in _BOUNDS)
+        if low > high:
+            faults.append(Fault("autoscaling", f"min_node_count ({low}) must not exceed max_node_count ({high})."))
+        machine = text_at(inputs, "nodeConfig", "machineType")
+        if machine and _machine(machine) is None:
+            faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist.'))
+        settings = object_at(inputs, "upgradeSettings")
+        nodes = number_at(settings, "maxSurge", default=1) + number_at(settings, "maxUnavailable")
+        if not 1 <= nodes <= _MOST_UPGRADED:
+            reason = f"The sum of max_surge and max_unavailable must be 1 to {_MOST_UPGRADED}, and is {nodes}."
+            faults.append(Fault("upgradeSettings", reason))
+        return faults + registry_faults(object_at(inputs, "nodeConfig", "containerdConfig"), "containerdConfig")
 
     def defaults(self, inputs: Properties) -> Properties:
         return {"version": newest_version(), "maxPodsPerNode": 110}
@@ -140,27 +110,26 @@ class NodePool(Kind):
                 "forbidden",
             )
 
+    def meet_namesake(self, entry_id: str) -> None:
+        raise ProviderError(f"resource - {entry_id} - already exists")
+
     def create(self, cloud: Cloud, inputs: Properties, status: Callable[[str], None]) -> Entry:
-        entry_id = self.id_of(inputs)
+        owner = self.id_of(inputs).rpartition("/nodePools/")[0]
+        # The plug-in asks again for as long as the cluster is being made.
+        Cluster().settled(cloud, owner, status)
         with cloud.ledger.change() as entries:
             self._admit(cloud, entries, inputs)
             self.meet(entries, inputs)
-            owner = running_cluster(
-                entries, text_at(inputs, "cluster"), text_at(inputs, "location"), text_at(inputs, "project")
-            )
-            entry = Entry(self.type, entry_id, dict(inputs), inputs, owner.id, _PROVISIONING)
-            entries.put(entry)
-        return self._provision(cloud, entry, status)
+        return self.started(cloud, Entry(self.type, self.id_of(inputs), dict(inputs), inputs, owner), status)
 
-    def _provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
-        """Bring the nodes to what they should be; goes on where somebody was killed."""
+    def provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
         from local.cloud.node_pools import apply_pool
 
         cloud.pause()
         status("nodes start")
         with _client(cloud, entry) as client:
             apply_pool(client, _nodes(entry), status)
-        running = replace(entry, properties={**entry.properties, **self._found(entry)}, status=_RUNNING)
+        running = replace(entry, properties={**entry.properties, **self._found(entry)}, status=RUNNING)
         with cloud.ledger.change() as entries:
             entries.put(running)
         return running
@@ -181,28 +150,14 @@ class NodePool(Kind):
             "nodeConfig": {**config, **object_at(inputs, "nodeConfig")},
         }
 
-    def read(self, cloud: Cloud, entry: Entry) -> Entry | None:
-        if entry.status == _STOPPING:
-            self._end(cloud, entry)
-            return None
-        return self._provision(cloud, entry, _say_nothing) if entry.status == _PROVISIONING else entry
-
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
         with cloud.ledger.change() as entries:
             _check_zones(inputs)
             self._check_quota(entries, inputs)
-            changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs}, status=_PROVISIONING)
-            entries.put(changing)
-        return self._provision(cloud, changing, status)
+        changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs})
+        return self.started(cloud, changing, status)
 
-    def delete(self, cloud: Cloud, entry: Entry, state: Properties, status: Callable[[str], None]) -> None:
-        status("nodes end")
-        with cloud.ledger.change() as entries:
-            entries.put(replace(entry, status=_STOPPING))
-        self._end(cloud, entry)
-
-    @staticmethod
-    def _end(cloud: Cloud, entry: Entry) -> None:
+    def end(self, cloud: Cloud, entry: Entry) -> None:
         from local.cloud.node_pools import remove_pool
 
         cloud.pause()
@@ -297,19 +252,5 @@ def _vcpus(inputs: Properties) -> int:
     return (machine.vcpus if machine else 0) * _count(inputs) * len(_zones(inputs))
 
 
-def _upgrade_faults(inputs: Properties) -> list[Fault]:
-    settings = object_at(inputs, "upgradeSettings")
-    surge, unavailable = settings.get("maxSurge"), settings.get("maxUnavailable")
-    strategy = settings.get("strategy")
-    faults: list[Fault] = []
-    if isinstance(strategy, str) and strategy not in ("SURGE", "BLUE_GREEN"):
-        faults.append(Fault("upgradeSettings.strategy", f"expected one of SURGE, BLUE_GREEN, got {strategy!r}"))
-    if surge == 0 and unavailable in (0, None):
-        faults.append(Fault("upgradeSettings", "max_surge and max_unavailable cannot both be 0"))
-    if isinstance(surge, int) and isinstance(unavailable, int) and surge + unavailable > 20:
-        faults.append(Fault("upgradeSettings", "the sum of max_surge and max_unavailable cannot exceed 20"))
-    return faults
-
-
-def _say_nothing(_: str) -> None:
-    """Take a message of an operation that nobody watches."""
+def _total(field: str) -> str:
+    return f"total{field[0].upper()}{field[1:]}"

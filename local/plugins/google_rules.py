@@ -74,6 +74,21 @@ def pool_name_faults(inputs: Properties) -> list[Fault]:
     return name_faults(inputs)
 
 
+def choice_faults(inputs: Value, steps: tuple[str, ...], known: tuple[str, ...], prefix: str = "") -> list[Fault]:
+    """Return what is wrong with a text that must be one of a few, and may be missing.
+
+    Args:
+        inputs: where it is looked for.
+        steps: where in the inputs it is.
+        known: what it may be.
+        prefix: of its path in the message.
+    """
+    found, path = value_at(inputs, *steps), prefix + ".".join(steps)
+    if not isinstance(found, str) or found in known:
+        return []
+    return [Fault(path, f"expected {path} to be one of [{' '.join(known)}], got {found}")]
+
+
 def range_at(inputs: Value, *path: str) -> Network | None:
     """Return the IPv4 range at a path, or None where there is none or it is not one."""
     text = text_at(inputs, *path)

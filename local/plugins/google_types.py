@@ -1,28 +1,32 @@
-"""Compares inputs with the types of the installed `pulumi_gcp` package: names, values, and what must be there.
-
-The types are those of `sdk_types.py`; the SDK they come from is generated from the schema of the real plug-in, so that
-what it knows of types is what that plug-in checks.
-"""
+"""Compares inputs with the types of a resource's fields: names, values, and what must be there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from local.plugins.google_schema import Field, Fields
 from local.plugins.property_values import Properties, Unknown, Value
-from local.plugins.sdk_types import (
-    ANY_OF,
-    BOOLEAN,
-    INTEGER,
-    LIST,
-    MAP,
-    NUMBER,
-    OBJECT,
-    REQUIRED,
-    STRING,
-    Shape,
-    described,
-)
+
+_WORDS: Final = {
+    "String": "a string",
+    "Bool": "a boolean",
+    "Int": "a whole number",
+    "Float": "a number",
+    "Map": "a map",
+    "List": "a list",
+    "Set": "a list",
+    "Block": "an object",
+}
+_TYPES: Final = {
+    "String": (str,),
+    "Int": (int,),
+    "Float": (int, float),
+    "Map": (dict,),
+    "List": (list,),
+    "Set": (list,),
+    "Block": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -38,94 +42,54 @@ class Fault:
     reason: str
 
 
-def input_names(token: str) -> frozenset[str]:
-    """Return the names of a resource's inputs.
+def type_faults(fields: Fields, inputs: Properties, path: str = "") -> list[Fault]:
+    """Return where inputs differ from their fields.
 
     Args:
-        token: the resource's type token, `gcp:compute/disk:Disk`.
-
-    Raises:
-        KeyError: the SDK has no such resource.
-    """
-    return frozenset(described(token).inputs[OBJECT])
-
-
-def output_names(token: str) -> frozenset[str]:
-    """Return the names of the outputs that no input has: only the cloud knows them.
-
-    Raises:
-        KeyError: the SDK has no such resource.
-    """
-    return frozenset(described(token).outputs) - input_names(token)
-
-
-def type_faults(token: str, inputs: Properties) -> list[Fault]:
-    """Return where inputs differ from the SDK's types.
-
-    Args:
-        token: the resource's type token.
+        fields: of the resource, or of a block in it.
         inputs: without secrets.
-
-    Raises:
-        KeyError: the SDK has no such resource.
+        path: of the block.
     """
-    return _faults(inputs, described(token).inputs, "")
-
-
-_WORDS: Final = {STRING: "a string", BOOLEAN: "a boolean", INTEGER: "a whole number", NUMBER: "a number"}
-
-
-def _faults(value: Value, expected: Shape, path: str) -> list[Fault]:
-    if value is None or isinstance(value, Unknown):
-        return []
-    if ANY_OF in expected:
-        # Of several types the value may have, the one that fits best tells what is wrong.
-        return min([_faults(value, candidate, path) for candidate in expected[ANY_OF]], key=len)
-    if LIST in expected:
-        if not isinstance(value, list):
-            return [_mismatch(path, "a list", value)]
-        element = expected[LIST]
-        return [fault for index, item in enumerate(value) for fault in _faults(item, element, f"{path}[{index}]")]
-    if MAP in expected:
-        if not isinstance(value, dict):
-            return [_mismatch(path, "a map", value)]
-        element = expected[MAP]
-        return [fault for name, item in value.items() for fault in _faults(item, element, f"{path}.{name}")]
-    if OBJECT in expected:
-        if not isinstance(value, dict):
-            return [_mismatch(path, "an object", value)]
-        return _object_faults(value, expected, path)
-    return [_mismatch(path, word, value) for kind, word in _WORDS.items() if kind in expected and not _is(kind, value)]
-
-
-def _object_faults(value: Properties, expected: Shape, path: str) -> list[Fault]:
-    types: dict[str, Any] = expected[OBJECT]
     prefix = f"{path}." if path else ""
     faults: list[Fault] = []
-    for name, element in value.items():
-        if name in types:
-            faults += _faults(element, types[name], prefix + name)
+    for name, value in inputs.items():
+        if name in fields and fields[name].given:
+            faults += _faults(fields[name], value, prefix + name)
         else:
-            known = f"Known are: {', '.join(sorted(types))}."
-            faults.append(Fault(prefix + name, f"Invalid or unknown key. {known}"))
+            known = ", ".join(sorted(name for name, field in fields.items() if field.given))
+            faults.append(Fault(prefix + name, f"Invalid or unknown key. Known are: {known}."))
     return faults + [
         Fault(
             prefix + name,
             f'Missing required argument. The argument "{name}" is required, but no definition was found.',
         )
-        for name in expected[REQUIRED]
-        if value.get(name) is None
+        for name, field in fields.items()
+        if "Required" in field.flags and inputs.get(name) is None
     ]
 
 
-def _is(kind: str, value: Value) -> bool:
-    if kind == STRING:
-        return isinstance(value, str)
-    if kind == BOOLEAN or isinstance(value, bool):
-        return kind == BOOLEAN and isinstance(value, bool)
-    return isinstance(value, int) or (kind == NUMBER and isinstance(value, float))
+def _faults(field: Field, value: Value, path: str) -> list[Fault]:
+    kind = "Block" if field.is_block else field.type
+    found = _mismatch(kind, value, path)
+    if found or value is None or isinstance(value, Unknown):
+        return found
+    if isinstance(value, dict):
+        if field.is_block:
+            return type_faults(field.fields, value, path)
+        return [fault for name, item in value.items() for fault in _mismatch("String", item, f"{path}.{name}")]
+    faults: list[Fault] = []
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        at = f"{path}[{index}]"
+        faults += _mismatch("Block" if field.fields else "String", item, at)
+        if isinstance(item, dict):
+            faults += type_faults(field.fields, item, at)
+    return faults
 
 
-def _mismatch(path: str, expected: str, value: Value) -> Fault:
+def _mismatch(kind: str, value: Value, path: str) -> list[Fault]:
+    if value is None or isinstance(value, Unknown):
+        return []
+    if isinstance(value, bool) if kind == "Bool" else isinstance(value, _TYPES[kind]) and not isinstance(value, bool):
+        return []
     found = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
-    return Fault(path, f"expected {expected}, found {found}.")
+    return [Fault(path, f"expected {_WORDS[kind]}, found {found}.")]

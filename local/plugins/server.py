@@ -183,18 +183,6 @@ _PACKAGES: Final[dict[str, Callable[[EngineLog], Provider]]] = {
 }
 
 
-def _load_google() -> None:
-    from local.plugins.gcp_provider import KINDS
-    from local.plugins.sdk_types import described
-
-    for kind in KINDS:
-        described(kind)
-
-
-_PREPARATIONS: Final = {"gcp": _load_google}
-"""Slow imports. The engine is busy starting the rest meanwhile, so this costs the run nothing."""
-
-
 def _leave(_signal: int, _frame: object) -> None:
     os._exit(0)
 
@@ -228,8 +216,6 @@ def main(arguments: list[str]) -> int:
         return 1
     server.start()
     print(port, flush=True)
-    if package in _PREPARATIONS:
-        threading.Thread(target=_PREPARATIONS[package], daemon=True).start()
     while os.getppid() == engine:
         if not server.wait_for_termination(_ENGINE_LOOK):
             return 0

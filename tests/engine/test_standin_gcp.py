@@ -18,7 +18,7 @@ from local.cloud.disk_driver import DELETION_SECONDS, DRIVER
 from local.cloud.ledger import CLUSTER, DISK, Ledger
 from local.plugins import google_disk_kind
 from local.plugins.gcp_provider import GcpProvider
-from local.plugins.property_values import Properties, read_properties, write_properties
+from local.plugins.property_values import read_properties, write_properties
 from local.plugins.provider_errors import ProviderError
 from tests.google_resources import (
     NETWORK,
@@ -123,20 +123,20 @@ def test_default_pool_is_removed_when_the_plug_in_is_asked_and_not_before(
     (entry,) = ledger.read().of_type(CLUSTER)
     pools = [f"{entry.id}/nodePools/p"]
     assert [pool.id for pool in ledger.read().of_type(POOL)] == pools
-    # As it is where the plug-in was killed before its last step.
-    with ledger.change() as entries:
-        entries.put(replace(entry, status="PROVISIONING"))
-    asked: Properties = {**VALID[CLUSTER], "removeDefaultNodePool": False}
-    read = provider.read(wire.ReadRequest(urn=urn(CLUSTER), id=entry.id, properties=write_properties(asked)))
-    assert read_properties(read.properties)["removeDefaultNodePool"] is False
-    assert [pool.id for pool in ledger.read().of_type(POOL)] == [*pools, f"{entry.id}/nodePools/default-pool"]
-    for olds, left in ((VALID[CLUSTER], 2), (read_properties(read.properties), 1)):
-        provider.update(
-            wire.UpdateRequest(
-                urn=urn(CLUSTER), id=entry.id, olds=write_properties(olds), news=write_properties(VALID[CLUSTER])
-            )
-        )
+    for asked, left in ((True, 2), (False, 1)):
+        # As it is where the plug-in was killed before its last step.
+        with ledger.change() as entries:
+            entries.put(replace(entry, status="PROVISIONING"))
+        olds = write_properties({**VALID[CLUSTER], "removeDefaultNodePool": asked})
+        read = provider.read(wire.ReadRequest(urn=urn(CLUSTER), id=entry.id, properties=olds))
+        assert read_properties(read.properties)["removeDefaultNodePool"] is asked
+        assert [pool.id for pool in ledger.read().of_type(POOL) if pool.id in pools] == pools
+        news = write_properties(VALID[CLUSTER])
+        provider.update(wire.UpdateRequest(urn=urn(CLUSTER), id=entry.id, olds=read.properties, news=news))
         assert len(ledger.read().of_type(POOL)) == left
+        running = ledger.read().get(entry.id)
+        assert running is not None
+        assert running.status == "RUNNING"
 
 
 def test_nodes_are_those_of_the_pool(api: ApiClient) -> None:

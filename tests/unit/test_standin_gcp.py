@@ -13,11 +13,12 @@ from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
 from local.cloud.locations import node_zones_of
 from local.plugins.gcp_provider import KINDS, GcpProvider
 from local.plugins.google_kind import Cloud
+from local.plugins.google_labels import labels_after
+from local.plugins.google_schema import planned
 from local.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
-from local.plugins.provider_errors import ProviderError
+from local.plugins.provider_errors import InitializationError, ProviderError
 from tests.google_resources import (
     ACCOUNT,
-    ADDRESS,
     FIREWALL,
     HOST,
     MEMBER,
@@ -56,14 +57,16 @@ def failures(provider: GcpProvider, kind: str, inputs: Properties) -> list[str]:
     return [failure.reason for failure in answer.failures]
 
 
-def difference(provider: GcpProvider, kind: str, new: Properties) -> tuple[list[str], list[str], bool]:
+def difference(
+    provider: GcpProvider, kind: str, new: Properties, old: Properties | None = None
+) -> tuple[list[str], list[str], bool]:
     """What changes, what of it replaces, and whether the old one goes first."""
-    old = VALID[kind]
+    fields = KINDS[kind].fields
+    state = planned(fields, {}, old or VALID[kind])
     answer = provider.diff(
         wire.DiffRequest(
             urn=urn(kind),
-            old_inputs=write_properties(old),
-            olds=write_properties({**KINDS[kind].defaults(old), **old}),
+            olds=write_properties({**KINDS[kind].defaults(state), **state, **labels_after(fields, None, state)}),
             news=write_properties(new),
         )
     )
@@ -104,25 +107,41 @@ def test_what_is_not_known_yet_passes(provider: GcpProvider, kind: str) -> None:
         (CLUSTER, "name", "c" * 41, "cannot be longer than 40 characters"),
         (CLUSTER, "name", "a_b", "can only contain lowercase"),
         (CLUSTER, "name", "1", "must start with a letter"),
-        (POOL, "name", "p" * 41, "cannot be longer than 40 characters"),
         (SUBNETWORK, "ipCidrRange", "10.0.0.0", "valid network CIDR"),
         (SUBNETWORK, "ipCidrRange", "10.0.0.1/20", "valid network CIDR"),
         (SUBNETWORK, "secondaryIpRanges.0.ipCidrRange", "10.0.0.0/33", "valid network CIDR"),
+        (CLUSTER, "privateClusterConfig.masterIpv4CidrBlock", "172.16.0.0/24", "with 28 to 28 significant bits"),
+        (CLUSTER, "masterAuthorizedNetworksConfig", {"cidrBlocks": [{"cidrBlock": "x"}]}, "valid network CIDR"),
+        (CLUSTER, "releaseChannel", {"channel": "FAST"}, "to be one of [RAPID"),
+        (POOL, "nodeCount", -1, "at least (0)"),
+        (POOL, "nodeConfig.diskSizeGb", 9, "at least (10)"),
+        (POOL, "nodeConfig.taints", [{"key": "a", "value": "b", "effect": "NoSchedule"}], "to be one of [NO_SCHED"),
+        (FIREWALL, "denies", [{"protocol": "tcp"}], "one of `allow,deny`"),
+        (POOL, "upgradeSettings", {"strategy": "FAST"}, "to be one of [SURGE BLUE_GREEN]"),
+        (FIREWALL, "sourceRanges", None, "one of source_tags, source_ranges"),
+        (FIREWALL, "priority", 65536, "0 - 65535"),
+    ],
+)
+def test_what_the_plug_in_rejects_at_preview(
+    provider: GcpProvider, kind: str, path: str, value: Any, reason: str
+) -> None:
+    found = failures(provider, kind, changed(kind, path, value))
+    assert len(found) == 1, found
+    assert reason in found[0]
+    assert f"{kind} resource 'it' has a problem" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "reason"),
+    [
         (SUBNETWORK, "secondaryIpRanges.0.ipCidrRange", "10.0.8.0/21", "conflicts with the range of ipCidrRange"),
         (SUBNETWORK, "secondaryIpRanges.1.ipCidrRange", "10.5.0.0/20", "conflicts with the range of secondary"),
-        (CLUSTER, "privateClusterConfig.masterIpv4CidrBlock", "172.16.0.0/24", "must be a /28"),
-        (CLUSTER, "masterAuthorizedNetworksConfig", {"cidrBlocks": [{"cidrBlock": "x"}]}, "valid network CIDR"),
-        (CLUSTER, "initialNodeCount", 2, "must be 1 where remove_default_node_pool is set"),
         (CLUSTER, "initialNodeCount", None, "must be greater than zero"),
-        (CLUSTER, "nodePools", [{"name": "x"}], "conflicts with remove_default_node_pool"),
-        (CLUSTER, "releaseChannel", {"channel": "FAST"}, "expected one of RAPID"),
-        (CLUSTER, "workloadIdentityConfig", {"workloadPool": "x"}, "svc.id.goog"),
-        (POOL, "autoscaling", {"minNodeCount": 1, "maxNodeCount": 2}, "should not be used alongside autoscaling"),
-        (POOL, "nodeCount", -1, "at least (0)"),
+        (CLUSTER, "workloadIdentityConfig", {"workloadPool": "x"}, "identity namespace"),
+        (POOL, "name", "p" * 41, "cannot be longer than 40 characters"),
+        (POOL, "autoscaling", {"minNodeCount": 3, "maxNodeCount": 2}, "must not exceed"),
         (POOL, "nodeConfig.machineType", "e2-standard-3", "does not exist"),
-        (POOL, "nodeConfig.diskSizeGb", 9, "at least (10)"),
-        (POOL, "nodeConfig.taints", [{"key": "a", "value": "b", "effect": "NoSchedule"}], "expected one of NO_SCHED"),
-        (POOL, "upgradeSettings", {"maxSurge": 0, "maxUnavailable": 0}, "cannot both be 0"),
+        (POOL, "upgradeSettings", {"maxSurge": 0, "maxUnavailable": 0}, "must be 1 to 20"),
         (POOL, f"{HOSTS}.server", "https://docker.io", "schemes, paths and wildcards"),
         (POOL, f"{HOSTS}.server", "docker.io/library", "schemes, paths and wildcards"),
         (POOL, f"{HOSTS}.server", "*.docker.io", "schemes, paths and wildcards"),
@@ -137,26 +156,32 @@ def test_what_is_not_known_yet_passes(provider: GcpProvider, kind: str) -> None:
             [{"server": f"r{number}.example.com"} for number in range(26)],
             "at most 25",
         ),
-        (FIREWALL, "denies", [{"protocol": "tcp"}], "one of `allow,deny`"),
-        (FIREWALL, "priority", 65536, "0 - 65535"),
-        (FIREWALL, "allows.0.ports.0", "tcp", "Invalid value for field 'ports'"),
+        (FIREWALL, "sourceRanges", ["10.0.0.1/20"], "valid network CIDR"),
+        (FIREWALL, "allows.0.ports.0", "tcp", "is no port"),
         (NAT, "natIps", ["a"], "AUTO_ONLY"),
+        (NAT, "sourceSubnetworkIpRangesToNat", "ALL_SUBNETWORKS_ALL_IP_RANGES", "LIST_OF_SUBNETWORKS"),
         (DISK, "size", 0, "smaller than 1 GB"),
         (MEMBER, "member", "jane@example.com", "must be a type and an identity"),
         (SERVICE, "service", "compute", "compute.googleapis.com"),
     ],
 )
-def test_what_googles_apis_reject(provider: GcpProvider, kind: str, path: str, value: Any, reason: str) -> None:
-    found = failures(provider, kind, changed(kind, path, value))
-    assert len(found) == 1, found
-    assert reason in found[0]
-    assert f"{kind} resource 'it' has a problem" in found[0]
+def test_what_the_plug_in_passes_on_and_googles_apis_reject(
+    provider: GcpProvider, ledger: Ledger, kind: str, path: str, value: Any, reason: str
+) -> None:
+    inputs = changed(kind, path, value)
+    assert failures(provider, kind, inputs) == []
+    with pytest.raises(ProviderError, match=rf"(?s)Error creating .*: googleapi: Error 400: .*{reason}"):
+        create(provider, kind, inputs)
+    assert ledger.billed() == []
 
 
-def test_bounds_of_an_autoscaler(provider: GcpProvider) -> None:
-    inputs = changed(POOL, "autoscaling", {"minNodeCount": 3, "maxNodeCount": 2})
-    del inputs["nodeCount"]
-    assert "must not exceed" in failures(provider, POOL, inputs)[0]
+def test_what_a_change_may_not_be(provider: GcpProvider, ledger: Ledger) -> None:
+    subnetwork = create(provider, NETWORK) and create(provider, SUBNETWORK)
+    news = write_properties(changed(SUBNETWORK, "secondaryIpRanges.0.ipCidrRange", "10.0.8.0/21"))
+    before = ledger.read().get(subnetwork)
+    with pytest.raises(ProviderError, match=r"Error updating Subnetwork: googleapi: Error 400: .*conflicts"):
+        provider.update(wire.UpdateRequest(urn=urn(SUBNETWORK), id=subnetwork, news=news))
+    assert ledger.read().get(subnetwork) == before
 
 
 @pytest.mark.parametrize(
@@ -182,11 +207,16 @@ def test_bounds_of_an_autoscaler(provider: GcpProvider) -> None:
         (DISK, "size", 7, True),
         (DISK, "type", "pd-ssd", True),
         (DISK, "zone", "us-west1-b", True),
-        (DISK, "labels.a", "c", False),
         (SUBNETWORK, "ipCidrRange", "10.0.0.0/19", False),
         (SUBNETWORK, "ipCidrRange", "10.0.0.0/21", True),
         (SUBNETWORK, "secondaryIpRanges.1.ipCidrRange", "10.8.0.0/21", False),
         (FIREWALL, "sourceRanges", ["10.0.0.0/8"], False),
+        (FIREWALL, "network", "other", False),
+        (NETWORK, "enableUlaInternalIpv6", True, False),
+        (POOL, "nodeConfig.confidentialNodes", {"enabled": False}, False),
+        (POOL, "nodeConfig.shieldedInstanceConfig", {"enableSecureBoot": True}, True),
+        (CLUSTER, "ipAllocationPolicy.stackType", "IPV4_IPV6", False),
+        (NAT, "maxPortsPerVm", 64, False),
         (MEMBER, "role", "roles/editor", True),
         (ACCOUNT, "displayName", "x", False),
         (ACCOUNT, "accountId", "others", True),
@@ -198,8 +228,38 @@ def test_what_replaces_and_what_changes_in_place(
     diffs, replacing, first = difference(provider, kind, changed(kind, path, value))
     assert len(diffs) == 1, diffs
     assert bool(replacing) is replaces
-    same_name = path not in ("name", "accountId", "role")
-    assert first is (replaces and (same_name or kind in (ACCOUNT, MEMBER)))
+    assert first is (replaces and kind != ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nodeConfig.containerdConfig",
+        "nodeConfig.machineType",
+        "nodeConfig.oauthScopes",
+        "nodeConfig",
+        "nodeCount",
+    ],
+)
+def test_what_is_computed_stays_at_every_depth_when_it_is_left_out(provider: GcpProvider, path: str) -> None:
+    assert difference(provider, POOL, changed(POOL, path, None)) == ([], [], False)
+
+
+def test_what_is_left_out_and_not_computed_goes_or_has_its_default(provider: GcpProvider) -> None:
+    spot = changed(POOL, "nodeConfig.spot", True)
+    assert difference(provider, POOL, VALID[POOL], spot) == (["nodeConfig.spot"], ["nodeConfig.spot"], True)
+    # As the API may give it back, though nobody asked for it.
+    given = changed(CLUSTER, "privateClusterConfig.privateEndpointSubnetwork", "sub")
+    assert difference(provider, CLUSTER, VALID[CLUSTER], given)[1] == ["privateClusterConfig.privateEndpointSubnetwork"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [({"name": "other"}, True), ({"__defaults": ["name"], "name": "net-1234567"}, False)],
+)
+def test_a_name_that_is_given_goes_before_its_successor(provider: GcpProvider, name: Properties, first: bool) -> None:
+    new: Properties = {**VALID[NETWORK], "description": "x", **name}
+    assert difference(provider, NETWORK, new) == (["description", "name"], ["description", "name"], first)
 
 
 def test_what_google_keeps_when_it_is_left_out_is_no_change(provider: GcpProvider) -> None:
@@ -212,15 +272,7 @@ def test_what_google_keeps_when_it_is_left_out_is_no_change(provider: GcpProvide
         ({**VALID[CLUSTER], "masterAuthorizedNetworksConfig": networks}, ["description"]),
     ]
     for new, diffs in cases:
-        answer = provider.diff(
-            wire.DiffRequest(
-                urn=urn(CLUSTER),
-                old_inputs=write_properties(old),
-                olds=write_properties({**KINDS[CLUSTER].defaults(old), **old}),
-                news=write_properties(new),
-            )
-        )
-        assert list(answer.diffs) == diffs
+        assert difference(provider, CLUSTER, new, old)[0] == diffs
 
 
 @pytest.mark.parametrize("kind", VALID)
@@ -247,7 +299,6 @@ def test_the_order_of_a_set_is_no_change(provider: GcpProvider) -> None:
         (ROUTER, f"projects/{PROJECT}/regions/us-west1/routers/router"),
         (NAT, f"{PROJECT}/us-west1/router/nat"),
         (FIREWALL, f"projects/{PROJECT}/global/firewalls/rule"),
-        (ADDRESS, f"projects/{PROJECT}/regions/us-west1/addresses/address"),
         (DISK, f"projects/{PROJECT}/zones/us-west1-a/disks/disk"),
         (ACCOUNT, f"projects/{PROJECT}/serviceAccounts/my-nodes@{PROJECT}.iam.gserviceaccount.com"),
         (MEMBER, f"{PROJECT}/roles/viewer/serviceAccount:my-nodes@{PROJECT}.iam.gserviceaccount.com"),
@@ -259,8 +310,9 @@ def test_life_of_a_resource(provider: GcpProvider, ledger: Ledger, kind: str, re
         create(provider, needed)
     assert create(provider, kind) == resource_id
     assert resource_id in ledger.billed()
-    with pytest.raises(ProviderError, match=r"Error 409.*already exists"):
-        create(provider, kind)
+    if kind != MEMBER:
+        with pytest.raises(ProviderError, match=r"Error 409.*already exists"):
+            create(provider, kind)
     read = provider.read(wire.ReadRequest(urn=urn(kind), id=resource_id))
     assert read.id == resource_id
     assert failures(provider, kind, read_properties(read.inputs)) == []
@@ -271,10 +323,12 @@ def test_life_of_a_resource(provider: GcpProvider, ledger: Ledger, kind: str, re
 
 
 def test_a_preview_changes_nothing_and_knows_no_output(provider: GcpProvider, ledger: Ledger) -> None:
-    request = wire.CreateRequest(urn=urn(CLUSTER), properties=write_properties(VALID[CLUSTER]), preview=True)
+    inputs = changed(CLUSTER, "masterAuth.clientCertificateConfig", {"issueClientCertificate": False})
+    request = wire.CreateRequest(urn=urn(CLUSTER), properties=write_properties(inputs), preview=True)
     foreseen = read_properties(provider.create(request).properties)
     assert foreseen["endpoint"] == foreseen["clusterIpv4Cidr"] == UNKNOWN
-    assert foreseen["name"] == "c"
+    assert foreseen["loggingConfig"] == UNKNOWN
+    assert (foreseen["name"], foreseen["enableShieldedNodes"]) == ("c", True)
     assert cast(Properties, foreseen["masterAuth"])["clusterCaCertificate"] == UNKNOWN
     assert ledger.billed() == []
 
@@ -282,7 +336,7 @@ def test_a_preview_changes_nothing_and_knows_no_output(provider: GcpProvider, le
 def test_an_api_that_is_off(provider: GcpProvider, ledger: Ledger) -> None:
     with ledger.change() as entries:
         entries.remove(f"{PROJECT}/compute.googleapis.com")
-    with pytest.raises(ProviderError, match="has not been used in project test-project before or it is disabled"):
+    with pytest.raises(ProviderError, match=r"Compute Engine API has not been used in project [0-9]+ before"):
         create(provider, NETWORK)
     assert create(provider, SERVICE) == f"{PROJECT}/compute.googleapis.com"
     create(provider, NETWORK)
@@ -290,6 +344,62 @@ def test_an_api_that_is_off(provider: GcpProvider, ledger: Ledger) -> None:
     assert ledger.read().get(f"{PROJECT}/compute.googleapis.com") is not None
     # Switched on costs nothing.
     assert ledger.billed() == [f"projects/{PROJECT}/global/networks/net"]
+
+
+def test_a_project_needs_two_apis_before_the_others_can_be_switched_on(provider: GcpProvider, ledger: Ledger) -> None:
+    services: list[Properties] = [
+        {"service": f"{api}.googleapis.com"} for api in ("logging", "cloudresourcemanager", "monitoring")
+    ]
+    ledger.switch_off(PROJECT, "serviceusage", "cloudresourcemanager")
+    with pytest.raises(ProviderError, match="Service Usage API has not been used in project"):
+        create(provider, SERVICE, services[1])
+    with ledger.change() as entries:
+        entries.put(Entry(SERVICE, f"{PROJECT}/serviceusage.googleapis.com"))
+    for inputs in (services[0], services[2]):
+        with pytest.raises(InitializationError, match="Cloud Resource Manager API has not been used") as refused:
+            create(provider, SERVICE, inputs)
+        assert refused.value.resource_id == f"{PROJECT}/{inputs['service']}"
+        if inputs is services[0]:
+            # Switched on, but a moment ago.
+            create(provider, SERVICE, services[1])
+    for inputs in services:
+        create(provider, SERVICE, inputs)
+
+
+@pytest.mark.parametrize("switched_off", [False, True])
+def test_labels_that_the_plug_in_manages(provider: GcpProvider, ledger: Ledger, switched_off: bool) -> None:
+    disk, mark = create(provider, DISK), {"goog-pulumi-provisioned": "true"}
+    with ledger.change() as entries:
+        entry = entries.get(disk)
+        assert entry is not None
+        assert entry.properties["pulumiLabels"] == entry.properties["effectiveLabels"] == {"a": "b", **mark}
+        # As somebody adds one by hand, or takes the mark away.
+        entry.properties["effectiveLabels"] = {"a": "b", "other": "x", **({} if switched_off else mark)}
+
+    def read(state: Properties) -> Properties:
+        request = wire.ReadRequest(urn=urn(DISK), id=disk, properties=write_properties(state))
+        return read_properties(provider.read(request).properties)
+
+    state = read({**VALID[DISK], "pulumiLabels": {"a": "b", **mark}})
+    assert state["labels"] == {"a": "b"}
+    assert state["pulumiLabels"] == {"a": "b", **({} if switched_off else mark)}
+    news = changed(DISK, "labels.a", "c")
+    answer = provider.diff(wire.DiffRequest(urn=urn(DISK), olds=write_properties(state), news=write_properties(news)))
+    assert list(answer.diffs) == ["effectiveLabels", "labels.a", "pulumiLabels"]
+    request = wire.UpdateRequest(urn=urn(DISK), id=disk, olds=write_properties(state), news=write_properties(news))
+    updated = read_properties(provider.update(request).properties)
+    assert updated["effectiveLabels"] == {"a": "c", "other": "x", **({} if switched_off else mark)}
+    # As a recovery enters it.
+    entered = read(news)
+    assert entered["pulumiLabels"] == {}
+    answer = provider.diff(wire.DiffRequest(urn=urn(DISK), olds=write_properties(entered), news=write_properties(news)))
+    assert list(answer.diffs) == ["pulumiLabels"]
+    assert list(answer.replaces) == []
+
+
+def test_a_read_of_what_has_no_labels_is_no_change(provider: GcpProvider) -> None:
+    cleared = planned(KINDS[CLUSTER].fields, {}, {**VALID[CLUSTER], "resourceLabels": {}})
+    assert difference(provider, CLUSTER, VALID[CLUSTER], cleared) == ([], [], False)
 
 
 def test_project_and_place_of_the_provider(ledger: Ledger) -> None:
@@ -338,12 +448,21 @@ def test_ranges_of_two_subnetworks(provider: GcpProvider) -> None:
 def test_a_network_in_use_stays(provider: GcpProvider, ledger: Ledger) -> None:
     network = create(provider, NETWORK)
     users = {SUBNETWORK: create(provider, SUBNETWORK), FIREWALL: create(provider, FIREWALL)}
+    moved = write_properties(changed(FIREWALL, "network", "other"))
+    with pytest.raises(ProviderError, match="networks/other' was not found"):
+        provider.update(wire.UpdateRequest(urn=urn(FIREWALL), id=users[FIREWALL], news=moved))
     for kind, user in users.items():
         with pytest.raises(ProviderError, match=f"already being used by '{user}', resourceInUseByAnotherResource"):
             delete(provider, NETWORK, network)
         delete(provider, kind, user)
     delete(provider, NETWORK, network)
     assert ledger.billed() == []
+
+
+def test_a_subnetwork_whose_addresses_are_translated_stays(provider: GcpProvider) -> None:
+    ids = {kind: create(provider, kind) for kind in (NETWORK, SUBNETWORK, ROUTER, NAT)}
+    with pytest.raises(ProviderError, match=f"already being used by '{ids[NAT]}'"):
+        delete(provider, SUBNETWORK, ids[SUBNETWORK])
 
 
 def test_a_subnetwork_with_a_cluster_stays(provider: GcpProvider, ledger: Ledger) -> None:
@@ -399,6 +518,24 @@ def test_a_quota_is_told_in_googles_words(provider: GcpProvider, ledger: Ledger)
         create(provider, POOL, changed(POOL, "nodeCount", 51))
 
 
+def test_a_pool_that_exists_is_told_by_the_plug_in(provider: GcpProvider, ledger: Ledger) -> None:
+    cluster = f"projects/{PROJECT}/locations/us-west1-a/clusters/c"
+    with ledger.change() as entries:
+        entries.put(Entry(CLUSTER, cluster))
+        entries.put(Entry(POOL, f"{cluster}/nodePools/p"))
+    with pytest.raises(ProviderError, match=rf"occurred:\n\t\* resource - {cluster}/nodePools/p - already exists$"):
+        create(provider, POOL)
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "STOPPING"])
+def test_a_read_does_not_wait_for_what_goes_on(provider: GcpProvider, ledger: Ledger, status: str) -> None:
+    cluster = Entry(CLUSTER, f"projects/{PROJECT}/locations/us-west1-a/clusters/c", status=status)
+    with ledger.change() as entries:
+        entries.put(cluster)
+    assert provider.read(wire.ReadRequest(urn=urn(CLUSTER), id=cluster.id)).id == cluster.id
+    assert ledger.read().get(cluster.id) == cluster
+
+
 def test_gke_chooses_three_zones_and_takes_those_it_is_told(provider: GcpProvider, ledger: Ledger) -> None:
     assert node_zones_of("us-central1") == ["us-central1-b", "us-central1-c", "us-central1-f"]
     cluster = Entry(CLUSTER, f"projects/{PROJECT}/locations/us-central1/clusters/c")
@@ -452,7 +589,7 @@ def test_functions(provider: GcpProvider) -> None:
         ask("gcp:x", {})
 
 
-@pytest.mark.parametrize("kind", sorted(set(VALID) - {ADDRESS}))
+@pytest.mark.parametrize("kind", VALID)
 def test_a_recovery_knows_the_same_ids(kind: str) -> None:
     inputs: Properties = {**VALID[kind], "project": PROJECT}
     assert google_id(kind, inputs) == KINDS[kind].id_of(inputs)
