@@ -14,7 +14,7 @@ from dragonfly.google.kubeconfig import gke_kubeconfig
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones
 from dragonfly.google.network import existing_network, own_network
 from dragonfly.google.node_account import node_account
-from dragonfly.google.node_pool import node_pool, registry_host
+from dragonfly.google.node_pool import OAUTH_SCOPES, node_pool, registry_host
 from dragonfly.google.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.kubernetes_provider import kubernetes_provider
@@ -74,6 +74,7 @@ class GkeCluster(pulumi.ComponentResource):
             node_config=container.ClusterNodeConfigArgs(
                 # Even for its one minute the default pool must not run as the account that may edit the project.
                 service_account=account.email,
+                oauth_scopes=OAUTH_SCOPES,
                 disk_size_gb=_DEFAULT_POOL_DISK_GIB,
                 # Organizations forbid machines that boot anything.
                 shielded_instance_config=container.ClusterNodeConfigShieldedInstanceConfigArgs(
@@ -131,6 +132,8 @@ class GkeCluster(pulumi.ComponentResource):
                     # Of the default pool, which is gone: another value would replace the cluster.
                     "initialNodeCount",
                     "nodeConfig",
+                    # Where GKE tells it, the plug-in would replace the cluster because the program does not.
+                    "privateClusterConfig.privateEndpointSubnetwork",
                 ],
             ),
         )

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from dragonfly.google.attribution_label import attributed
 from dragonfly.google.resource_ids import google_id
 
 _CREATING = "creating"
@@ -112,7 +113,8 @@ def _enter(resources: list[dict[str, Any]], new: dict[str, Any]) -> None:
 
 def _outputs(resource: Mapping[str, Any]) -> dict[str, Any]:
     """What a resource is believed to be until the refresh has read it."""
-    outputs = dict(cast("Mapping[str, Any]", resource["inputs"]))
+    inputs = cast("Mapping[str, Any]", resource["inputs"])
+    outputs = {**inputs, **attributed(str(resource["type"]), inputs)}
     if _REMOVES_POOL in outputs:
         # The plug-in removes the default pool as the last step of the cluster's creation, and a read does not tell
         # whether it did. Where the state says that it was not asked to, the next update asks.

@@ -11,7 +11,7 @@ from dragonfly.registry_mirrors import DIAL_TIMEOUT, REGISTRY_HEADER, RegistryMi
 from dragonfly.settings import Settings
 
 # The only scope: what a node may do is decided by its account's roles.
-_OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _POOL_NAME = "dragonfly"
 _SPOT_POOL_NAME = "dragonfly-spot"
 _READ = ["HOST_CAPABILITY_PULL", "HOST_CAPABILITY_RESOLVE"]
@@ -79,7 +79,7 @@ def node_pool(
             image_type="COS_CONTAINERD",
             # The default account may edit the whole project: every pod that escapes to its node could.
             service_account=node_account,
-            oauth_scopes=_OAUTH_SCOPES,
+            oauth_scopes=OAUTH_SCOPES,
             metadata={
                 # The old endpoints of the metadata server give out tokens without the header that a forged request
                 # (SSRF) cannot set.
@@ -97,12 +97,22 @@ def node_pool(
                 enable_integrity_monitoring=True,
             ),
             # Image streaming stays off: it fetches images past the mirror.
-            containerd_config=None
+            containerd_config=_without_mirrors()
             if registry_hosts is None
             else container.NodePoolNodeConfigContainerdConfigArgs(registry_hosts=registry_hosts),
         ),
         # The autoscaler changes the number that it started with, and another one would replace the pool.
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["initialNodeCount"])),
+    )
+
+
+def _without_mirrors() -> container.NodePoolNodeConfigContainerdConfigArgs:
+    # Left out, the block would stay as it was, and nodes would go on asking a peer that is gone. It takes another
+    # setting to replace it: the API drops an empty list, which then would be a change in every preview.
+    return container.NodePoolNodeConfigContainerdConfigArgs(
+        private_registry_access_config=container.NodePoolNodeConfigContainerdConfigPrivateRegistryAccessConfigArgs(
+            enabled=False
+        )
     )
 
 

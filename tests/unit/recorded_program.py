@@ -88,7 +88,9 @@ class Resource:
         deleted_with: URN of the resource with which it goes, or empty.
         protect: whether deleting and replacing it is refused.
         ignored: inputs whose changes are ignored.
-        replaced_on: inputs whose changes replace it.
+        delete_before_replace: whether a replacement deletes first; None leaves it to the plug-in.
+        hooks: names of what runs before its update.
+        error_hooks: names of what runs when it fails.
     """
 
     urn: str
@@ -104,7 +106,9 @@ class Resource:
     deleted_with: str
     protect: bool
     ignored: frozenset[str]
-    replaced_on: frozenset[str]
+    delete_before_replace: bool | None
+    hooks: tuple[str, ...]
+    error_hooks: tuple[str, ...]
 
     @property
     def kind(self) -> str:
@@ -316,7 +320,9 @@ class _Monitor(pulumi_mocks.MockMonitor):
                     deleted_with=request.deletedWith,
                     protect=request.protect,
                     ignored=frozenset(request.ignoreChanges),
-                    replaced_on=frozenset(request.replaceOnChanges),
+                    delete_before_replace=(request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None),
+                    hooks=tuple(request.hooks.before_update),
+                    error_hooks=tuple(request.hooks.on_error),
                 )
             )
         return response

@@ -71,7 +71,12 @@ def test_no_node_is_missing_while_nodes_are_changed(gke: RecordedProgram) -> Non
 
 def test_autoscalers_and_upgraders_numbers_are_not_fought(gke: RecordedProgram) -> None:
     assert only(gke, "gcp:container/nodePool:NodePool").ignored == {"initialNodeCount"}
-    assert only(gke, "gcp:container/cluster:Cluster").ignored == {"initialNodeCount", "minMasterVersion", "nodeConfig"}
+    assert only(gke, "gcp:container/cluster:Cluster").ignored == {
+        "initialNodeCount",
+        "minMasterVersion",
+        "nodeConfig",
+        "privateClusterConfig.privateEndpointSubnetwork",
+    }
 
 
 def test_existing_network_is_left_as_it_is() -> None:
@@ -113,9 +118,10 @@ def test_mirrors_follow_the_config(regional: RecordedProgram) -> None:
     assert mirror["hosts"][0]["host"] == "http://127.0.0.1:62001"
 
 
-def test_without_mirrors_nothing_is_asked_of_containerd_and_of_the_version() -> None:
+def test_without_mirrors_those_of_before_are_taken_back_and_no_version_is_asked_for() -> None:
     gke = run_gke(offered="1.30.1-gke.1", running="1.30.1-gke.1", registryMirrors="[]")
-    assert "containerdConfig" not in node(gke)
+    # The plug-in leaves alone what is left out, and shows an empty list as a change for ever.
+    assert node(gke)["containerdConfig"] == {"privateRegistryAccessConfig": {"enabled": False}}
     assert "minMasterVersion" not in cluster(gke)
 
 

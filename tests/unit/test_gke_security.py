@@ -63,7 +63,8 @@ def test_nodes_never_run_as_the_default_account(gke: RecordedProgram) -> None:
     assert node(gke)["serviceAccount"] == gke_stack.NODE_ACCOUNT
     assert cluster(gke)["nodeConfig"]["serviceAccount"] == gke_stack.NODE_ACCOUNT
     # The roles decide alone; GKE's default scopes would cut them.
-    assert node(gke)["oauthScopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
+    for config in (node(gke), cluster(gke)["nodeConfig"]):
+        assert config["oauthScopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
 
 
 def test_node_account_may_be_a_node_and_read_images_and_nothing_else(gke: RecordedProgram) -> None:

@@ -47,19 +47,24 @@ def test_what_is_not_known_has_none() -> None:
 
 
 def test_pending_creation_of_a_disk_is_entered_for_the_refresh_to_judge() -> None:
-    inputs = {"project": "p", "zone": "z", "name": "n"}
+    inputs = {"project": "p", "zone": "z", "name": "n", "labels": {"dragonfly-instance": "d"}}
+    # What the plug-in would otherwise take for somebody else's labels, and announce as a change.
+    labels = {"dragonfly-instance": "d", "goog-pulumi-provisioned": "true"}
     disk = {"urn": "urn:disk", "type": "gcp:compute/disk:Disk", "inputs": inputs}
     deployment = {"resources": [], "pending_operations": [{"type": "creating", "resource": disk}]}
     assert enter_pending_creations(deployment) == 1
     assert deployment == {
-        "resources": [{**disk, "id": "projects/p/zones/z/disks/n", "outputs": inputs}],
+        "resources": [{**disk, "id": "projects/p/zones/z/disks/n", "outputs": {**inputs, "pulumiLabels": labels}}],
         "pending_operations": [],
     }
 
 
 DISK = {"urn": "urn:disk", "type": "gcp:compute/disk:Disk", "inputs": {"project": "p", "zone": "z", "name": "n"}}
 OLD_DISK = {**DISK, "id": "projects/p/zones/z/disks/n", "outputs": {"sizeGb": 8}}
-NEW_DISK = {**DISK, "id": "projects/p/zones/z/disks/n", "outputs": DISK["inputs"]}
+NEW_DISK = {
+    **OLD_DISK,
+    "outputs": {**DISK["inputs"], "pulumiLabels": {"goog-pulumi-provisioned": "true"}},
+}
 BEFORE, BEHIND = {"urn": "urn:before"}, {"urn": "urn:behind", "dependencies": ["urn:disk"]}
 
 
@@ -92,4 +97,5 @@ def test_default_pool_of_a_cluster_whose_creation_was_killed_is_removed_by_the_n
     creating = {"urn": found.urn, "type": found.type, "inputs": found.manifest}
     (cluster,) = entered(creating=creating)
     assert cluster["inputs"]["removeDefaultNodePool"] is True
-    assert cluster["outputs"] == {**found.manifest, "removeDefaultNodePool": False}
+    labels = {"goog-pulumi-provisioned": "true"}
+    assert cluster["outputs"] == {**found.manifest, "removeDefaultNodePool": False, "pulumiLabels": labels}
