@@ -25,8 +25,6 @@ ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
 PUBLIC_PASSWORD = "dragonfly"  # noqa: S105 - Dragonfly's documentation tells everybody
 _DIRECTORY = "/etc/dragonfly"
 
-# Long enough for `pulumi up`, which looks once a second, and a person to see how it ended.
-_KEPT_SECONDS = 60
 _PATIENCE_SECONDS = 1
 # Of both passwords, by a manager that has read its database each time: once might fall between two answers of its.
 _REFUSALS_THAT_CONVINCE = 3
@@ -150,9 +148,7 @@ class RootPassword(pulumi.ComponentResource):
             name,
             metadata=instance.metadata(names.root_password_job, Component.ROOT_PASSWORD),
             spec=batch.JobSpecArgs(
-                # Neither the Job nor its pod stays. A refresh that finds it gone makes `up` run it once more, which
-                # changes nothing.
-                ttl_seconds_after_finished=_KEPT_SECONDS,
+                # It stays when it is done: with `ttlSecondsAfterFinished` every refresh would find it gone, for ever.
                 template=core.PodTemplateSpecArgs(
                     # Not the manager's label: its Service would lead to this pod.
                     metadata=instance.pod_metadata(
@@ -179,6 +175,10 @@ class RootPassword(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=instance.workload_options(self),
+            opts=pulumi.ResourceOptions.merge(
+                instance.workload_options(self),
+                # A changed Job runs anew, and one that had a TTL is no more: it can be deleted again, not updated.
+                pulumi.ResourceOptions(replace_on_changes=["spec"], delete_before_replace=True),
+            ),
         )
         self.register_outputs({})

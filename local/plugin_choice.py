@@ -25,6 +25,9 @@ CLOUD_COMMANDS = Path(__file__).resolve().parent / "plugins" / "cloud-commands"
 
 _STAND_IN = Path(__file__).resolve().parent / "plugins" / "stand-in"
 
+KUBERNETES_BEFORE = "4.34.2"
+"""Local stacks of before the SDK was pinned to the release that can be built name this one until their next update."""
+
 DOWNLOAD_SECONDS = 20.0
 """For all downloads together: without a network they would hang for minutes."""
 
@@ -69,7 +72,7 @@ def provide_plugins(pulumi: Path, environment: Mapping[str, str], console: Conso
         console: where progress goes, and one line about each that is not downloaded.
 
     Returns:
-        Those of Kubernetes and of random values.
+        Those of Kubernetes, also under its version of before, and of random values.
 
     Raises:
         ToolchainError: Kubernetes' can be neither downloaded nor built.
@@ -90,7 +93,10 @@ def provide_plugins(pulumi: Path, environment: Mapping[str, str], console: Conso
         refusal = _refusal(downloads, missing)
         if missing:
             refusal.remember()
-    return [_without_download(plugin, console, refusal) if plugin in missing else plugin for plugin in plugins]
+    kubernetes, random = (
+        _without_download(plugin, console, refusal) if plugin in missing else plugin for plugin in plugins
+    )
+    return [kubernetes, replace(kubernetes, version=KUBERNETES_BEFORE), random]
 
 
 def _refusal(downloads: Path, missing: Iterable[Plugin]) -> Refusal:

@@ -8,12 +8,12 @@ from dragonfly.root_password import ROOT_PASSWORD_KEY
 from tests.unit.recorded_program import RecordedProgram, revealed
 
 
-def test_job_runs_the_managers_own_image_and_goes_by_itself(program: RecordedProgram) -> None:
+def test_job_runs_the_managers_own_image_and_stays_when_it_is_done(program: RecordedProgram) -> None:
     job = program.object("Job", "-root-password")
     pod = program.pod("-root-password")
     manager = program.pod("-manager")
     assert pod.containers[0]["image"] == manager.container("manager")["image"]
-    assert job.manifest["spec"]["ttlSecondsAfterFinished"] == 60
+    assert "ttlSecondsAfterFinished" not in job.manifest["spec"]
     assert pod.spec["restartPolicy"] == "OnFailure"
 
 
