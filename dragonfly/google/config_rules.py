@@ -22,7 +22,9 @@ from dragonfly.registry_mirrors import registry_list_fault, registry_name_fault
 
 # A name, or the path of one in another project (GKE API reference, `Cluster.network`).
 _NETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/global/networks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_SUBNETWORK = re.compile(r"(?:projects/[a-z0-9:.-]+/regions/[a-z0-9-]+/subnetworks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SUBNETWORK = re.compile(
+    r"(?:projects/[a-z0-9:.-]+/regions/(?P<region>[a-z0-9-]+)/subnetworks/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 # GKE's greatest number of nodes in one zone of a node pool, and of networks that may reach a control plane.
 _MOST_NODES = 1000
 _MOST_AUTHORIZED_NETWORKS = 100
@@ -170,7 +172,7 @@ def gke_faults(settings: GkeKeys, zone: str | None, faulty: Set[str]) -> list[Co
     """
     return [
         *_location_faults(settings, zone),
-        *_network_faults(settings),
+        *_network_faults(settings, zone),
         *_disk_faults(settings),
         *_pool_faults(settings, faulty),
     ]
@@ -202,12 +204,12 @@ def _location_faults(settings: GkeKeys, zone: str | None) -> list[ConfigFault]:
     ]
 
 
-def _network_faults(settings: GkeKeys) -> list[ConfigFault]:
-    """One of network and subnetwork without the other."""
+def _network_faults(settings: GkeKeys, zone: str | None) -> list[ConfigFault]:
+    """One of network and subnetwork without the other, and a subnetwork that the cluster is not in the region of."""
     pair = ("network", "subnetwork")
     given = [field for field in pair if getattr(settings, field) is not None]
     if len(given) != 1:
-        return []
+        return _subnetwork_faults(settings, zone)
     missing = next(field for field in pair if field not in given)
     return [
         ConfigFault(
@@ -217,6 +219,16 @@ def _network_faults(settings: GkeKeys) -> list[ConfigFault]:
             f"pulumi config set {_key(missing)} <value>   or   pulumi config rm {_key(given[0])}",
         )
     ]
+
+
+def _subnetwork_faults(settings: GkeKeys, zone: str | None) -> list[ConfigFault]:
+    match = _SUBNETWORK.fullmatch(settings.subnetwork or "")
+    found, region = match and match["region"], region_of(settings.cluster_location or zone or "")
+    if not found or region in (None, found):
+        return []
+    key = _key("subnetwork")
+    rule = f"is in {found} and the cluster in {region}: GKE takes a subnetwork of the cluster's own region only"
+    return [ConfigFault(key, json.dumps(settings.subnetwork), rule, f"pulumi config set {key} <value>")]
 
 
 def _disk_faults(settings: GkeKeys) -> list[ConfigFault]:

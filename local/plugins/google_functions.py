@@ -37,18 +37,6 @@ def _engine_versions(cloud: Cloud, arguments: Properties) -> Properties:
     }
 
 
-def _client_config(cloud: Cloud, arguments: Properties) -> Properties:
-    del arguments
-    return {
-        "id": f'projects/"{cloud.project}"/regions/"{cloud.region}"/zones/"{cloud.zone}"',
-        "project": cloud.project,
-        "region": cloud.region,
-        "zone": cloud.zone,
-        "accessToken": cloud.ledger.access_token.read_text(),
-        "defaultLabels": {},
-    }
-
-
 def _get_project(cloud: Cloud, arguments: Properties) -> Properties:
     project = text_at(arguments, "projectId") or _project(cloud, arguments)
     if not is_project(project):
@@ -94,7 +82,6 @@ def _project(cloud: Cloud, arguments: Properties) -> str:
 FUNCTIONS: Final[dict[str, Callable[[Cloud, Properties], Properties]]] = {
     "gcp:compute/getZones:getZones": _zones,
     "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
-    "gcp:organizations/getClientConfig:getClientConfig": _client_config,
     "gcp:organizations/getProject:getProject": _get_project,
 }
 """Every function that the stand-in has, by token."""

@@ -1,22 +1,19 @@
-"""The stand-in for pulumi-resource-random: values drawn once and kept in the state.
+"""The stand-in for pulumi-resource-random: `RandomPassword`, drawn once and kept in the state.
 
 Behaviour follows pulumi-random 4.21, which bridges Terraform's `random` provider 3.
 """
 
 from __future__ import annotations
 
-import base64
 import secrets
 import string
-import uuid
 import warnings
-from collections.abc import Callable
 from typing import Any, Final, cast
 
 from pulumi.runtime.proto import provider_pb2 as _wire
 
 from local.plugins.engine_log import EngineLog
-from local.plugins.object_fields import number_at, text_at
+from local.plugins.object_fields import number_at
 from local.plugins.property_values import (
     UNKNOWN,
     Properties,
@@ -32,58 +29,41 @@ from local.plugins.provider_errors import ProviderError
 
 wire: Any = _wire
 
-_DEFAULTS: Final[Properties] = {
-    "lower": True,
-    "upper": True,
-    "numeric": True,
-    "number": True,
-    "special": True,
-    "minLower": 0,
-    "minUpper": 0,
-    "minNumeric": 0,
-    "minSpecial": 0,
+_KIND: Final = "random:index/randomPassword:RandomPassword"
+_CLASSES: Final = {
+    "lower": string.ascii_lowercase,
+    "upper": string.ascii_uppercase,
+    "numeric": string.digits,
+    "special": "!@#$%&*()-_=+[]{}<>:?",
 }
-"""What a password or string has unless the program says otherwise (Terraform's `random_password`)."""
-_SPECIAL: Final = "!@#$%&*()-_=+[]{}<>:?"
-"""The default special characters (Terraform's `random_password`, `override_special`)."""
+"""Characters by the input that takes them in (Terraform's `random_password`); all do unless the program says false."""
+_PLAYED: Final = {"length", "keepers", *_CLASSES}
+"""The inputs that the stand-in knows."""
+_DEFAULTS: Final[Properties] = {
+    **dict.fromkeys((*_CLASSES, "number"), True),
+    **dict.fromkeys(("minLower", "minUpper", "minNumeric", "minSpecial"), 0),
+}
+"""What a password has unless the program says otherwise."""
+_OUTPUTS: Final = ("result", "bcryptHash")
 _BCRYPT_LIMIT: Final = 72
 """Bytes of a password that bcrypt looks at."""
-_NO_ID: Final = "none"
-"""The id of a resource whose value must not show in its id."""
+_ID: Final = "none"
+"""The value must not show in the id."""
 
 
 def draw_text(inputs: Properties) -> str:
-    """Return a random text as `RandomPassword` and `RandomString` describe it.
+    """Return a random text.
 
     Args:
-        inputs: `length`, the classes to use (`lower`, `upper`, `numeric` or `number`, `special`), how many of each at
-            least (`minLower`, ...) and the special characters (`overrideSpecial`).
+        inputs: `length`, and the classes to use (`lower`, `upper`, `numeric`, `special`).
 
     Raises:
-        ProviderError: the length is below 1 or too short for the minimums, or there is no character to draw from.
+        ProviderError: there is no character to draw from.
     """
-    settings = {**_DEFAULTS, **inputs}
-    numeric = inputs.get("numeric", inputs.get("number", True))
-    classes = (
-        ("lower", string.ascii_lowercase, settings["lower"]),
-        ("upper", string.ascii_uppercase, settings["upper"]),
-        ("numeric", string.digits, numeric),
-        ("special", text_at(inputs, "overrideSpecial") or _SPECIAL, settings["special"]),
-    )
-    length = number_at(inputs, "length")
-    minimums = {name: number_at(settings, f"min{name.capitalize()}") for name, _, _ in classes}
-    if length < 1 or length < sum(minimums.values()):
-        raise ProviderError(
-            f"length is {length}; expected at least 1 and at least the sum of minLower, minUpper, minNumeric and "
-            f"minSpecial, {sum(minimums.values())}"
-        )
-    everything = "".join(characters for _, characters, used in classes if used is not False)
-    if not everything and length > sum(minimums.values()):
+    characters = "".join(found for name, found in _CLASSES.items() if inputs.get(name) is not False)
+    if not characters:
         raise ProviderError("no characters to draw from; enable one of lower, upper, numeric and special")
-    drawn = [secrets.choice(characters) for name, characters, _ in classes for _ in range(minimums[name])]
-    drawn += [secrets.choice(everything) for _ in range(length - len(drawn))]
-    secrets.SystemRandom().shuffle(drawn)
-    return "".join(drawn)
+    return "".join(secrets.choice(characters) for _ in range(number_at(inputs, "length")))
 
 
 def bcrypt_hash(text: str) -> str:
@@ -98,60 +78,6 @@ def bcrypt_hash(text: str) -> str:
     salt = "".join(secrets.choice(string.ascii_letters + string.digits + "./") for _ in range(21)) + "."
     hashed = crypt.crypt(text.encode()[:_BCRYPT_LIMIT].decode(errors="ignore"), f"$2b$10${salt}")
     return hashed if hashed and hashed.startswith("$2b$") else ""
-
-
-def _password(inputs: Properties, text: str = "") -> tuple[str, Properties]:
-    result = text or draw_text(inputs)
-    return _NO_ID, {"result": Secret(result), "bcryptHash": Secret(bcrypt_hash(result))}
-
-
-def _string(inputs: Properties, text: str = "") -> tuple[str, Properties]:
-    result = text or draw_text(inputs)
-    return result, {"result": result}
-
-
-def _uuid(_inputs: Properties, text: str = "") -> tuple[str, Properties]:
-    result = text or str(uuid.uuid4())
-    return result, {"result": result}
-
-
-def _bytes(inputs: Properties, text: str = "") -> tuple[str, Properties]:
-    drawn = base64.b64decode(text) if text else secrets.token_bytes(number_at(inputs, "length"))
-    return _NO_ID, {"base64": Secret(base64.b64encode(drawn).decode()), "hex": Secret(drawn.hex())}
-
-
-def _identifier(inputs: Properties, text: str = "") -> tuple[str, Properties]:
-    drawn = base64.urlsafe_b64decode(f"{text}==") if text else secrets.token_bytes(number_at(inputs, "byteLength"))
-    prefix, url = text_at(inputs, "prefix"), base64.urlsafe_b64encode(drawn).decode().rstrip("=")
-    return url, {
-        "b64Url": prefix + url,
-        "b64Std": prefix + base64.b64encode(drawn).decode(),
-        "hex": prefix + drawn.hex(),
-        "dec": prefix + str(int.from_bytes(drawn, "big")),
-    }
-
-
-_DRAWS: Final[dict[str, Callable[..., tuple[str, Properties]]]] = {
-    "RandomPassword": _password,
-    "RandomString": _string,
-    "RandomUuid": _uuid,
-    "RandomBytes": _bytes,
-    "RandomId": _identifier,
-}
-_OUTPUTS: Final[dict[str, tuple[str, ...]]] = {
-    "RandomPassword": ("result", "bcryptHash"),
-    "RandomString": ("result",),
-    "RandomUuid": ("result",),
-    "RandomBytes": ("base64", "hex"),
-    "RandomId": ("b64Url", "b64Std", "hex", "dec"),
-}
-_SECRET_KINDS: Final = frozenset({"RandomPassword", "RandomBytes"})
-_LENGTHS: Final[dict[str, str]] = {
-    "RandomPassword": "length",
-    "RandomString": "length",
-    "RandomBytes": "length",
-    "RandomId": "byteLength",
-}
 
 
 class RandomProvider:
@@ -179,25 +105,27 @@ class RandomProvider:
         """Do nothing: no operation waits."""
 
     def check(self, request: Any) -> Any:
-        """Accept the inputs, or name the one that is missing or out of range.
+        """Accept the inputs, or name those that are missing, out of range or not played.
 
         Raises:
-            ProviderError: the kind is one that the stand-in does not have.
+            ProviderError: it is not a password.
         """
-        kind, inputs = _kind(request), read_properties(request.news)
-        plain, failures = plain_object(inputs), []
-        field = _LENGTHS.get(kind, "")
-        if field and not has_unknown(plain.get(field)) and number_at(plain, field) < 1:
-            found = plain.get(field)
-            failures = [wire.CheckFailure(property=field, reason=f"expected a whole number above 0, found {found!r}")]
+        kind = cast(str, request.urn).split("::")[2].rpartition("$")[2]
+        if kind != _KIND:
+            raise ProviderError(f"the stand-in for pulumi-random has no {kind}; it has: {_KIND}")
+        inputs = read_properties(request.news)
+        length = plain_object(inputs).get("length")
+        faults = dict.fromkeys(inputs.keys() - _PLAYED, "the stand-in for pulumi-random does not know it")
+        faults.pop("__defaults", None)
+        if not has_unknown(length) and number_at(plain_object(inputs), "length") < 1:
+            faults["length"] = f"expected a whole number above 0, found {length!r}"
+        failures = [wire.CheckFailure(property=name, reason=reason) for name, reason in faults.items()]
         return wire.CheckResponse(inputs=write_properties(inputs), failures=failures)
 
     def diff(self, request: Any) -> Any:
         """Ask for a replacement when any input changed, `keepers` included."""
-        kind = _kind(request)
-        outputs = set(_OUTPUTS[kind])
-        old = _settings(read_properties(request.old_inputs) or read_properties(request.olds), outputs)
-        new = _settings(read_properties(request.news), outputs)
+        old = _settings(read_properties(request.old_inputs) or read_properties(request.olds))
+        new = _settings(read_properties(request.news))
         changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         replace = wire.PropertyDiff(kind=wire.PropertyDiff.UPDATE_REPLACE, inputDiff=True)
         return wire.DiffResponse(
@@ -209,39 +137,31 @@ class RandomProvider:
         )
 
     def create(self, request: Any) -> Any:
-        """Draw the values; in a preview they stay unknown.
+        """Draw the value; in a preview it stays unknown.
 
         Raises:
             ProviderError: the inputs cannot be met.
         """
-        kind, inputs = _kind(request), read_properties(request.properties)
+        inputs = read_properties(request.properties)
+        outputs: Properties = {**_DEFAULTS, **inputs}
+        outputs["number"] = outputs["numeric"]
         if request.preview:
-            unknown: Properties = {
-                name: Secret(UNKNOWN) if kind in _SECRET_KINDS else UNKNOWN for name in _OUTPUTS[kind]
-            }
-            return wire.CreateResponse(id="", properties=write_properties({**_with_defaults(kind, inputs), **unknown}))
-        resource_id, drawn = _DRAWS[kind](plain_object(inputs))
-        outputs: Properties = {**_with_defaults(kind, inputs), **drawn}
+            outputs |= {name: Secret(UNKNOWN) for name in _OUTPUTS}
+            return wire.CreateResponse(id="", properties=write_properties(outputs))
+        result = draw_text(plain_object(inputs))
+        outputs |= {"result": Secret(result), "bcryptHash": Secret(bcrypt_hash(result)), "id": _ID}
         mark_secrets(outputs, inputs)
-        outputs["id"] = resource_id
-        return wire.CreateResponse(id=resource_id, properties=write_properties(outputs))
+        return wire.CreateResponse(id=_ID, properties=write_properties(outputs))
 
     def read(self, request: Any) -> Any:
-        """Return the state as it is; on an import, make one of the id, which is the value."""
-        state = read_properties(request.properties)
-        if state:
-            return wire.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
-        kind, text = _kind(request), cast(str, request.id)
-        inputs: Properties = {}
-        if kind in ("RandomPassword", "RandomString"):
-            inputs = {"length": len(text)}
-        elif kind == "RandomBytes":
-            inputs = {"length": len(base64.b64decode(text))}
-        elif kind == "RandomId":
-            inputs = {"byteLength": len(base64.urlsafe_b64decode(f"{text}=="))}
-        resource_id, values = _DRAWS[kind](inputs, text)
-        outputs: Properties = {**_with_defaults(kind, inputs), **values, "id": resource_id}
-        return wire.ReadResponse(id=resource_id, properties=write_properties(outputs), inputs=write_properties(inputs))
+        """Return the state as it is.
+
+        Raises:
+            ProviderError: there is none, as on an import.
+        """
+        if not read_properties(request.properties):
+            raise ProviderError("the stand-in for pulumi-random imports nothing")
+        return wire.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
     def update(self, request: Any) -> Any:
         """Keep the values: only a change of nothing that matters comes here."""
@@ -252,22 +172,8 @@ class RandomProvider:
         del request
 
 
-def _kind(request: Any) -> str:
-    kind = cast(str, request.urn).split("::")[2].rpartition(":")[2]
-    if kind not in _DRAWS:
-        raise ProviderError(f"the stand-in for pulumi-random has no {kind}; it has: {', '.join(sorted(_DRAWS))}")
-    return kind
-
-
-def _with_defaults(kind: str, inputs: Properties) -> Properties:
-    if kind not in ("RandomPassword", "RandomString"):
-        return dict(inputs)
-    numeric = inputs.get("numeric", inputs.get("number", True))
-    return {**_DEFAULTS, **inputs, "numeric": numeric, "number": numeric}
-
-
-def _settings(properties: Properties, outputs: set[str]) -> Properties:
+def _settings(properties: Properties) -> Properties:
     """Return what the program chose, without defaults, so that spelling one out is no change."""
-    hidden = {*outputs, "id", "__defaults"}
+    hidden = {*_OUTPUTS, "id", "__defaults"}
     plain = {name: without_secrets(value) for name, value in properties.items() if name not in hidden}
     return {name: value for name, value in plain.items() if value not in (None, {}) and _DEFAULTS.get(name) != value}

@@ -130,6 +130,26 @@ def test_all_faults_are_named_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("place", "fits"),
+    [
+        ({"gcp:zone": "us-west1-a"}, True),
+        ({"gcp:zone": "us-east1-b"}, False),
+        ({"gcp:zone": "us-east1-b", "clusterLocation": "us-west1-a"}, True),
+        ({"gcp:zone": "us-west1-a", "clusterLocation": "us-east1-b"}, False),
+    ],
+)
+def test_subnetwork_is_in_the_clusters_region(place: dict[str, str], fits: bool) -> None:
+    keys = {"network": "vpc", "subnetwork": "projects/host/regions/us-west1/subnetworks/nodes", **place}
+    if fits:
+        assert settings(**keys).subnetwork == keys["subnetwork"]
+    else:
+        assert list(faults(**keys)) == ["subnetwork"]
+        assert "is in us-west1 and the cluster in us-east1" in faults(**keys)["subnetwork"]
+        assert remedies(**keys) == ["pulumi config set dragonfly:subnetwork <value>"]
+    assert settings(**{**keys, "subnetwork": "nodes"}).subnetwork == "nodes"
+
+
 def test_rules_of_a_new_cluster_do_not_bind_an_existing_one() -> None:
     existing = settings(provisionCluster="false", defaultStorageClass="fast", nodeMachineType="e2-small")
     assert existing.default_storage_class == "fast"
