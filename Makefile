@@ -24,7 +24,7 @@ TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
+.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -37,6 +37,9 @@ preview: $(UP_STAMP) ## Show what `make up` would change; starts the cluster if 
 
 down: $(UP_STAMP) ## Destroy the stack and stop the cluster.
 	@$(LOCAL) down
+
+status: $(UP_STAMP) ## Say what runs and why something does not, which versions, and how to reach the console.
+	@$(LOCAL) status
 
 recover: $(UP_STAMP) ## Bring back a stack whose update was killed.
 	@$(LOCAL) recover

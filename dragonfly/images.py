@@ -106,3 +106,17 @@ class Images:
         if image in _DEPENDENCY_REFERENCES:
             return f"{self.registry}/{_DEPENDENCY_REFERENCES[image]}"
         return _METRICS_EXPORTER
+
+    def config_keys(self, reference: str) -> tuple[str, ...]:
+        """Return the config keys that decide on an image, the nearest first; none for an image of somebody else's.
+
+        Args:
+            reference: The full reference.
+        """
+        image = next((each for each in Image if self.reference(each) == reference), None)
+        if image is None:
+            return ()
+        own = f"images.{image}"
+        if image in self.overrides or image is Image.METRICS_EXPORTER:
+            return (own,)
+        return ("tag", "imageRegistry", own) if image in _DRAGONFLY_REPOSITORIES else ("imageRegistry", own)

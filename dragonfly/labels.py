@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+COMPONENT_LABEL = "app.kubernetes.io/component"
+
 _PART_OF_LABEL, _PART_OF = "app.kubernetes.io/part-of", "dragonfly"
 
 ALL_INSTANCES = f"{_PART_OF_LABEL}={_PART_OF}"
@@ -11,7 +13,7 @@ ALL_INSTANCES = f"{_PART_OF_LABEL}={_PART_OF}"
 
 
 class Component(StrEnum):
-    """Values of the label app.kubernetes.io/component."""
+    """Values of COMPONENT_LABEL."""
 
     MANAGER = "dragonfly-manager"
     ROOT_PASSWORD = "dragonfly-root-password"  # noqa: S105 - a component's name
@@ -29,7 +31,7 @@ def instance_selector(app: str) -> dict[str, str]:
 
 def selector(app: str, component: Component) -> dict[str, str]:
     """The labels that select the pods of one component. Selectors are immutable: never add one."""
-    return {**instance_selector(app), "app.kubernetes.io/component": component.value}
+    return {**instance_selector(app), COMPONENT_LABEL: component.value}
 
 
 def instance_labels(app: str) -> dict[str, str]:

@@ -156,9 +156,16 @@ class Names:
             self.redis_exporter_service,
         )
 
+    def claims(self) -> tuple[str, ...]:
+        """Names of the databases' volume claims."""
+        return (self.mysql_claim, self.redis_claim)
+
     def workloads(self) -> tuple[str, ...]:
-        """Names of Deployment, StatefulSets and DaemonSet, each limited to WORKLOAD_NAME_LIMIT characters."""
-        return (self.manager, self.scheduler, self.seed_peer, self.peer, self.mysql, self.redis)
+        """Names of Deployment, StatefulSets and DaemonSet, each limited to WORKLOAD_NAME_LIMIT characters.
+
+        What waits for another stands behind it.
+        """
+        return (self.mysql, self.redis, self.manager, self.scheduler, self.seed_peer, self.peer)
 
     def limited(self) -> dict[str, int]:
         """How many characters each name may have, of every object whose name has a limit below 253."""

@@ -6,8 +6,8 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from dragonfly import ports
 from dragonfly.application import Application, ApplicationArgs
+from dragonfly.console import CONSOLE_URL, port_forward_command
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
@@ -25,8 +25,6 @@ from dragonfly.scheduler import Scheduler, SchedulerArgs
 from dragonfly.seed_peer import SeedPeer, SeedPeerArgs
 from dragonfly.settings import Settings
 from dragonfly.stateless_objects import deleted_with
-
-CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
 
 
 class Dragonfly(pulumi.ComponentResource):
@@ -75,12 +73,7 @@ class Dragonfly(pulumi.ComponentResource):
         self.namespace = self._namespace(settings)
         instance = Instance(names, self.namespace, settings.ready_timeout_seconds)
         self.console_url = CONSOLE_URL
-        self.port_forward_command = self.namespace.apply(
-            lambda namespace: (
-                f"kubectl port-forward --namespace {namespace} svc/{names.manager_service} "
-                f"{ports.MANAGER_REST}:{ports.MANAGER_REST}"
-            )
-        )
+        self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
         self.credentials = Credentials(
             "credentials",
             CredentialsArgs(

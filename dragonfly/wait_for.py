@@ -12,6 +12,7 @@ from collections.abc import Sequence
 # Each try is bounded: a connection to a Service without endpoints can hang for two minutes instead of being refused.
 # The Debian images have bash but no nc, upstream's Alpine images have busybox's nc but no bash.
 # Process 1 gets no default action for SIGTERM: without the trap a pod that waits takes its whole grace period to go.
+_WAITING = "waiting for "
 _SCRIPT = """\
 trap 'exit 143' TERM INT
 reachable() {
@@ -25,14 +26,15 @@ while [ "$1" != -- ]; do
   host="${1%:*}"
   port="${1##*:}"
   if ! reachable "$host" "$port"; then
-    echo "waiting for $host:$port"
+    echo "WAITING$host:$port"
     until reachable "$host" "$port"; do sleep 0.2; done
+    echo "$host:$port answers"
   fi
   shift
 done
 shift
 exec "$@"
-"""
+""".replace("WAITING", _WAITING)
 
 
 def start_when_reachable(addresses: Sequence[str], command: Sequence[str]) -> list[str]:
@@ -43,3 +45,13 @@ def start_when_reachable(addresses: Sequence[str], command: Sequence[str]) -> li
         command: the program and its arguments.
     """
     return ["/bin/sh", "-c", _SCRIPT, "wait-for", *addresses, "--", *command]
+
+
+def awaited_address(line: str) -> str | None:
+    """Return the `host:port` that a container waits for, None if it does not.
+
+    Args:
+        line: The last of its log.
+    """
+    _, begins, address = line.partition(_WAITING)
+    return address if begins and line.startswith(_WAITING) else None

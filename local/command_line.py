@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -204,13 +207,14 @@ def _up(session: _Session) -> None:
     started = time.monotonic()
     stack = session.prepare()
     session.tell_missing_images()
-    stack.run("up", "--yes", "--skip-preview", *session.refresh())
+    with _told_why_not(session):
+        stack.run("up", "--yes", "--skip-preview", *session.refresh())
+        restarted = session.wait_after_restart()
     if session.in_cloud:
         stack.write_kubeconfig()
     changes = stack.last_changes()
     unchanged = set(changes) <= {"same"}
     count = sum(changes.values())
-    restarted = session.wait_after_restart()
     if unchanged:
         session.console.print(f"Nothing changed: all {count} resources are as the program says.")
     if restarted:
@@ -220,13 +224,41 @@ def _up(session: _Session) -> None:
     arguments = make_arguments(session.stack_name)
     hints = {
         f'eval "$(make -s env{arguments})"': "then pulumi and kubectl work on this stack and cluster",
-        "kubectl get pods": "what runs",
+        f"make status{arguments}": "whether all of it is Ready, and how to reach the console",
         f"make preview{arguments}": "what a change of the program or its config would do",
         f"make down{arguments}": "destroy the stack and stop the cluster",
     }
     width = max(map(len, hints))
     lines = [f"  {command:{width}}  {meaning}" for command, meaning in hints.items()]
     session.console.print("\n".join(["\nNext:", *lines]), markup=False)
+
+
+@contextmanager
+def _told_why_not(session: _Session) -> Generator[None]:
+    """Prints what runs and why something does not, where the engine only says that it does not."""
+    try:
+        yield
+    except (StackError, PodsNotReadyError):
+        done = _run_status(session, stderr=subprocess.PIPE)
+        # Of a config's faults, for example, which the engine has listed already, this is the number.
+        session.console.print(done.stderr.partition("\n")[0], markup=False)
+        raise
+
+
+def _run_status(session: _Session, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dragonfly.status", "--stack", session.stack_name],
+        cwd=PROJECT_FOLDER,
+        env={**os.environ, **session.stack.environment()},
+        stderr=stderr,
+        text=True,
+        check=False,
+    )
+
+
+def _status(session: _Session) -> None:
+    session.stack.prepare()
+    sys.exit(_run_status(session).returncode)
 
 
 def _preview(session: _Session) -> None:
@@ -289,6 +321,7 @@ _COMMANDS: dict[str, Callable[[_Session], None]] = {
     "up": _up,
     "preview": _preview,
     "recover": _recover,
+    "status": _status,
     "down": _down,
     "stop": _stop,
     "env": _env,

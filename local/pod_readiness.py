@@ -44,8 +44,7 @@ def wait_for_pods(
                 return
             if time.monotonic() > deadline:
                 raise PodsNotReadyError(
-                    f"not Ready {timeout_seconds:.0f} s after the nodes' start: "
-                    f"{', '.join(waiting) or 'no pod yet'}; `kubectl describe pod` says why"
+                    f"not Ready {timeout_seconds:.0f} s after the nodes' start: {', '.join(waiting) or 'no pod yet'}"
                 )
             status.update(f"waiting for {', '.join(waiting) or 'pods'}")
             time.sleep(_POLL_SECONDS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dragonfly.wait_for import start_when_reachable
+from dragonfly.wait_for import awaited_address, start_when_reachable
 from tests.scripts.image_shell import TOOL_SETS, image_shell
 from tests.waiting import wait_until, while_busy
 
@@ -102,7 +102,17 @@ def test_program_waits_while_a_port_refuses_and_starts_within_a_second_after_it_
         out, err = process.communicate(timeout=20)
         assert time.monotonic() - opened < while_busy(1)
     # What each try says of its failure would fill the log.
-    assert (out, err, process.returncode) == ("started\n", "", 0)
+    assert (out, err, process.returncode) == (f"{address} answers\nstarted\n", "", 0)
+
+
+def test_the_last_line_tells_what_is_waited_for_as_long_as_it_is(start: Start, closed_port: int) -> None:
+    address = f"{LOOPBACK}:{closed_port}"
+    process = start([address], ["/bin/true"])
+    assert process.stdout is not None
+    assert awaited_address(process.stdout.readline().rstrip()) == address
+    with _listener(closed_port):
+        out, _ = process.communicate(timeout=5)
+    assert awaited_address(out.splitlines()[-1]) is None
 
 
 def test_program_waits_for_the_last_address_too(start: Start, open_port: socket.socket, closed_port: int) -> None:
@@ -140,7 +150,7 @@ def test_try_that_hangs_is_given_up_and_made_again(start: Start) -> None:
                 stack.enter_context(listener.accept()[0])
             except TimeoutError:
                 continue
-        assert process.communicate()[0] == "started\n"
+        assert process.communicate()[0] == f"{_address(listener)} answers\nstarted\n"
 
 
 def test_arguments_arrive_as_they_were_given(start: Start, open_port: socket.socket) -> None:

@@ -10,6 +10,7 @@ import ast
 import itertools
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -199,7 +200,20 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.name)
 def test_product_knows_nothing_of_the_local_cluster_or_the_tests(path: Path) -> None:
-    assert not _imports(path) & {"local", "tests", "pytest", "kubernetes"}
+    assert not _imports(path) & {"local", "tests", "pytest"}
+
+
+def test_the_program_does_not_load_the_client_of_kubernetes_which_the_status_command_uses() -> None:
+    imports = [
+        ast.unparse(node)
+        for node in ast.walk(_tree(ROOT / "__main__.py"))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    # `pulumi up` and every preview would take a second longer.
+    code = "\n".join([*imports, "import sys", "sys.exit('kubernetes' in sys.modules)"])
+    assert len(imports) > 1
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_program_asks_for_nothing_that_its_requirements_do_not_name() -> None:

@@ -1,0 +1,107 @@
+"""`python -m dragonfly.status --stack NAME [--json]`.
+
+It exits with 0 where everything is Ready, with 1 where something is not, and with 2 where the cluster cannot be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from dragonfly.settings import SettingsError
+from dragonfly.status.cluster_access import KubeconfigError, connect
+from dragonfly.status.cluster_objects import Cluster, ClusterObjects, NoClusterError
+from dragonfly.status.report import Report
+from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
+from dragonfly.status.versions import advisories, running_images
+from dragonfly.status.workloads import conditions
+
+_ALL_READY, _NOT_READY, _UNKNOWN = 0, 1, 2
+
+# After ten it must have said that there is none.
+_SECONDS_TO_A_FIRST_ANSWER = 8.0
+# Where the CLI was slow, the cluster still gets a chance.
+_LEAST_SECONDS = 3.0
+
+_T = TypeVar("_T")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; return the process' exit code."""
+    # What Python took to load all this counts too: it is the processor's time, nearly all of it.
+    started = time.monotonic() - time.process_time()
+    parser = argparse.ArgumentParser(prog="python -m dragonfly.status", description=__doc__)
+    parser.add_argument("--stack", required=True, help="name of the stack")
+    parser.add_argument("--json", action="store_true", help="print a document for programs")
+    options = parser.parse_args(arguments)
+    try:
+        stack = read_stack(options.stack, "pulumi", Path(__file__).resolve().parents[2])
+        left = _SECONDS_TO_A_FIRST_ANSWER - (time.monotonic() - started)
+        report = _report(stack, max(left, _LEAST_SECONDS))
+    except (KubeconfigError, NoClusterError, SettingsError, StackUnreadableError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _UNKNOWN
+    if options.json:
+        sys.stdout.write(json.dumps(report.document(), indent=2) + "\n")
+    else:
+        width = shutil.get_terminal_size((120, 24)).columns
+        sys.stdout.write("".join(f"{line}\n" for line in report.lines(width)))
+    return _ALL_READY if report.ready else _NOT_READY
+
+
+def _report(stack: Stack, seconds: float) -> Report:
+    settings = stack.settings
+    if settings.provision_cluster and not stack.has_provider:
+        raise NoClusterError(f"stack {stack.name} has no cluster yet; `pulumi up` makes it")
+
+    def first_answer() -> tuple[Cluster, bool]:
+        cluster = Cluster(connect(stack.kubeconfig, stack.context), settings.namespace, stack.secrets)
+        return cluster, cluster.has_namespace(seconds)
+
+    cluster, namespace_exists = _within(seconds, first_answer)
+    objects = cluster.read(settings.app_instance_name) if namespace_exists else ClusterObjects()
+
+    def last_log_line(pod: str, container: str, previous: bool) -> str | None:
+        return cluster.last_log_line(pod, container, previous=previous)
+
+    return Report(
+        stack=stack.name,
+        settings=settings,
+        namespace_exists=namespace_exists,
+        conditions=conditions(settings.names, objects, last_log_line, datetime.now(UTC)),
+        images=running_images(objects.pods),
+        advisories=advisories(objects.pods),
+    )
+
+
+def _within(seconds: float, ask: Callable[[], _T]) -> _T:
+    """Neither a kubeconfig's plug-in nor the resolution of a name can be told how long it may take."""
+    results: list[_T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(ask())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise NoClusterError("the cluster, or its kubeconfig's plug-in, did not answer in time")
+    return results[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,148 @@
+"""What the engine knows of a stack: its config, how to reach its cluster, and its passwords.
+
+The config alone tells namespace and names: a stack whose first update failed has no outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from dragonfly.settings import Settings
+
+_PROVIDER = "pulumi:providers:kubernetes"
+_CREDENTIALS = "dragonfly:credentials:Credentials"
+# By these an exported state marks a secret (sdk/go/common/resource/plugin, "4dabf18193072939515e22adb298388d").
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+# A state in a bucket or with the Pulumi service, and a key in a cloud that decrypts it.
+_CLI_SECONDS = 60
+
+
+class StackUnreadableError(RuntimeError):
+    """The CLI failed; the message says what it printed."""
+
+
+# Its fields hold secrets, which no message may show.
+@dataclass(frozen=True, repr=False)
+class Stack:
+    """One stack.
+
+    Attributes:
+        name: Its name.
+        settings: Its config.
+        kubeconfig: Contents of the kubeconfig that its last update used, None for the ambient one.
+        context: Of that kubeconfig; None for its current one.
+        has_provider: Whether an update went so far as to know the cluster.
+        secrets: The passwords of the installation, those that it was given and those that it made.
+    """
+
+    name: str
+    settings: Settings
+    kubeconfig: str | None
+    context: str | None
+    has_provider: bool
+    secrets: frozenset[str]
+
+
+def read_stack(name: str, pulumi: str, project: Path) -> Stack:
+    """Ask the CLI for a stack's config and state. What is secret comes through a pipe and stays in memory.
+
+    Args:
+        name: The stack's name.
+        pulumi: The CLI's path, or `pulumi`.
+        project: The program's folder.
+
+    Raises:
+        StackUnreadableError: There is no such stack, or what it holds cannot be decrypted.
+        SettingsError: The config has faults.
+    """
+
+    def ask(*command: str) -> Future[str]:
+        return both.submit(_run, [pulumi, *command, "--show-secrets", "--stack", name, "--non-interactive"], project)
+
+    with ThreadPoolExecutor() as both:
+        config, export = ask("config", "--json"), ask("stack", "export")
+        return stack_of(name, json.loads(config.result()), json.loads(export.result()), os.environ)
+
+
+def stack_of(
+    name: str, config: Mapping[str, Any], exported: Mapping[str, Any], environment: Mapping[str, str]
+) -> Stack:
+    """Put together what the CLI said.
+
+    Args:
+        name: The stack's name.
+        config: By full key, as `pulumi config --json --show-secrets` prints it.
+        exported: As `pulumi stack export --show-secrets` prints it.
+        environment: Environment variables, where the Google Cloud provider looks for a project or zone too.
+
+    Raises:
+        SettingsError: The config has faults.
+    """
+    values = {key: str(entry["value"]) for key, entry in config.items()}
+    secret_keys = frozenset(key for key, entry in config.items() if entry["secret"])
+    settings = Settings.from_config(values, secret_keys, stack=name, environment=environment)
+    deployment = cast("Mapping[str, Any]", exported.get("deployment") or {})
+    # One that has been replaced waits to be deleted.
+    everything = cast("list[dict[str, Any]]", deployment.get("resources") or [])
+    resources = [each for each in everything if not each.get("delete")]
+    provider = next((each for each in resources if each["type"] == _PROVIDER), None)
+    inputs: dict[str, Any] = provider.get("inputs") or {} if provider else {}
+    made: list[dict[str, Any]] = [each.get("outputs") or {} for each in resources if each["type"] == _CREDENTIALS]
+    chosen = (
+        settings.db_root_password,
+        settings.db_user_password,
+        settings.db_exporter_password,
+        settings.redis_password,
+    )
+    kubeconfig = _plain(inputs.get("kubeconfig"))
+    if kubeconfig is None and settings.kubeconfig is not None:
+        kubeconfig = settings.kubeconfig.get_secret_value()
+    return Stack(
+        name=name,
+        settings=settings,
+        kubeconfig=kubeconfig,
+        context=inputs.get("context") or settings.kube_context,
+        has_provider=provider is not None,
+        secrets=frozenset(
+            [
+                *(str(_plain(value)) for outputs in made for value in outputs.values() if value),
+                *(password.get_secret_value() for password in chosen if password is not None),
+            ]
+        ),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A property of an exported state, without the mark of a secret."""
+    if not isinstance(value, dict):
+        return value
+    marked = cast("dict[str, Any]", value)
+    return json.loads(marked["plaintext"]) if marked.get(_SIGNATURE) == _SECRET else marked
+
+
+def _run(command: Sequence[str], project: Path) -> str:
+    what = f"`pulumi {command[1]}`"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CLI_SECONDS,
+        )
+    except FileNotFoundError:
+        raise StackUnreadableError(f"{command[0]} is not on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise StackUnreadableError(f"{what} did not answer within {_CLI_SECONDS} s") from None
+    if done.returncode != 0:
+        raise StackUnreadableError(f"{what} failed: {done.stderr.strip()}")
+    return done.stdout
