@@ -146,7 +146,7 @@ def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: Loc
     after = generations(api, NAMESPACE)
     assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-scheduler"}
     core: Any = client.CoreV1Api(api)
-    # The plug-in may take a StatefulSet for rolled out whose controller has not seen the change yet: it does not look at
+    # The plug-in takes a StatefulSet whose controller has not seen the change yet for rolled out: it does not look at
     # `observedGeneration` (pulumi-kubernetes 4.25, `await/statefulset.go`).
     wait_until(lambda: unready_pods(api, NAMESPACE) == [], "the scheduler's new pod is Ready")
     assert core.read_namespaced_pod("dragonfly-1-scheduler-0", NAMESPACE).spec.containers[0].image == image
