@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 # A single API request; an admission webhook, which GKE gives 10 seconds by default, may be part of it. With the
-# provider's own default of 32 seconds a refresh from a control plane that does not answer says so only after twice that.
+# provider's own default of 32 seconds a refresh says of a silent control plane only after a minute that it is.
 REQUEST_TIMEOUT_SECONDS = 12
 
 

@@ -22,7 +22,8 @@ from pulumi.runtime.proto import provider_pb2 as _wire
 from pulumi.runtime.proto import provider_pb2_grpc as _services
 
 from local.plugins.engine_log import EngineLog, GrpcEngineLog
-from local.plugins.provider_errors import ProviderError
+from local.plugins.property_values import write_properties
+from local.plugins.provider_errors import InitializationError, ProviderError
 
 grpc: Any = _grpc
 wire: Any = _wire
@@ -137,6 +138,14 @@ class Servicer(_ServicerBase):
     def _answer(operation: Callable[[Any], Any], request: Any, context: Any) -> Any:
         try:
             return operation(request)
+        except InitializationError as failure:
+            detail = wire.ErrorResourceInitFailed(
+                id=failure.resource_id, properties=write_properties(failure.outputs), reasons=failure.reasons
+            )
+            if failure.inputs is not None:
+                detail.inputs.CopyFrom(write_properties(failure.inputs))
+            context.set_trailing_metadata((("grpc-status-details-bin", _status(str(failure), detail)),))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
         except ProviderError as failure:
             return context.abort(grpc.StatusCode.UNKNOWN, str(failure))
 
@@ -163,6 +172,14 @@ def _empty() -> Any:
     from google.protobuf import empty_pb2  # pyright: ignore[reportMissingTypeStubs]
 
     return cast(Any, empty_pb2).Empty()
+
+
+def _status(message: str, detail: Any) -> bytes:
+    from pulumi.runtime.proto import status_pb2
+
+    status: Any = cast(Any, status_pb2).Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
+    status.details.add().Pack(detail)
+    return cast(bytes, status.SerializeToString())
 
 
 def _random(log: EngineLog) -> Provider:

@@ -18,10 +18,12 @@ import grpc as _grpc  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from pulumi.runtime.proto import provider_pb2 as _wire
 from pulumi.runtime.proto import provider_pb2_grpc as _services
+from pulumi.runtime.proto import status_pb2 as _status
 
 from local.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out
 from local.plugins.engine_log import EngineLog
-from local.plugins.provider_errors import ProviderError
+from local.plugins.property_values import Properties, Secret, read_properties
+from local.plugins.provider_errors import InitializationError, ProviderError
 from local.plugins.server import Servicer
 
 grpc: Any = _grpc
@@ -97,7 +99,11 @@ def test_a_missing_python_is_named(tmp_path: Path) -> None:
 
 
 class _Failing:
-    """A provider that refuses to delete."""
+    """A provider whose creation fails after the object was made, and whose deletion fails at once."""
+
+    def create(self, request: Any) -> Any:
+        outputs: Properties = {"big": "x" * 100_000, "password": Secret("hidden")}
+        raise InitializationError("not ready", "ns/n", outputs, ["not ready", "no node"])
 
     def delete(self, request: Any) -> None:
         raise ProviderError("not allowed")
@@ -109,13 +115,25 @@ def _make(log: EngineLog) -> Any:
 
 
 def test_failures_reach_the_engine() -> None:
-    server = grpc.server(ThreadPoolExecutor(1))
-    services.add_ResourceProviderServicer_to_server(Servicer(_make, "random", ""), server)
+    server = grpc.server(ThreadPoolExecutor(2))
+    services.add_ResourceProviderServicer_to_server(Servicer(_make, "gcp", ""), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
-        services.ResourceProviderStub(channel).Delete(wire.DeleteRequest(), timeout=10)
+    # The engine's own library takes metadata of this size; Python's has a lower limit.
+    options = [("grpc.max_metadata_size", 1 << 20), ("grpc.absolute_max_metadata_size", 1 << 20)]
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        stub = services.ResourceProviderStub(channel)
+        with pytest.raises(grpc.RpcError) as unready:
+            stub.Create(wire.CreateRequest(), timeout=10)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Delete(wire.DeleteRequest(), timeout=10)
     server.stop(None)
+    trailing = dict(unready.value.trailing_metadata())
+    status: Any = cast(Any, _status).Status.FromString(trailing["grpc-status-details-bin"])
+    detail = wire.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    assert (detail.id, list(detail.reasons)) == ("ns/n", ["not ready", "no node"])
+    assert read_properties(detail.properties)["password"] == Secret("hidden")
     assert refused.value.details() == "not allowed"
 
 
