@@ -18,7 +18,7 @@ from pulumi.runtime.proto import provider_pb2 as _wire
 from local.cloud.clusters import Clusters
 from local.cloud.ledger import Entry, Ledger
 from local.cloud.locations import region_of
-from local.plugins.engine_log import WARNING, EngineLog
+from local.plugins.engine_log import EngineLog
 from local.plugins.google_account_kinds import Account, IamMember, Service
 from local.plugins.google_changes import Change, changes
 from local.plugins.google_cluster_kind import Cluster
@@ -28,7 +28,7 @@ from local.plugins.google_kind import Cloud, GoogleError, Kind
 from local.plugins.google_labels import labels_after, labels_as_read
 from local.plugins.google_network_kinds import Firewall, Network, Router, RouterNat, Subnetwork
 from local.plugins.google_node_pool_kind import NodePool
-from local.plugins.google_schema import foreseen, planned
+from local.plugins.google_schema import planned
 from local.plugins.google_types import Fault, type_faults
 from local.plugins.object_fields import text_at
 from local.plugins.property_values import (
@@ -70,14 +70,6 @@ _ENVIRONMENT: Final = {
 }
 """Environment variables that the real plug-in reads, the first one set counting."""
 
-_NO_PROJECT: Final = (
-    "unable to detect a global setting for GCP Project;\n"
-    "Pulumi will rely on per-resource settings for this operation.\n"
-    "Set the GCP Project by using:\n"
-    "\t`pulumi config set gcp:project <project>`\n"
-    "If you would like to disable this warning use:\n"
-    "\t`pulumi config set gcp:disableGlobalProjectWarning true`"
-)
 _DEFAULTS: Final = "__defaults"
 """Input that names those which the plug-in filled in, as the bridge writes it."""
 
@@ -127,8 +119,6 @@ class GcpProvider:
             self._cloud = Cloud(ledger, Clusters(ledger), found["project"], found["region"], found["zone"])
         # What went on when whoever asked for it was killed goes on by itself, and nobody has to wait for it.
         threading.Thread(target=_go_on, args=(self._cloud,), daemon=True).start()
-        if not found["project"] and variables.get(f"{_CONFIG}disableGlobalProjectWarning") != "true":
-            self._log.message(WARNING, "", _NO_PROJECT)
         return wire.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def cancel(self) -> None:
@@ -200,7 +190,7 @@ class GcpProvider:
         kind, marked = _kind(request), read_properties(request.properties)
         inputs = plain_object(marked)
         if request.preview:
-            return wire.CreateResponse(id="", properties=write_properties(foreseen(kind.fields, marked, UNKNOWN)))
+            return wire.CreateResponse(id="", properties=write_properties(planned(kind.fields, UNKNOWN, marked)))
         urn, cloud = cast(str, request.urn), self._configured()
         entry = self._run(urn, f"creating {kind.name}", lambda: self._create(kind, cloud, inputs, urn))
         return wire.CreateResponse(id=entry.id, properties=_state(entry, marked))

@@ -25,7 +25,7 @@ from local.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwor
 from local.plugins.google_rules import Network as Range
 from local.plugins.google_rules import choice_faults, cluster_name_faults, overlap, range_at, range_faults
 from local.plugins.google_types import Fault
-from local.plugins.google_versions import CHANNELS, offered_version
+from local.plugins.google_versions import CHANNELS, newest_version
 from local.plugins.object_fields import number_at, object_at, objects_at, text_at, value_at
 from local.plugins.property_values import Properties
 from local.plugins.provider_errors import ProviderError
@@ -64,10 +64,6 @@ class Cluster(OperatedKind):
         faults: list[Fault] = []
         if number_at(inputs, "initialNodeCount") < 1 and not objects_at(inputs, "nodePools"):
             faults.append(Fault("initialNodeCount", "Cluster.initial_node_count must be greater than zero."))
-        datapath = inputs.get("datapathProvider")
-        if datapath == "ADVANCED_DATAPATH" and value_at(inputs, "networkPolicy", "enabled") is True:
-            reason = "Enabling NetworkPolicy for clusters with DatapathProvider=ADVANCED_DATAPATH is not allowed."
-            faults.append(Fault("networkPolicy", reason))
         pool = value_at(inputs, "workloadIdentityConfig", "workloadPool")
         if isinstance(pool, str) and pool != f"{text_at(inputs, 'project')}.svc.id.goog":
             reason = f'Currently, the only supported identity namespace is that of the project, not "{pool}".'
@@ -76,10 +72,7 @@ class Cluster(OperatedKind):
 
     def defaults(self, inputs: Properties) -> Properties:
         return {
-            "deletionProtection": True,
-            "network": "default",
             "networkingMode": "VPC_NATIVE",
-            "enableShieldedNodes": True,
             "loggingService": "logging.googleapis.com/kubernetes",
             "monitoringService": "monitoring.googleapis.com/kubernetes",
         }
@@ -114,7 +107,7 @@ class Cluster(OperatedKind):
                     "badRequest",
                 )
         version = text_at(inputs, "minMasterVersion")
-        if version and not offered_version(version).startswith(version):
+        if version and not newest_version().startswith(version):
             raise GoogleError(400, f'Master version "{version}" is unsupported in location "{location}".', "badRequest")
         if account := text_at(inputs, "nodeConfig", "serviceAccount"):
             check_account(entries, account, f'Service account "{account}" does not exist.')
@@ -190,7 +183,7 @@ class Cluster(OperatedKind):
         # Known only once it runs.
         endpoint, authority = cloud.clusters.endpoint(entry.id) if entry.status == RUNNING else ("", "")
         location = text_at(inputs, "location")
-        version = offered_version(text_at(inputs, "minMasterVersion"))
+        version = newest_version()
         subnetworks = entries.of_type(Subnetwork.type)
         subnetwork = next((other for other in subnetworks if refers(entry, "subnetwork", other)), None)
         pods = self._secondary_range(subnetwork, inputs, "clusterSecondaryRangeName")

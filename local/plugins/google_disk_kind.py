@@ -39,7 +39,7 @@ class Disk(Kind):
         return faults
 
     def defaults(self, inputs: Properties) -> Properties:
-        return {"type": "pd-standard", "size": 500, "physicalBlockSizeBytes": 4096}
+        return {"size": 500, "physicalBlockSizeBytes": 4096}
 
     def shrinks(self, path: str, old: Value, new: Value) -> bool:
         return path == "size" and isinstance(old, int) and isinstance(new, int) and new < old

@@ -31,7 +31,7 @@ class Network(Kind):
         return name_faults(inputs)
 
     def defaults(self, inputs: Properties) -> Properties:
-        return {"autoCreateSubnetworks": True, "routingMode": "REGIONAL", "mtu": 0}
+        return {"routingMode": "REGIONAL"}
 
     def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
         number = _number(entry_id)
@@ -124,9 +124,6 @@ class Router(Kind):
     def meet(self, entries: Entries, inputs: Properties) -> None:
         referred(entries, text_at(inputs, "network"), NETWORK_PATH, text_at(inputs, "project"))
 
-    def users(self, entries: Entries, entry: Entry) -> Iterable[str]:
-        return ()
-
 
 class RouterNat(Kind):
     """`gcp.compute.RouterNat`: a part of its router, with which it goes."""
@@ -156,14 +153,6 @@ class RouterNat(Kind):
         if list_at(inputs, "natIps") and inputs.get("natIpAllocateOption") == "AUTO_ONLY":
             faults.append(Fault("natIps", "NAT addresses cannot be given with AUTO_ONLY."))
         return faults
-
-    def defaults(self, inputs: Properties) -> Properties:
-        return {
-            "type": "PUBLIC",
-            "icmpIdleTimeoutSec": 30,
-            "udpIdleTimeoutSec": 30,
-            "tcpEstablishedIdleTimeoutSec": 1200,
-        }
 
     def meet(self, entries: Entries, inputs: Properties) -> None:
         project, region = text_at(inputs, "project"), text_at(inputs, "region")
@@ -223,7 +212,7 @@ class Firewall(Kind):
         return faults
 
     def defaults(self, inputs: Properties) -> Properties:
-        return {"priority": 1000, "direction": "INGRESS"}
+        return {"direction": "INGRESS"}
 
     def meet(self, entries: Entries, inputs: Properties) -> None:
         referred(entries, text_at(inputs, "network"), NETWORK_PATH, text_at(inputs, "project"))

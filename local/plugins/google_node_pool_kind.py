@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dragonfly.google.machine_types import (
     DEFAULT_BOOT_DISK_GIB,
-    MachineType,
     UnknownMachineTypeError,
     machine_type_named,
 )
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from local.cloud.node_pools import NodePool as Nodes
 
 _DEFAULT_MACHINE: Final = "e2-medium"
-_CPU_QUOTA: Final = 200
-"""vCPUs a project may have in a region."""
-
 _DEFAULT_COUNT: Final = 3
 _SMALLEST_DISK_GIB: Final = 10
 _MOST_UPGRADED: Final = 20
@@ -73,7 +69,7 @@ class NodePool(OperatedKind):
         if low > high:
             faults.append(Fault("autoscaling", f"min_node_count ({low}) must not exceed max_node_count ({high})."))
         machine = text_at(inputs, "nodeConfig", "machineType")
-        if machine and _machine(machine) is None:
+        if machine and not _is_machine_type(machine):
             faults.append(Fault("nodeConfig.machineType", f'Machine type with name "{machine}" does not exist.'))
         settings = object_at(inputs, "upgradeSettings")
         nodes = number_at(settings, "maxSurge", default=1) + number_at(settings, "maxUnavailable")
@@ -91,24 +87,6 @@ class NodePool(OperatedKind):
         account = text_at(inputs, "nodeConfig", "serviceAccount") or default_account(project)
         check_account(entries, account, f'Service account "{account}" does not exist.')
         _check_zones(inputs)
-        self._check_quota(entries, inputs)
-
-    def _check_quota(self, entries: Entries, inputs: Properties) -> None:
-        region, own = region_of(text_at(inputs, "location")), self.id_of(inputs)
-        used = sum(
-            _vcpus(entry.inputs)
-            for entry in entries.of_type(self.type)
-            if entry.id != own and region_of(text_at(entry.inputs, "location")) == region
-        )
-        wanted = _vcpus(inputs)
-        if used + wanted > _CPU_QUOTA:
-            raise GoogleError(
-                403,
-                f"Insufficient regional quota to satisfy request: resource \"CPUS\": request requires '{wanted}.0' and "
-                f"is short '{used + wanted - _CPU_QUOTA}.0'. project has a quota of '{_CPU_QUOTA}.0' with "
-                f"'{_CPU_QUOTA - used}.0' available.",
-                "forbidden",
-            )
 
     def meet_namesake(self, entry_id: str) -> None:
         raise ProviderError(f"resource - {entry_id} - already exists")
@@ -151,11 +129,9 @@ class NodePool(OperatedKind):
         }
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
-        with cloud.ledger.change() as entries:
-            _check_zones(inputs)
-            self._check_quota(entries, inputs)
-        changing = replace(entry, inputs=inputs, properties={**entry.properties, **inputs})
-        return self.started(cloud, changing, status)
+        _check_zones(inputs)
+        changed = replace(entry, inputs=inputs, properties={**entry.properties, **inputs})
+        return self.started(cloud, changed, status)
 
     def end(self, cloud: Cloud, entry: Entry) -> None:
         from local.cloud.node_pools import remove_pool
@@ -240,16 +216,12 @@ def _count(inputs: Properties) -> int:
     return _DEFAULT_COUNT
 
 
-def _machine(name: str) -> MachineType | None:
+def _is_machine_type(name: str) -> bool:
     try:
-        return machine_type_named(name)
+        machine_type_named(name)
     except UnknownMachineTypeError:
-        return None
-
-
-def _vcpus(inputs: Properties) -> int:
-    machine = _machine(text_at(inputs, "nodeConfig", "machineType") or _DEFAULT_MACHINE)
-    return (machine.vcpus if machine else 0) * _count(inputs) * len(_zones(inputs))
+        return False
+    return True
 
 
 def _total(field: str) -> str:

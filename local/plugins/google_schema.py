@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from local.plugins.property_values import Properties, Unknown, Value
+from local.plugins.property_values import Properties, Value
 
 _FILE: Final = Path(__file__).with_name("google-schema.json")
 _DEFAULT: Final = "Default="
@@ -88,50 +88,29 @@ def fields_of(resource: str) -> Fields:
     return _inside(described, "")
 
 
-def planned(fields: Fields, state: Properties, inputs: Properties) -> Properties:
+def planned(fields: Fields, state: Value, inputs: Properties) -> Properties:
     """Return what a resource is to be: what the program leaves out has its default, or stays where it is computed.
 
     Args:
         fields: the resource's.
-        state: the resource as it is; empty for a new one.
-        inputs: what the program wants.
+        state: the resource as it is; empty for a new one, and unknown for one whose cloud has not answered yet.
+        inputs: what the program wants; may hold secrets.
     """
     result: Properties = {}
     for name, field in fields.items():
-        value, old = inputs.get(name), state.get(name)
+        value, old = inputs.get(name), state.get(name) if isinstance(state, dict) else state
         if value is None:
             value = field.default if field.default is not None or not field.computed else old
-        elif field.fields:
-            value = _planned_block(field.fields, old, value)
+        elif isinstance(value, dict) and field.is_block:
+            value = planned(field.fields, old, value)
+        elif isinstance(value, list) and field.fields:
+            olds = old if isinstance(old, list) and len(old) == len(value) else [None] * len(value)
+            value = [
+                planned(field.fields, before, item) if isinstance(item, dict) else item
+                for before, item in zip(olds, value, strict=True)
+            ]
         if value is not None:
             result[name] = value
-    return result
-
-
-def _planned_block(fields: Fields, old: Value, value: Value) -> Value:
-    if isinstance(value, dict):
-        return planned(fields, old if isinstance(old, dict) else {}, value)
-    if isinstance(value, list):
-        olds = old if isinstance(old, list) and len(old) == len(value) else [None] * len(value)
-        return [_planned_block(fields, *pair) for pair in zip(olds, value, strict=True)]
-    return value
-
-
-def foreseen(fields: Fields, inputs: Properties, unknown: Unknown) -> Properties:
-    """Return what a preview can tell of a new resource.
-
-    Args:
-        fields: the resource's.
-        inputs: what the program wants; may hold secrets.
-        unknown: stands for what the cloud will fill in.
-    """
-    result = dict(inputs)
-    for name, field in fields.items():
-        value = inputs.get(name)
-        if value is None and (field.computed or field.default is not None):
-            result[name] = unknown if field.default is None else field.default
-        elif field.is_block and isinstance(value, dict):
-            result[name] = foreseen(field.fields, value, unknown)
     return result
 
 

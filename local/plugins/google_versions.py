@@ -15,13 +15,3 @@ _BUILD: Final = "gke.1000000"
 def newest_version() -> str:
     """Return the one version that there is, `1.36.3-gke.1000000`."""
     return f"{toolchain.TOOLS['kubernetes'].version.removeprefix('v')}-{_BUILD}"
-
-
-def offered_version(wanted: str) -> str:
-    """Return the version that a new cluster gets.
-
-    Args:
-        wanted: `minMasterVersion`, empty where the program leaves it to the release channel.
-    """
-    del wanted
-    return newest_version()
