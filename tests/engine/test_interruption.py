@@ -69,7 +69,7 @@ def test_after_kill_9_the_recovery_leads_back(make_stack: StackFactory, api: Api
         plugins.extend(
             child
             for child in psutil.Process(process.pid).children(recursive=True)
-            if any("pulumi-resource-" in argument for argument in child.cmdline())
+            if any("pulumi-resource-" in argument or argument == "local.plugins.server" for argument in child.cmdline())
         )
         process.kill()
 

@@ -53,7 +53,8 @@ def test_a_stack_of_before_is_updated_in_place(
 
 def _apply(api: ApiClient, record: dict[str, Any]) -> None:
     """Make the objects of a state as they were: applied from the same inputs by the same field managers."""
-    resources: Any = dynamic.DynamicClient(api).resources
+    client_of_all: Any = dynamic.DynamicClient(api)
+    resources: Any = client_of_all.resources
     for resource in record["deployment"]["resources"]:
         if not resource["type"].startswith("kubernetes:"):
             continue
