@@ -60,7 +60,9 @@ def unready_pods(api: ApiClient, namespace: str) -> list[str]:
         pod.metadata.name
         for pod in core.list_namespaced_pod(namespace).items
         if pod.status.phase != "Succeeded"
-        and not any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
+        and not any(
+            condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or []
+        )
     ]
 
 
