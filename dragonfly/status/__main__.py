@@ -27,7 +27,7 @@ from dragonfly.status.workloads import conditions
 _ALL_READY, _NOT_READY, _UNKNOWN = 0, 1, 2
 
 # After ten it must have said that there is none.
-_SECONDS_TO_A_FIRST_ANSWER = 8.0
+_SECONDS_TO_A_FIRST_ANSWER = 7.0
 # Where the CLI was slow, the cluster still gets a chance.
 _LEAST_SECONDS = 3.0
 
@@ -62,9 +62,12 @@ def _report(stack: Stack, seconds: float) -> Report:
     if settings.provision_cluster and not stack.has_provider:
         raise NoClusterError(f"stack {stack.name} has no cluster yet; `pulumi up` makes it")
 
+    deadline = time.monotonic() + seconds
+
     def first_answer() -> tuple[Cluster, bool]:
         cluster = Cluster(connect(stack.kubeconfig, stack.context), settings.namespace, stack.secrets)
-        return cluster, cluster.has_namespace(seconds)
+        # A little earlier, so that the client says what happened.
+        return cluster, cluster.has_namespace(max(deadline - time.monotonic() - 0.5, 0.5))
 
     cluster, namespace_exists = _within(seconds, first_answer)
     objects = cluster.read(settings.app_instance_name) if namespace_exists else ClusterObjects()
@@ -99,7 +102,7 @@ def _within(seconds: float, ask: Callable[[], _T]) -> _T:
     if errors:
         raise errors[0]
     if not results:
-        raise NoClusterError("the cluster, or its kubeconfig's plug-in, did not answer in time")
+        raise NoClusterError(f"neither the cluster nor its kubeconfig's plug-in answered within {seconds:.0f} s")
     return results[0]
 
 

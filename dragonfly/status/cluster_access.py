@@ -35,7 +35,7 @@ def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
     """Open a client. A plug-in that the kubeconfig names is asked for its credential, which may take a while.
 
     Args:
-        kubeconfig: Its contents; the ambient one when None.
+        kubeconfig: Its contents, or the paths of files; the ambient one when None, or when there is no such file.
         context: Of the kubeconfig; its current one when None.
 
     Raises:
@@ -55,21 +55,24 @@ def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
     except (ConfigException, yaml.YAMLError, OSError, binascii.Error, ssl.SSLError) as error:
         # A parser's error quotes the line that it stumbled over.
         told = type(error).__name__ if isinstance(error, yaml.YAMLError) else str(error)
-        whose = "the ambient" if kubeconfig is None else "the stack's"
-        raise KubeconfigError(f"{whose} kubeconfig cannot be used: {told}") from None
+        raise KubeconfigError(f"the kubeconfig cannot be used: {told}") from None
     return opened
 
 
 def _merged(kubeconfig: str | None) -> Any:
-    if kubeconfig is None:
-        paths = os.environ.get("KUBECONFIG") or "~/.kube/config"
-        merged: Any = kube_config.KubeConfigMerger(paths).config
-        if merged is None:
-            raise ConfigException(f"{paths} does not exist")
-        return merged
-    if not isinstance(yaml.safe_load(kubeconfig), dict):
-        raise ConfigException("it is no YAML document with clusters, users and contexts")
-    return cast("Any", kube_config.KubeConfigMerger(io.StringIO(kubeconfig))).config
+    if kubeconfig is not None:
+        document = yaml.safe_load(kubeconfig)
+        if isinstance(document, dict):
+            return cast("Any", kube_config.KubeConfigMerger(io.StringIO(kubeconfig))).config
+        # The provider takes paths too, and keeps those of the environment variable in the state.
+        merged: Any = kube_config.KubeConfigMerger(document).config if isinstance(document, str) else None
+        if merged is not None:
+            return merged
+    paths = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    ambient: Any = kube_config.KubeConfigMerger(paths).config
+    if ambient is None:
+        raise ConfigException(f"{paths} does not exist")
+    return ambient
 
 
 class _Loader(kube_config.KubeConfigLoader):

@@ -36,7 +36,7 @@ class Stack:
     Attributes:
         name: Its name.
         settings: Its config.
-        kubeconfig: Contents of the kubeconfig that its last update used, None for the ambient one.
+        kubeconfig: The kubeconfig that its last update used, contents or path; None for the ambient one.
         context: Of that kubeconfig; None for its current one.
         has_provider: Whether an update went so far as to know the cluster.
         secrets: The passwords of the installation, those that it was given and those that it made.

@@ -61,7 +61,7 @@ def unready_pods(api: ApiClient, namespace: str) -> list[str]:
         for pod in core.list_namespaced_pod(namespace).items
         if pod.status.phase != "Succeeded"
         and not any(
-            condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or ()
+            condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or []
         )
     ]
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from dragonfly.names import Names
 from local.cluster import Cluster
 from local.stack import StackError
 from tests.engine.conftest import StackFactory
+from tests.engine.status_command import status
 from tests.waiting import while_busy
+
+NAMES = Names("dragonfly-1")
 
 
 def test_too_small_nodes_end_the_update_within_a_minute_with_the_schedulers_reason(
@@ -21,8 +25,14 @@ def test_too_small_nodes_end_the_update_within_a_minute_with_the_schedulers_reas
     try:
         stack = make_stack("small", kubeconfig=small.kubeconfig, readyTimeoutSeconds=10)
         started = time.monotonic()
-        with pytest.raises(StackError, match="Insufficient memory"):
+        with pytest.raises(StackError):
             stack.output("up", "--yes", "--skip-preview")
         assert time.monotonic() - started < while_busy(60)
+        told = status(stack)
+        assert (told.code, told.errors) == (1, "")
+        assert (
+            f"{NAMES.mysql} not Ready no node takes it: 0/3 nodes are available: 3 Insufficient memory." in told.words
+        )
+        assert "-> give the cluster larger nodes, or more" in told.words
     finally:
         small.stop(remove=True)

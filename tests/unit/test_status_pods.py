@@ -180,7 +180,7 @@ def test_a_container_that_cannot_be_started_is_told_with_kubelets_message() -> N
 
 def test_what_a_container_waits_for_is_read_from_its_log() -> None:
     found = reason_of(pod(container(RUNNING)))
-    told = with_log(found, lambda *_: "waiting for dragonfly-1-mysql-svc:3306")
+    told = with_log(found, lambda pod, name, previous: "waiting for dragonfly-1-mysql-svc:3306")
     assert (told.what, told.log) == ("manager waits for dragonfly-1-mysql-svc:3306", None)
 
 
@@ -193,7 +193,7 @@ def test_a_container_that_waits_again_after_a_crash_is_said_to_wait() -> None:
 
 def test_a_container_that_has_what_it_waited_for_is_not_said_to_wait() -> None:
     found = reason_of(pod(container(RUNNING)))
-    told = with_log(found, lambda *_: "dragonfly-1-mysql-svc:3306 answers")
+    told = with_log(found, lambda pod, name, previous: "dragonfly-1-mysql-svc:3306 answers")
     assert told.what == "manager runs, is not Ready yet"
     assert told.log == "dragonfly-1-mysql-svc:3306 answers"
 
