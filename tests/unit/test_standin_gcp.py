@@ -182,6 +182,8 @@ def test_what_a_change_may_not_be(provider: GcpProvider, ledger: Ledger) -> None
     with pytest.raises(ProviderError, match=r"Error updating Subnetwork: googleapi: Error 400: .*conflicts"):
         provider.update(wire.UpdateRequest(urn=urn(SUBNETWORK), id=subnetwork, news=news))
     assert ledger.read().get(subnetwork) == before
+    news = write_properties(changed(SUBNETWORK, "privateIpGoogleAccess", True))
+    provider.update(wire.UpdateRequest(urn=urn(SUBNETWORK), id=subnetwork, news=news))
 
 
 @pytest.mark.parametrize(
