@@ -59,7 +59,11 @@ def test_pending_creation_of_a_disk_is_entered_for_the_refresh_to_judge() -> Non
     }
 
 
-DISK = {"urn": "urn:disk", "type": "gcp:compute/disk:Disk", "inputs": {"project": "p", "zone": "z", "name": "n"}}
+DISK: dict[str, Any] = {
+    "urn": "urn:disk",
+    "type": "gcp:compute/disk:Disk",
+    "inputs": {"project": "p", "zone": "z", "name": "n"},
+}
 OLD_DISK = {**DISK, "id": "projects/p/zones/z/disks/n", "outputs": {"sizeGb": 8}}
 NEW_DISK = {
     **OLD_DISK,
