@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pulumi
 from pulumi_gcp import projects
 
@@ -18,8 +20,8 @@ APIS = (
 # What the plug-in itself calls to switch an API on and to read it back.
 NEEDED_FIRST = ("serviceusage", "cloudresourcemanager")
 
-# The reason that Google gives for a call of an API that is off (google.api.ErrorReason).
-_IS_OFF = "SERVICE_DISABLED"
+# Reasons that Google gives for a call of an API that is off: that of google.api.ErrorReason, and an older one.
+_IS_OFF = ("SERVICE_DISABLED", "accessNotConfigured")
 
 
 def enabled_apis(project: str, parent: pulumi.Resource) -> dict[str, projects.Service]:
@@ -65,14 +67,16 @@ def _remedy(project: str) -> pulumi.ErrorHook:
 
     def say(args: pulumi.ErrorHookArgs) -> bool:
         # The newest is the first.
-        if _IS_OFF in args.errors[0] and not said:
+        if any(reason in args.errors[0] for reason in _IS_OFF) and not said:
             said.append(args.urn)
-            pulumi.log.error(
+            # Not by Pulumi's log: what it has not sent yet is lost when the engine ends the program for this error.
+            sys.stderr.write(
                 f"project {project} lacks an API that must be on before this program can switch on the others:\n\n"
                 f"  {enable_command(project)}\n\n"
-                "One that was switched on a moment ago, by this update too, takes some minutes until it answers. "
-                "Then run `pulumi up` again, which goes on where this one ended."
+                "One that was switched on a moment ago, by this update too, takes some minutes until it answers.\n"
+                "Then run `pulumi up` again, which goes on where this one ended.\n"
             )
+            sys.stderr.flush()
         # Not tried again: nobody knows when it answers, and a person may have to switch it on.
         return False
 
