@@ -41,16 +41,20 @@ def node_pool(
         opts: parent of the pool and what it waits for.
     """
     autoscaling = settings.node_autoscaling
+    nodes = autoscaling.min if autoscaling else settings.node_count
+    # The autoscaler changes the numbers that it started with, and another initial one would replace the pool. They are
+    # declared all the same, and kept: a pool that takes another's place must not start without nodes.
+    autoscalers = ["initialNodeCount", "nodeCount"] if autoscaling else ["initialNodeCount"]
     return container.NodePool(
         "node-pool",
-        # A pool cannot change between the two kinds of machines. Under another name the new one comes first.
+        # A pool cannot change between the two kinds of machines. The new one comes first, and needs a name of its own.
         name=_SPOT_POOL_NAME if settings.spot else _POOL_NAME,
         project=project,
         location=cluster.location,
         cluster=cluster.name,
         node_locations=zones,
-        node_count=None if autoscaling else settings.node_count,
-        initial_node_count=autoscaling.min if autoscaling else None,
+        node_count=nodes,
+        initial_node_count=nodes,
         autoscaling=container.NodePoolAutoscalingArgs(min_node_count=autoscaling.min, max_node_count=autoscaling.max)
         if autoscaling
         else None,
@@ -101,8 +105,14 @@ def node_pool(
             if registry_hosts is None
             else container.NodePoolNodeConfigContainerdConfigArgs(registry_hosts=registry_hosts),
         ),
-        # The autoscaler changes the number that it started with, and another one would replace the pool.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["initialNodeCount"])),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                ignore_changes=autoscalers,
+                # The plug-in would delete first, also where the name changes, and leave no node for the pods.
+                delete_before_replace=False,
+            ),
+        ),
     )
 
 

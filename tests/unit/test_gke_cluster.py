@@ -49,15 +49,14 @@ def test_another_zone_takes_the_disks_along() -> None:
 
 
 def test_default_pool(gke: RecordedProgram) -> None:
-    assert pool(gke)["nodeCount"] == 3
+    assert (pool(gke)["initialNodeCount"], pool(gke)["nodeCount"]) == (3, 3)
     assert "autoscaling" not in pool(gke)
     assert (node(gke)["machineType"], node(gke)["diskSizeGb"], node(gke)["spot"]) == ("e2-standard-4", 100, False)
 
 
 def test_configured_pool(regional: RecordedProgram) -> None:
     assert pool(regional)["autoscaling"] == {"minNodeCount": 2, "maxNodeCount": 6}
-    assert pool(regional)["initialNodeCount"] == 2
-    assert "nodeCount" not in pool(regional)
+    assert (pool(regional)["initialNodeCount"], pool(regional)["nodeCount"]) == (2, 2)
     assert (node(regional)["machineType"], node(regional)["diskSizeGb"], node(regional)["spot"]) == (
         "n2-standard-8",
         200,
@@ -69,8 +68,9 @@ def test_no_node_is_missing_while_nodes_are_changed(gke: RecordedProgram) -> Non
     assert pool(gke)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 1, "maxUnavailable": 0}
 
 
-def test_autoscalers_and_upgraders_numbers_are_not_fought(gke: RecordedProgram) -> None:
+def test_autoscalers_and_upgraders_numbers_are_not_fought(gke: RecordedProgram, regional: RecordedProgram) -> None:
     assert only(gke, "gcp:container/nodePool:NodePool").ignored == {"initialNodeCount"}
+    assert only(regional, "gcp:container/nodePool:NodePool").ignored == {"initialNodeCount", "nodeCount"}
     assert only(gke, "gcp:container/cluster:Cluster").ignored == {
         "initialNodeCount",
         "minMasterVersion",
