@@ -8,10 +8,13 @@ from __future__ import annotations
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
+from dragonfly.config_fault import ConfigFault
 from dragonfly.google.database_disk import DiskPlace, database_volume
 from dragonfly.instance import Instance
 from dragonfly.labels import Component
 from dragonfly.object_name import object_name
+from dragonfly.quantity import parse_quantity
+from dragonfly.refused_change import Inputs, refused_change, refuses
 
 DATA_VOLUME = "data"
 
@@ -23,6 +26,7 @@ def volume_claim(
     name: str,
     component: Component,
     size: str,
+    size_key: str,
     storage_class: str,
     disk_place: DiskPlace | None,
     parent: pulumi.Resource,
@@ -34,7 +38,8 @@ def volume_claim(
         instance: the instance that the database belongs to.
         name: the claim's name.
         component: MySQL or Redis.
-        size: a Kubernetes quantity; may grow later, and the API server refuses a smaller one.
+        size: a Kubernetes quantity; may grow later, a smaller one is refused.
+        size_key: the config key that it comes from.
         storage_class: name of a StorageClass of the cluster; in force when the claim is made.
         disk_place: where the program makes the disk; None leaves it to the StorageClass.
         parent: the database's component resource.
@@ -64,11 +69,29 @@ def volume_claim(
             resources=core.VolumeResourceRequirementsArgs(requests={"storage": size}),
         ),
         opts=pulumi.ResourceOptions.merge(
-            instance.workload_options(parent),
-            # Another class would delete the claim, and with it the data: it says how a disk is made, and this one is.
-            pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"]),
+            pulumi.ResourceOptions.merge(
+                instance.workload_options(parent),
+                # Another class would delete the claim, and with it the data: it says how a disk is made, and this one
+                # is.
+                pulumi.ResourceOptions(ignore_changes=["spec.storageClassName"]),
+            ),
+            refuses(f"{resource_name}-claim-does-not-shrink", lambda old, new: shrunk_claim(size_key, old, new)),
         ),
     )
+
+
+def shrunk_claim(key: str, old: Inputs, new: Inputs) -> list[ConfigFault]:
+    """Return the fault of a claim that asks for less than before.
+
+    Args:
+        key: the full config key of its size.
+        old: the claim's inputs of before: a size that it could not grow to is not among them, and can be taken back.
+        new: those of now.
+    """
+    before, now = (str(inputs["spec"]["resources"]["requests"]["storage"]) for inputs in (old, new))
+    if parse_quantity(now) >= parse_quantity(before):
+        return []
+    return [refused_change(key, before, now, "a disk can grow, not shrink")]
 
 
 def data_volume(claim: core.PersistentVolumeClaim) -> core.VolumeArgs:

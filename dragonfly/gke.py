@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pulumi
-import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 from pulumi_gcp import compute, container, organizations, projects
 
@@ -11,12 +10,13 @@ from dragonfly.google.apis import enabled_apis
 from dragonfly.google.cluster_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
 from dragonfly.google.database_disk import DiskPlace
 from dragonfly.google.kubeconfig import gke_kubeconfig
-from dragonfly.google.location import GoogleLocation, is_zone, node_zones
+from dragonfly.google.location import GoogleLocation, is_zone, node_zones, stack_location
 from dragonfly.google.network import existing_network, own_network
 from dragonfly.google.node_account import node_account
 from dragonfly.google.node_pool import OAUTH_SCOPES, node_pool, registry_host
 from dragonfly.google.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
+from dragonfly.immutable_config import keeps_its_config, recorded_config
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
@@ -43,8 +43,9 @@ class GkeCluster(pulumi.ComponentResource):
     provisioned: ProvisionedCluster
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dragonfly:gke:GkeCluster", name, None, opts)
-        location = _location(settings)
+        opts = pulumi.ResourceOptions.merge(opts, keeps_its_config(name, settings))
+        super().__init__("dragonfly:gke:GkeCluster", name, recorded_config(settings), opts)
+        location = stack_location(settings.cluster_location)
         self._console_path = f"{location.cluster_location}/{settings.cluster_name}"
         child = pulumi.ResourceOptions(parent=self)
         apis = enabled_apis(location.project, self)
@@ -235,12 +236,6 @@ class GkeCluster(pulumi.ComponentResource):
                 versions.release_channel_default_version, versions.release_channel_latest_version, place
             )
         )
-
-
-def _location(settings: Settings) -> GoogleLocation:
-    # Settings has seen to it that both are set.
-    zone = str(gcp.config.zone)
-    return GoogleLocation(str(gcp.config.project), zone, settings.cluster_location or zone)
 
 
 def _workload_pool(location: GoogleLocation) -> str:

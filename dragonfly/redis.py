@@ -11,6 +11,7 @@ from pulumi_kubernetes.core import v1 as core
 from dragonfly import ports, probes
 from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
 from dragonfly.config_document import document_hash
+from dragonfly.config_fault import PROJECT
 from dragonfly.config_mount import config_mount, config_volume
 from dragonfly.container_resources import RESOURCES
 from dragonfly.google.database_disk import DiskPlace
@@ -99,6 +100,7 @@ class Redis(pulumi.ComponentResource):
             name=names.redis_claim,
             component=Component.REDIS,
             size=args.disk_size,
+            size_key=f"{PROJECT}:redisPersistentDiskSize",
             storage_class=args.storage_class,
             disk_place=args.disk_place,
             parent=self,

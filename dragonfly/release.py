@@ -8,10 +8,12 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.application import Application, ApplicationArgs
 from dragonfly.console import CONSOLE_URL, port_forward_command
+from dragonfly.created_namespace import CreatedNamespace
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
+from dragonfly.immutable_config import keeps_its_config, recorded_config
 from dragonfly.instance import Instance
 from dragonfly.labels import instance_labels
 from dragonfly.manager import Manager, ManagerArgs
@@ -65,7 +67,8 @@ class Dragonfly(pulumi.ComponentResource):
         if cluster is not None:
             ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
-        super().__init__("dragonfly:release:Dragonfly", name, None, opts)
+        opts = pulumi.ResourceOptions.merge(opts, keeps_its_config(name, settings))
+        super().__init__("dragonfly:release:Dragonfly", name, recorded_config(settings), opts)
         disk_place = cluster.disk_place if cluster else None
         child = pulumi.ResourceOptions(parent=self)
         names, images = settings.names, settings.images
@@ -192,15 +195,20 @@ class Dragonfly(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace, "images": self.images})
 
     def _namespace(self, settings: Settings) -> pulumi.Output[str]:
-        if not settings.namespace_is_created:
-            return pulumi.Output.from_input(settings.namespace)
-        namespace = core.Namespace(
-            "namespace",
-            metadata=meta.ObjectMetaArgs(name=settings.namespace, labels=instance_labels(settings.app_instance_name)),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        # The name known only once the namespace exists: everything in it waits for it, and goes before it.
-        return object_name(namespace)
+        child = pulumi.ResourceOptions(parent=self)
+        created = None
+        if settings.namespace_is_created:
+            namespace = core.Namespace(
+                "namespace",
+                metadata=meta.ObjectMetaArgs(
+                    name=settings.namespace, labels=instance_labels(settings.app_instance_name)
+                ),
+                opts=child,
+            )
+            # The name known only once the namespace exists: everything in it waits for it, and goes before it.
+            created = object_name(namespace)
+        CreatedNamespace("created-namespace", created, child)
+        return pulumi.Output.from_input(settings.namespace) if created is None else created
 
 
 def _node_mirrors(settings: Settings) -> NodeMirrors | None:

@@ -86,11 +86,13 @@ def database_volume(
         type=DISK_TYPES[storage_class],
         size=gibibytes,
         labels={"dragonfly-instance": instance.names.app},
-        # Another zone or a smaller size would make a new, empty disk and delete this one.
         opts=pulumi.ResourceOptions(
             parent=parent,
+            # Another zone or a smaller size would make a new, empty disk and delete this one.
             protect=place.protect,
             depends_on=place.depends_on,
+            # Without protection a smaller one fails, then, at the name of the one that is there.
+            delete_before_replace=False,
             # So would another type, before the database has let go of the old one; and who asks for a faster disk does
             # not want an empty one. As in Kubernetes, the StorageClass only says how a disk is made.
             ignore_changes=["type"],
@@ -132,8 +134,6 @@ def database_volume(
             pulumi.ResourceOptions(
                 # The disk goes last: Compute Engine would take it away from a running database.
                 depends_on=[disk],
-                # A volume that was once bound stays bound to the claim that had it, and no other can.
-                replace_on_changes=["spec.claimRef"],
                 # As the disk's type.
                 ignore_changes=["spec.storageClassName"],
             ),

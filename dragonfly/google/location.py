@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pulumi_gcp as gcp
+
 # us-west1, northamerica-northeast2; a zone of it adds -a, or -ai1a for the newest kind (Compute Engine documentation,
 # "Regions and zones").
 _LOCATION = re.compile(r"(?P<region>[a-z]+(?:-[a-z]+)*\d+)(?:-(?P<zone>[a-z0-9]+))?")
@@ -71,3 +73,14 @@ class GoogleLocation:
     def disk_zone(self) -> str:
         """The zone of the database disks: a disk can only be attached to nodes of its own zone."""
         return self.cluster_location if is_zone(self.cluster_location) else self.zone
+
+
+def stack_location(cluster_location: str | None) -> GoogleLocation:
+    """Return where the running program's stack lives, by the Google Cloud provider's own config.
+
+    Args:
+        cluster_location: zone or region of the cluster; the provider's zone when None.
+    """
+    # Settings has seen to it that both are set.
+    zone = str(gcp.config.zone)
+    return GoogleLocation(str(gcp.config.project), zone, cluster_location or zone)

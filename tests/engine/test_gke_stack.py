@@ -96,11 +96,11 @@ def test_nothing_changes_by_itself(stack: LocalStack) -> None:
     stack.output("preview", "--refresh", "--expect-no-changes")
 
 
-def test_what_would_replace_a_protected_cluster_is_refused_at_preview(stack: LocalStack) -> None:
+def test_what_would_replace_cluster_and_disks_is_refused_at_preview(stack: LocalStack) -> None:
     before = stack.config_file.read_text()
     stack.output("config", "set", "gcp:zone", "us-west1-b")
     try:
-        assert "unable to replace resource" in failure_of(stack, "preview")
+        assert "pulumi config set gcp:zone us-west1-a" in failure_of(stack, "preview")
     finally:
         stack.config_file.write_text(before)
 

@@ -11,6 +11,7 @@ from tests.unit.recorded_program import JOB, WORKLOADS, RecordedProgram, Resourc
 
 COMPONENTS = {
     "dragonfly:release:Dragonfly",
+    "dragonfly:created_namespace:CreatedNamespace",
     "dragonfly:credentials:Credentials",
     "dragonfly:mysql:Mysql",
     "dragonfly:redis:Redis",

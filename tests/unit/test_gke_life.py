@@ -165,7 +165,6 @@ def test_another_storage_class_leaves_the_data_alone(
     assert only(gke, "gcp:compute/disk:Disk", f"{database}-disk").ignored == {"type"}
     volume = only(gke, "kubernetes:core/v1:PersistentVolume", f"{database}-volume")
     assert volume.ignored == {"spec.storageClassName"}
-    assert volume.replaced_on == {"spec.claimRef"}
     for program in (gke, default_program):
         claim = only(program, "kubernetes:core/v1:PersistentVolumeClaim", f"{database}-claim")
         assert claim.ignored == {"spec.storageClassName"}
@@ -176,9 +175,10 @@ def test_volume_is_the_programs_whatever_somebody_changed(gke: RecordedProgram) 
         assert volume.metadata["annotations"] == {"pulumi.com/patchForce": "true"}
 
 
-def test_volume_is_made_anew_when_another_claim_needs_it(gke: RecordedProgram) -> None:
-    for volume in gke.of_kind("PersistentVolume"):
-        assert "spec.claimRef" in volume.replaced_on
+def test_nothing_goes_before_its_successor_is_there(gke: RecordedProgram) -> None:
+    # Left to itself the plug-in deletes first: a pool with all nodes, a disk with its data.
+    for one in gke.of_kind("NodePool", "Disk"):
+        assert one.delete_before_replace is False
 
 
 def test_cluster_and_disks_are_protected_and_nothing_else(gke: RecordedProgram) -> None:

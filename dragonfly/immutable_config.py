@@ -1,0 +1,103 @@
+"""Config that an installed stack keeps: what its cluster, its databases and their disks are known by.
+
+Another value would delete them, much of it before the new one is there, and some changes would end halfway, where
+neither a later update nor the old config leads on. The components of which everything else is a child record these
+values among their inputs, to be compared with from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from dragonfly.config_fault import PROJECT, ConfigFault
+from dragonfly.google.location import stack_location
+from dragonfly.refused_change import Inputs, refused_change, refuses
+from dragonfly.settings import Settings
+
+_RECORD = "config"
+
+_PROVISION = f"{PROJECT}:provisionCluster"
+_LOCATION = f"{PROJECT}:clusterLocation"
+_ZONE = "gcp:zone"
+
+_CLUSTER = "the GKE cluster would be deleted with everything that runs in it"
+_DISKS = "the databases' disks would be deleted, and new, empty ones made"
+_CLUSTER_AND_DISKS = "the GKE cluster and the databases' disks would be deleted, and new, empty ones made"
+_DATABASES = "the databases would be deleted with their data, and new, empty ones made"
+_CONSEQUENCES = {
+    _PROVISION: "the databases would be deleted with their data, and so would a GKE cluster of the stack",
+    "gcp:project": _CLUSTER_AND_DISKS,
+    f"{PROJECT}:clusterName": _CLUSTER_AND_DISKS,
+    _LOCATION: _CLUSTER_AND_DISKS,
+    _ZONE: _DISKS,
+    f"{PROJECT}:network": _CLUSTER,
+    f"{PROJECT}:subnetwork": _CLUSTER,
+    f"{PROJECT}:appInstanceName": _DATABASES,
+    f"{PROJECT}:namespace": _DATABASES,
+}
+"""What another value of a key would do."""
+
+
+def recorded_config(settings: Settings) -> dict[str, Any]:
+    """Return the inputs of a component that keeps its config.
+
+    Args:
+        settings: what the stack decides.
+    """
+    values: dict[str, Any] = {
+        _PROVISION: settings.provision_cluster,
+        f"{PROJECT}:appInstanceName": settings.app_instance_name,
+        f"{PROJECT}:namespace": settings.namespace,
+    }
+    if settings.provision_cluster:
+        location = stack_location(settings.cluster_location)
+        values |= {
+            "gcp:project": location.project,
+            f"{PROJECT}:clusterName": settings.cluster_name,
+            # In force, not as written: to write out what was the default changes nothing.
+            _LOCATION: location.cluster_location,
+            _ZONE: location.disk_zone,
+            # A record has no gaps: what is missing in one was not recorded yet.
+            f"{PROJECT}:network": settings.network or "",
+            f"{PROJECT}:subnetwork": settings.subnetwork or "",
+        }
+    return {_RECORD: values}
+
+
+def keeps_its_config(component: str, settings: Settings) -> pulumi.ResourceOptions:
+    """Return the options of a component that keeps its config.
+
+    Args:
+        component: Pulumi's name of it.
+        settings: what the stack decides.
+    """
+
+    def faults(old: Inputs, new: Inputs) -> list[ConfigFault]:
+        # What was installed by a program that recorded nothing has no record.
+        return changed_config(old.get(_RECORD, {}), new[_RECORD], settings)
+
+    return refuses(f"{component}-keeps-its-config", faults)
+
+
+def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], settings: Settings) -> list[ConfigFault]:
+    """Return a fault for each key that must not change and has.
+
+    Args:
+        old: the record of before, by full key.
+        new: the one of now.
+        settings: what the stack decides now.
+    """
+    consequences = dict(_CONSEQUENCES)
+    changed = [key for key in consequences if key in old and key in new and old[key] != new[key]]
+    if _PROVISION in changed:
+        # Whatever else differs comes from it.
+        changed = [_PROVISION]
+    if {_LOCATION, _ZONE} <= set(changed):
+        # A zonal cluster has its disks in its own zone: one of the two keys decides on both.
+        by_zone = old[_LOCATION] == old[_ZONE] and settings.cluster_location is None
+        changed.remove(_LOCATION if by_zone else _ZONE)
+        consequences[_ZONE] = consequences[_LOCATION]
+    return [refused_change(key, old[key], new[key], consequences[key]) for key in changed]

@@ -1,0 +1,120 @@
+"""Changes of the config that an installed stack cannot follow: which they are, and which are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragonfly.claim import shrunk_claim
+from dragonfly.config_fault import ConfigFault
+from dragonfly.created_namespace import given_up_namespace
+from dragonfly.immutable_config import changed_config
+from dragonfly.settings import Settings
+from tests.unit.gke_stack import run_gke
+from tests.unit.recorded_program import RecordedProgram
+
+ZONAL = {"clusterLocation": "us-west1-a"}
+REGIONAL = {"clusterLocation": "us-west1"}
+
+
+def record(**keys: str) -> dict[str, Any]:
+    """What the component of the cluster records with some config."""
+    (component,) = [one for one in run_gke(**keys).resources if one.type == "dragonfly:gke:GkeCluster"]
+    return component.manifest["config"]
+
+
+def faults(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> dict[str, ConfigFault]:
+    return {fault.key: fault for fault in changed_config(old, new, Settings(**fields))}
+
+
+def test_both_components_that_hold_everything_record_and_compare() -> None:
+    gke = run_gke()
+    top = [one for one in gke.resources if one.type in ("dragonfly:gke:GkeCluster", "dragonfly:release:Dragonfly")]
+    assert [one.hooks for one in top] == [("gke-keeps-its-config",), ("dragonfly-keeps-its-config",)]
+    assert top[0].manifest == top[1].manifest == {"config": record()}
+
+
+def test_an_installation_into_an_existing_cluster_records_too(default_program: RecordedProgram) -> None:
+    (component,) = [one for one in default_program.resources if one.name == "dragonfly"]
+    assert component.manifest["config"] == {
+        "dragonfly:provisionCluster": False,
+        "dragonfly:appInstanceName": "dragonfly-1",
+        "dragonfly:namespace": "default",
+    }
+
+
+def test_what_recorded_nothing_and_what_is_the_same_are_left_alone() -> None:
+    assert faults({}, record()) == {}
+    assert faults(record(), record(nodeMachineType="e2-standard-8", spot="true", dbPersistentDiskSize="20Gi")) == {}
+    # Written out, the default is the same.
+    assert faults(record(), record(**ZONAL), clusterLocation="us-west1-a") == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("clusterName", "other", "set dragonfly:clusterName dragonfly-cluster"),
+        ("appInstanceName", "other", "set dragonfly:appInstanceName dragonfly-1"),
+        ("namespace", "other", "set dragonfly:namespace default"),
+    ],
+)
+def test_another_value_is_refused_with_the_one_of_before(key: str, value: str, remedy: str) -> None:
+    found = faults(record(), record(**{key: value}))
+    assert set(found) == {f"dragonfly:{key}"}
+    fault = found[f"dragonfly:{key}"]
+    assert fault.found == f'"{value}"'
+    assert fault.remedy == f"pulumi config {remedy}"
+    assert "would be deleted" in fault.rule
+
+
+def test_every_key_is_told_at_once() -> None:
+    found = faults(record(), record(network="shared", subnetwork="nodes"))
+    assert {key: fault.remedy for key, fault in found.items()} == {
+        "dragonfly:network": "pulumi config rm dragonfly:network",
+        "dragonfly:subnetwork": "pulumi config rm dragonfly:subnetwork",
+    }
+    back = faults(record(network="shared", subnetwork="nodes"), record())
+    assert back["dragonfly:network"].found is None
+
+
+def test_of_zone_and_location_the_key_that_decides_is_named() -> None:
+    elsewhere = {**record(), "dragonfly:clusterLocation": "us-west1-b", "gcp:zone": "us-west1-b"}
+    assert set(faults(record(), elsewhere)) == {"gcp:zone"}
+    assert "GKE cluster" in faults(record(), elsewhere)["gcp:zone"].rule
+    assert set(faults(record(**ZONAL), elsewhere, clusterLocation="us-west1-b")) == {"dragonfly:clusterLocation"}
+    # Of a regional cluster the zone is the disks' alone.
+    assert set(faults(record(**REGIONAL), {**record(**REGIONAL), "gcp:zone": "us-west1-b"})) == {"gcp:zone"}
+    assert set(faults(record(**REGIONAL), record())) == {"dragonfly:clusterLocation"}
+    assert set(faults(record(), record(**REGIONAL), clusterLocation="us-west1")) == {"dragonfly:clusterLocation"}
+
+
+@pytest.mark.parametrize("provision", [True, False])
+def test_a_stack_keeps_the_kind_of_its_cluster(provision: bool) -> None:
+    other = {"dragonfly:provisionCluster": False, "dragonfly:namespace": "x", "dragonfly:appInstanceName": "y"}
+    old, new = (record(), other) if provision else (other, record())
+    assert set(faults(old, new)) == {"dragonfly:provisionCluster"}
+
+
+def claim(size: str) -> dict[str, Any]:
+    return {"spec": {"resources": {"requests": {"storage": size}}}}
+
+
+@pytest.mark.parametrize(("old", "new"), [("8Gi", "8Gi"), ("8Gi", "20Gi"), ("1Gi", "1024Mi")])
+def test_a_disk_may_grow(old: str, new: str) -> None:
+    assert shrunk_claim("dragonfly:dbPersistentDiskSize", claim(old), claim(new)) == []
+
+
+def test_a_disk_does_not_shrink() -> None:
+    (fault,) = shrunk_claim("dragonfly:dbPersistentDiskSize", claim("8Gi"), claim("8000Mi"))
+    assert fault.remedy == "pulumi config set dragonfly:dbPersistentDiskSize 8Gi"
+    hooks = {one.name: one.hooks for one in run_gke().of_kind("PersistentVolumeClaim")}
+    assert hooks == {f"{db}-claim": (f"{db}-claim-does-not-shrink",) for db in ("mysql", "redis")}
+
+
+def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_does_not_count() -> None:
+    (fault,) = given_up_namespace({"name": "p2p"}, {"name": ""})
+    assert fault.key == "dragonfly:createNamespace"
+    assert "namespace p2p would be deleted with everything in it" in fault.rule
+    assert given_up_namespace({"name": ""}, {"name": "p2p"}) == []
+    assert given_up_namespace({"name": "p2p"}, {"name": "p2p"}) == []
