@@ -1,0 +1,188 @@
+"""Changes of a GKE stack's config, by the real engine on the stand-in cloud: refused at preview, or done to the end.
+
+The tests follow one stack without protection, from a fresh project on, in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from dragonfly.google.apis import NEEDED_FIRST, enable_command
+from local.cloud.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
+from local.stack import Engine, LocalStack
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
+from tests.engine.cluster_objects import unready_pods
+
+PROJECT = "project-changes"
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine) -> Iterator[LocalStack]:
+    """The dev stack, which is not protected, in a project where no API is on."""
+    with pytest.MonkeyPatch.context() as patch, cloud_stacks(engine) as make:
+        patch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.1")
+        made = make("changes")
+        made.ledger.switch_off(PROJECT, *NEEDED_FIRST)
+        yield made
+
+
+def change(stack: LocalStack, **keys: str) -> None:
+    stack.output("config", "set-all", *(f"--plaintext=dragonfly:{key}={value}" for key, value in keys.items()))
+
+
+@contextmanager
+def changed(stack: LocalStack, **keys: str) -> Generator[None]:
+    """The stack with another config, for a while; a key with two underscores is a provider's."""
+    before = stack.config_file.read_text()
+    full_keys = {key.replace("__", ":") if "__" in key else f"dragonfly:{key}": value for key, value in keys.items()}
+    stack.output("config", "set-all", *(f"--plaintext={key}={value}" for key, value in full_keys.items()))
+    try:
+        yield
+    finally:
+        stack.config_file.write_text(before)
+
+
+def cloud(stack: LocalStack) -> set[str]:
+    return {entry.id for entry in stack.ledger.read().all() if entry.type != SERVICE}
+
+
+def pools(ledger: Ledger) -> list[Entry]:
+    return ledger.read().of_type(NODE_POOL)
+
+
+def mirrors(ledger: Ledger) -> list[Any]:
+    (pool,) = pools(ledger)
+    return pool.properties["nodeConfig"].get("containerdConfig", {}).get("registryHosts", [])
+
+
+def test_a_fresh_project_is_told_once_which_apis_must_be_on(stack: LocalStack) -> None:
+    printed = failure_of(stack, "up", "--yes", "--skip-preview")
+    # The progress above shows it too.
+    assert printed.partition("Diagnostics:")[2].count(enable_command(PROJECT)) == 1
+    assert cloud(stack) == set()
+
+
+def test_after_a_first_update_that_failed_the_config_is_kept_already(stack: LocalStack) -> None:
+    with changed(stack, clusterName="other"):
+        assert "pulumi config set dragonfly:clusterName dragonfly-cluster" in failure_of(stack, "preview")
+
+
+def test_an_api_that_was_switched_on_a_moment_ago_is_waited_for_by_a_second_update(stack: LocalStack) -> None:
+    with stack.ledger.change() as entries:
+        entries.remove(f"{PROJECT}/serviceusage.googleapis.com")
+    assert "run `pulumi up` again" in failure_of(stack, "up", "--yes", "--skip-preview")
+    stack.output("up", "--yes", "--skip-preview")
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+
+
+REFUSED = {
+    "gcp__project": "another-project",
+    "gcp__zone": "us-west1-b",
+    "clusterName": "other",
+    "network": "shared",
+    "subnetwork": "nodes",
+    "appInstanceName": "other",
+    "namespace": "other",
+}
+
+
+def test_what_would_delete_cluster_or_data_is_refused_with_every_key_and_what_to_do(stack: LocalStack) -> None:
+    before = cloud(stack)
+    with changed(stack, **REFUSED):
+        printed = failure_of(stack, "preview")
+        assert failure_of(stack, "up", "--yes", "--skip-preview")
+    for remedy in (
+        f"set gcp:project {PROJECT}",
+        "set gcp:zone us-west1-a",
+        "set dragonfly:clusterName dragonfly-cluster",
+        "rm dragonfly:network",
+        "rm dragonfly:subnetwork",
+        "set dragonfly:appInstanceName dragonfly-1",
+        "set dragonfly:namespace default",
+    ):
+        assert f"    pulumi config {remedy}\n" in printed
+    assert cloud(stack) == before
+    stack.output("preview", "--expect-no-changes")
+
+
+def test_a_cluster_that_somebody_else_has_is_refused_in_the_place_of_the_stacks_own(stack: LocalStack) -> None:
+    before = cloud(stack)
+    with changed(stack, provisionCluster="false"):
+        assert "pulumi config set dragonfly:provisionCluster true" in failure_of(stack, "up", "--yes", "--skip-preview")
+    assert cloud(stack) == before
+
+
+def test_a_smaller_disk_is_refused_and_never_made(stack: LocalStack) -> None:
+    before = disks(stack.ledger)
+    with changed(stack, dbPersistentDiskSize="2Gi"):
+        assert "pulumi config set dragonfly:dbPersistentDiskSize 8Gi" in failure_of(stack, "preview")
+        assert failure_of(stack, "up", "--yes", "--skip-preview")
+    assert disks(stack.ledger) == before
+    # Set back, the next update goes on.
+    stack.output("up", "--yes", "--skip-preview")
+    assert disks(stack.ledger) == before
+
+
+def test_mirrors_go_from_the_nodes_when_the_config_names_none(stack: LocalStack) -> None:
+    assert mirrors(stack.ledger)
+    change(stack, registryMirrors="[]")
+    stack.output("up", "--yes", "--skip-preview")
+    assert mirrors(stack.ledger) == []
+    stack.output("preview", "--expect-no-changes")
+
+
+@contextmanager
+def watched_pools(ledger: Ledger) -> Generator[list[int]]:
+    """The numbers of nodes that were there from moment to moment, in pools that stay."""
+    seen: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            seen.append(sum(pool.properties["nodeCount"] for pool in pools(ledger) if pool.status == "RUNNING"))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("spot", "name"), [("true", "dragonfly-spot"), ("false", "dragonfly")])
+def test_other_machines_come_before_the_old_ones_go(stack: LocalStack, spot: str, name: str) -> None:
+    # With the autoscaler, which must not start from nothing either.
+    change(stack, spot=spot, nodeAutoscaling='{"min": 3, "max": 4}')
+    before, cluster = disks(stack.ledger), stack.ledger.read().of_type(CLUSTER)
+    with watched_pools(stack.ledger) as nodes:
+        stack.output("up", "--yes", "--skip-preview")
+    assert nodes
+    assert min(nodes) >= 3
+    assert [pool.name for pool in pools(stack.ledger)] == [name]
+    assert disks(stack.ledger) == before
+    assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == [
+        entry.properties["endpoint"] for entry in cluster
+    ]
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+    stack.output("preview", "--expect-no-changes")
+
+
+def test_a_subnetwork_that_the_cluster_tells_of_replaces_nothing(stack: LocalStack) -> None:
+    with stack.ledger.change() as entries:
+        (cluster,) = entries.of_type(CLUSTER)
+        cluster.properties["privateClusterConfig"]["privateEndpointSubnetwork"] = "projects/p/regions/r/subnetworks/s"
+        entries.put(cluster)
+    assert "replace" not in stack.output("preview", "--refresh")
+
+
+def test_nothing_is_billed_after_destroy(stack: LocalStack) -> None:
+    stack.output("destroy", "--yes", "--skip-preview")
+    assert stack.ledger.billed() == []
