@@ -66,6 +66,12 @@ def unready_pods(api: ApiClient, namespace: str) -> list[str]:
     ]
 
 
+def _is_ready(pod: Any) -> bool:
+    # A pod that was made just now has none.
+    conditions: list[Any] = pod.status.conditions or []
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+
+
 def secret_values(api: ApiClient, namespace: str, name: str) -> dict[str, str]:
     """What a Secret holds, decoded."""
     core: Any = client.CoreV1Api(api)
