@@ -59,10 +59,7 @@ def unready_pods(api: ApiClient, namespace: str) -> list[str]:
     return [
         pod.metadata.name
         for pod in core.list_namespaced_pod(namespace).items
-        if pod.status.phase != "Succeeded"
-        and not any(
-            condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or []
-        )
+        if pod.status.phase != "Succeeded" and not _is_ready(pod)
     ]
 
 
