@@ -241,7 +241,8 @@ def _told_why_not(session: _Session) -> Generator[None]:
     except (StackError, PodsNotReadyError):
         done = _run_status(session, stderr=subprocess.PIPE)
         # Of a config's faults, for example, which the engine has listed already, this is the number.
-        session.console.print(done.stderr.partition("\n")[0], markup=False)
+        if done.stderr:
+            session.console.print(done.stderr.partition("\n")[0], markup=False)
         raise
 
 

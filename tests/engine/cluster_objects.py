@@ -59,11 +59,14 @@ def unready_pods(api: ApiClient, namespace: str) -> list[str]:
     return [
         pod.metadata.name
         for pod in core.list_namespaced_pod(namespace).items
-        if pod.status.phase != "Succeeded"
-        and not any(
-            condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions or []
-        )
+        if pod.status.phase != "Succeeded" and not _is_ready(pod)
     ]
+
+
+def _is_ready(pod: Any) -> bool:
+    # A pod that was made just now has none.
+    conditions: list[Any] = pod.status.conditions or []
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
 def secret_values(api: ApiClient, namespace: str, name: str) -> dict[str, str]:
