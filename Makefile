@@ -24,7 +24,7 @@ TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes lint format diagram clean
+.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -82,6 +82,10 @@ node-packages: package-lists ## Install what NODES=containers needs from Debian;
 
 test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
 	$(APT_INSTALL) $$(cat tests/debian-packages.txt)
+
+# For an hour or more; nice, so that it stands back behind whatever else runs.
+mutate: $(TEST_STAMP) ## Break every deliberate value of the program once, and list which unit test notices; not in CI.
+	@nice $(PYTHON_RUN) -m tests.mutation
 
 lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import reduce
+from operator import getitem
 from typing import Any, cast
 
 import pytest
@@ -74,7 +76,62 @@ def _port_ranges(value: Any) -> list[dict[str, int]]:
     return []
 
 
+# Values that no other test gives a reason for are deliberate all the same. What is not listed is secret, or an address.
+MANAGER_VALUES = {
+    "server.workHome": "/usr/local/dragonfly",
+    "server.cacheDir": "/var/cache/dragonfly",
+    "server.logDir": "/var/log/dragonfly",
+    "auth.jwt.realm": "Dragonfly",
+    "auth.jwt.timeout": "48h",
+    "auth.jwt.maxRefresh": "48h",
+    "cache.redis.ttl": "2s",
+    "cache.local.size": 200000,
+    "cache.local.ttl": "2s",
+    "network.enableIPv6": False,
+}
+SCHEDULER_VALUES = {
+    "server.workHome": "/usr/local/dragonfly",
+    "server.cacheDir": "/var/cache/dragonfly",
+    "server.logDir": "/var/log/dragonfly",
+    "server.dataDir": "/var/lib/dragonfly",
+    "database.redis.networkTopologyDB": 3,
+    "dynConfig.refreshInterval": "10s",
+    "manager.keepAlive.interval": "200ms",
+    "network.enableIPv6": False,
+}
+DAEMON_VALUES = {
+    "workHome": "/usr/local/dragonfly",
+    "cacheDir": "/var/cache/dragonfly",
+    "logDir": "/var/log/dragonfly",
+    "dataDir": "/var/lib/dragonfly",
+    "scheduler.scheduleTimeout": "30s",
+    "download.totalRateLimit": "1024Mi",
+    "download.perPeerRateLimit": "512Mi",
+    "download.downloadGRPC.unixListen.socket": "/var/run/dragonfly/dfdaemon.sock",
+    "upload.rateLimit": "1024Mi",
+    "storage.taskExpireTime": "6h",
+    "storage.diskGCThreshold": "20Gi",
+    "storage.diskGCThresholdPercent": 80,
+    "proxy.registryMirror.url": "https://registry-1.docker.io",
+    "proxy.proxies": [{"regx": "blobs/sha256.*"}],
+    "proxy.whiteList": [{"host": "nowhere.invalid"}],
+    "network.enableIPv6": False,
+}
+VALUES = {
+    "-manager": MANAGER_VALUES,
+    "-scheduler": SCHEDULER_VALUES,
+    "-seed-peer": {**DAEMON_VALUES, "scheduler.manager.seedPeer.keepAlive.interval": "200ms"},
+    "-dfget": DAEMON_VALUES,
+}
+
 # --- All four
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_program_gets_the_values_that_were_chosen_for_it(program: RecordedProgram, name: str) -> None:
+    config = _config(program, name)
+    found = {path: reduce(getitem, path.split("."), cast(Any, config)) for path in VALUES[name]}
+    assert found == VALUES[name]
 
 
 @pytest.mark.parametrize("name", FILES)
