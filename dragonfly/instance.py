@@ -12,6 +12,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.config_document import HASH_ANNOTATION
 from dragonfly.labels import Component, component_labels, instance_labels, selector
 from dragonfly.names import Names
+from dragonfly.rollout_warning import warns_if_not_awaited
 
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 # What the program declares is the program's: a value that somebody changed with kubectl is theirs by the rules of
@@ -133,7 +134,7 @@ class Instance:
                 pod_management_policy="Parallel",
                 template=template,
             ),
-            opts=self.workload_options(parent),
+            opts=pulumi.ResourceOptions.merge(self.workload_options(parent), warns_if_not_awaited(resource_name)),
         )
 
     def workload_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:

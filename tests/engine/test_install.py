@@ -146,8 +146,7 @@ def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: Loc
     after = generations(api, NAMESPACE)
     assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-scheduler"}
     core: Any = client.CoreV1Api(api)
-    # The plug-in takes a StatefulSet whose controller has not seen the change yet for rolled out: it does not look at
-    # `observedGeneration` (pulumi-kubernetes 4.25, `await/statefulset.go`).
+    # The plug-in may not have waited: dragonfly/rollout_warning.py.
     wait_until(lambda: _scheduler_images(core) == [image], "the scheduler's pod has the new image")
     wait_until(lambda: unready_pods(api, NAMESPACE) == [], "the scheduler's new pod is Ready")
 

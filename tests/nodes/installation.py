@@ -95,6 +95,11 @@ class Installation:
         jobs = batch.list_namespaced_job(NAMESPACE).items
         return next((job for job in jobs if job.metadata.name == self.names.root_password_job), None)
 
+    def delete_job(self) -> None:
+        """Delete that Job and its pod, as `kubectl delete job` does."""
+        batch: Any = client.BatchV1Api(self.api)
+        batch.delete_namespaced_job(self.names.root_password_job, NAMESPACE, propagation_policy="Background")
+
     def pod_of(self, workload: str) -> str:
         """Name of a pod of the component's workload; the first, where there are more."""
         return next(pod.metadata.name for pod in self.pods() if pod.metadata.name.startswith(f"{APP}-{workload}-"))

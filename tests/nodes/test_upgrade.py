@@ -26,6 +26,7 @@ from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
+from tests.waiting import wait_until
 
 FIRST_PORT = 64000
 NEW_TAG = "another"
@@ -168,10 +169,11 @@ def roll(installed: OwnStack, image: Image) -> None:
     before = all_pods(installed)
     installed.configure({f"images.{image}": new_name(image)})
     installed.up()
+    # The plug-in may not have waited for a StatefulSet: dragonfly/rollout_warning.py.
+    wait_until(lambda: are_ready(installed, {image: new_name(image)}), f"the pods with the new {image} are Ready")
     after = all_pods(installed)
     assert {component for component, pods in after.items() if pods != before[component]} == {COMPONENTS[image]}
     assert after[COMPONENTS[image]] & before[COMPONENTS[image]] == set()
-    check_ready(installed, {image: new_name(image)})
 
 
 def all_pods(installed: OwnStack) -> dict[str, set[str]]:
@@ -182,14 +184,18 @@ def all_pods(installed: OwnStack) -> dict[str, set[str]]:
     }
 
 
-def check_ready(installed: OwnStack, references: Mapping[Image, str]) -> None:
-    """Raises AssertionError unless the pods have these images and are Ready."""
-    for image, reference in references.items():
-        pods = installed.pods(COMPONENTS[image])
-        assert pods
-        for each in pods:
-            assert reference in [container["image"] for container in each["spec"]["containers"]]
-            assert all(status["ready"] for status in each["status"]["containerStatuses"])
+def are_ready(installed: OwnStack, references: Mapping[Image, str]) -> bool:
+    """Whether the pods have these images and are Ready."""
+    return all(_is_ready(installed.pods(COMPONENTS[image]), reference) for image, reference in references.items())
+
+
+def _is_ready(pods: list[dict[str, Any]], reference: str) -> bool:
+    return bool(pods) and all(
+        reference in [container["image"] for container in each["spec"]["containers"]]
+        and "deletionTimestamp" not in each["metadata"]
+        and all(status["ready"] for status in each["status"].get("containerStatuses", [{"ready": False}]))
+        for each in pods
+    )
 
 
 def test_rest_api_answers_while_the_manager_moves(installed: OwnStack, probers: Probers) -> None:
@@ -252,7 +258,7 @@ def test_images_that_cannot_be_pulled_are_mended_by_the_next_update(installed: O
     usual = READY_TIMEOUT_SECONDS[ContainerNodes.name]
     installed.configure({f"images.{image}": good[image] for image in images} | {"readyTimeoutSeconds": usual})
     installed.up()
-    check_ready(installed, good)
+    wait_until(lambda: are_ready(installed, good), "the pods with the right images are Ready")
 
 
 def mysql(installed: OwnStack, statement: str) -> str:
