@@ -6,16 +6,24 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from dragonfly.kubernetes_provider import kubernetes_provider
+from dragonfly.rollout import ClusterAccess
 from dragonfly.settings import Settings
 
 
 def existing_cluster(settings: Settings) -> kubernetes.Provider:
     """The provider for the cluster of `kubeconfig` and `kubeContext`, or of the ambient kubeconfig."""
-    kubeconfig = settings.kubeconfig
+    access = existing_cluster_access(settings)
     return kubernetes_provider(
-        kubeconfig=pulumi.Output.secret(kubeconfig.get_secret_value()) if kubeconfig else None,
-        context=settings.kube_context,
+        kubeconfig=access.kubeconfig,
+        context=access.context,
         # One stack, one cluster. The context's name would not do: it can be set, renamed or left out for the same
         # cluster, and each time every object would be replaced, data included.
         cluster_identifier=f"{pulumi.get_project()}/{pulumi.get_stack()}",
     )
+
+
+def existing_cluster_access(settings: Settings) -> ClusterAccess:
+    """Return how that cluster is reached."""
+    kubeconfig = settings.kubeconfig
+    secret = pulumi.Output.secret(kubeconfig.get_secret_value()) if kubeconfig else None
+    return ClusterAccess(secret, settings.kube_context)

@@ -20,6 +20,7 @@ from dragonfly.immutable_config import keeps_its_config, recorded_config
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
+from dragonfly.rollout import ClusterAccess
 from dragonfly.settings import Settings
 
 # The default pool lives for a minute: GKE makes no cluster without one.
@@ -183,6 +184,7 @@ class GkeCluster(pulumi.ComponentResource):
         )
         self.provisioned = ProvisionedCluster(
             cluster,
+            ClusterAccess(self.kubeconfig),
             DiskPlace(
                 project=location.project,
                 zone=location.disk_zone,

@@ -12,7 +12,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.config_document import HASH_ANNOTATION
 from dragonfly.labels import Component, component_labels, instance_labels, selector
 from dragonfly.names import Names
-from dragonfly.rollout_warning import warns_if_not_awaited
+from dragonfly.rollout import ClusterAccess, awaits_rollout
 
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 # What the program declares is the program's: a value that somebody changed with kubectl is theirs by the rules of
@@ -28,11 +28,13 @@ class Instance:
         names: the names of its objects.
         namespace: the namespace's name, known once the namespace exists.
         ready_timeout_seconds: how long a workload may take to become Ready.
+        access: to the cluster.
     """
 
     names: Names
     namespace: pulumi.Input[str]
     ready_timeout_seconds: int
+    access: ClusterAccess
 
     def metadata(self, name: str, component: Component | None = None, *, awaited: bool = True) -> meta.ObjectMetaArgs:
         """Metadata of an object of a component, or of the whole instance.
@@ -122,7 +124,7 @@ class Instance:
             template: of the pod.
             parent: the component resource that it belongs to.
         """
-        return apps.StatefulSet(
+        stateful_set = apps.StatefulSet(
             resource_name,
             metadata=self.metadata(name, component),
             spec=apps.StatefulSetSpecArgs(
@@ -134,8 +136,10 @@ class Instance:
                 pod_management_policy="Parallel",
                 template=template,
             ),
-            opts=pulumi.ResourceOptions.merge(self.workload_options(parent), warns_if_not_awaited(resource_name)),
+            opts=self.workload_options(parent),
         )
+        awaits_rollout(stateful_set, names=self.names, access=self.access, seconds=self.ready_timeout_seconds)
+        return stateful_set
 
     def workload_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of a workload, which is awaited until its pods are Ready."""

@@ -11,6 +11,7 @@ from dragonfly.console import CONSOLE_URL, port_forward_command
 from dragonfly.created_namespace import CreatedNamespace
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
+from dragonfly.existing_cluster import existing_cluster_access
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
 from dragonfly.immutable_config import keeps_its_config, recorded_config
@@ -74,7 +75,8 @@ class Dragonfly(pulumi.ComponentResource):
         names, images = settings.names, settings.images
 
         self.namespace = self._namespace(settings)
-        instance = Instance(names, self.namespace, settings.ready_timeout_seconds)
+        access = cluster.access if cluster else existing_cluster_access(settings)
+        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access)
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
         self.credentials = Credentials(

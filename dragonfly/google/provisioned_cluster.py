@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from dragonfly.google.database_disk import DiskPlace
+from dragonfly.rollout import ClusterAccess
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,10 @@ class ProvisionedCluster:
 
     Args:
         resource: the cluster, with which every object in it goes.
+        access: to its API server.
         disk_place: where the databases' disks are made.
     """
 
     resource: pulumi.Resource
+    access: ClusterAccess
     disk_place: DiskPlace

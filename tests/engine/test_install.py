@@ -16,6 +16,7 @@ from local.kubeconfig import CONTEXT
 from local.stack import LocalStack, StackError
 from tests.engine.cluster_objects import (
     generations,
+    no_room,
     objects_by_kind,
     secret_values,
     unready_pods,
@@ -146,9 +147,26 @@ def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: Loc
     after = generations(api, NAMESPACE)
     assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-scheduler"}
     core: Any = client.CoreV1Api(api)
-    # The plug-in may not have waited: dragonfly/rollout_warning.py.
-    wait_until(lambda: _scheduler_images(core) == [image], "the scheduler's pod has the new image")
-    wait_until(lambda: unready_pods(api, NAMESPACE) == [], "the scheduler's new pod is Ready")
+    pods = core.list_namespaced_pod(NAMESPACE).items
+    images = [pod.spec.containers[0].image for pod in pods if pod.metadata.name == "dragonfly-1-scheduler-0"]
+    assert images == [image]
+    assert unready_pods(api, NAMESPACE) == []
+
+
+def test_an_update_whose_pod_does_not_become_ready_fails_with_the_reason(
+    installed: str, stack: LocalStack, api: ApiClient
+) -> None:
+    before = stack.config_file.read_text()
+    stack.output("config", "set", "--path", "dragonfly:images.scheduler", "registry.example.com/scheduler:v2.1.36")
+    stack.output("config", "set", "dragonfly:readyTimeoutSeconds", "10")
+    with no_room(api):
+        # The second time nothing has changed that could be updated.
+        for _ in range(2):
+            with pytest.raises(StackError, match=r"dragonfly-1-scheduler did not become Ready .* Too many pods"):
+                stack.output("up", "--yes", "--skip-preview")
+    stack.config_file.write_text(before)
+    stack.output("up", "--yes", "--skip-preview")
+    assert unready_pods(api, NAMESPACE) == []
 
 
 def test_a_changed_secret_keeps_its_object_and_rolls_the_pods_that_read_it(
@@ -179,11 +197,6 @@ def test_drift_is_seen_and_healed(installed: str, stack: LocalStack, api: ApiCli
     stack.output("up", "--yes", "--skip-preview", "--refresh")
     assert objects_by_kind(api, NAMESPACE) == OBJECTS
     assert apps.read_namespaced_stateful_set("dragonfly-1-seed-peer", NAMESPACE).status.ready_replicas == 1
-
-
-def _scheduler_images(core: Any) -> list[str]:
-    pods = core.list_namespaced_pod(NAMESPACE).items
-    return [pod.spec.containers[0].image for pod in pods if pod.metadata.name == "dragonfly-1-scheduler-0"]
 
 
 def _pods(core: Any) -> set[str]:

@@ -169,8 +169,7 @@ def roll(installed: OwnStack, image: Image) -> None:
     before = all_pods(installed)
     installed.configure({f"images.{image}": new_name(image)})
     installed.up()
-    # The plug-in may not have waited for a StatefulSet: dragonfly/rollout_warning.py.
-    wait_until(lambda: are_ready(installed, {image: new_name(image)}), f"the pods with the new {image} are Ready")
+    assert are_ready(installed, {image: new_name(image)})
     after = all_pods(installed)
     assert {component for component, pods in after.items() if pods != before[component]} == {COMPONENTS[image]}
     assert after[COMPONENTS[image]] & before[COMPONENTS[image]] == set()
