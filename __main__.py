@@ -1,11 +1,17 @@
 """Dragonfly on Kubernetes: `pulumi up` makes a GKE cluster, unless the stack names an existing one, and installs it."""
 
+import signal
+
 import pulumi
 
 from dragonfly.existing_cluster import existing_cluster
 from dragonfly.gke import GkeCluster
 from dragonfly.release import Dragonfly
 from dragonfly.settings import Settings
+
+# The engine interrupts the program when an update fails. Python's own handler would print a traceback over the reason,
+# and wait for its threads until the engine kills it, five seconds later.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 settings = Settings.load()
 gke = GkeCluster("gke", settings) if settings.provision_cluster else None

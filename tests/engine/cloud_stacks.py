@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import yaml
 from kubernetes.client.api_client import ApiClient
 
@@ -61,12 +62,12 @@ def disks(ledger: Ledger) -> dict[str, Any]:
 
 
 def failure_of(stack: LocalStack, *arguments: str) -> str:
-    """What a command of the CLI that fails prints."""
-    try:
-        printed = stack.output(*arguments)
-    except StackError as error:
-        return str(error)
-    raise AssertionError(f"pulumi {' '.join(arguments)} did not fail:\n{printed}")
+    """What a command of the CLI that fails prints; no traceback stands over the reason."""
+    with pytest.raises(StackError) as failed:
+        stack.output(*arguments)
+    printed = str(failed.value)
+    assert "Traceback" not in printed
+    return printed
 
 
 def _only_cluster(ledger: Ledger) -> Any:

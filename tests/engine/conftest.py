@@ -106,7 +106,10 @@ def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
         left = {stack.name for stack in made} & names(core.list_namespace())
         for name in left:
             core.delete_namespace(name)
-        wait_until(lambda: not left & names(core.list_namespace()), f"the namespaces {left} are gone")
+        # Its pods hold the nodes' ports. The namespace itself goes later: its controller looks again after a while.
+        wait_until(
+            lambda: not any(names(core.list_namespaced_pod(name)) for name in left), f"the pods of {left} are gone"
+        )
 
 
 @pytest.fixture
