@@ -25,8 +25,9 @@ def listed(object_: Object, key: str) -> list[Object]:
 _REQUEST_SECONDS = 10.0
 # An API server asks the node's kubelet for a log, and waits for one that does not answer.
 _LOG_SECONDS = 3.0
-# The last ones may be empty.
-_LOG_LINES = 10
+# What a database says of why it ends, from its first error to the last line.
+_LOG_LINES = 50
+_MYSQL_ERROR = "[ERROR]"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _WORKLOADS = {
     "Deployment": ("apis/apps/v1", "deployments"),
@@ -120,6 +121,9 @@ class Cluster:
     def last_log_line(self, pod: str, container: str, *, previous: bool) -> str | None:
         """Return the last line that a container wrote, None where there is none to be had.
 
+        Of MySQL, which ends with "Aborting", it is the first that tells of an error ("MySQL 8.0 Reference Manual",
+        "Error Log Output Format").
+
         Args:
             pod: Its pod's name.
             container: Its name.
@@ -132,7 +136,9 @@ class Cluster:
         except NoClusterError:
             return None
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return self._masked(lines[-1]) if status == 200 and lines else None
+        if status != 200 or not lines:
+            return None
+        return self._masked(next((line for line in lines if _MYSQL_ERROR in line), lines[-1]))
 
     def _list(
         self, group: str, plural: str, query: Mapping[str, str], *, in_namespace: bool = True, optional: bool = False

@@ -22,6 +22,12 @@ from local.certificates import Authority, Certificate
 
 PASSWORD = "not.for.the.public"
 LOG = f"first\nDSN dragonfly:{PASSWORD}@tcp(mysql)\n\n"
+LOG_OF_MYSQL = """\
+0 [Note] InnoDB: Header page consists of zero bytes in datafile: ./ibdata1
+0 [ERROR] InnoDB: The data file './ibdata1' has the wrong space ID. It should be 0, but 0 was found
+0 [ERROR] Unknown/unsupported storage engine: InnoDB
+0 [ERROR] Aborting
+"""
 EVENTS = {"items": [{"message": f"probe of {PASSWORD} failed", "name": PASSWORD}]}
 
 
@@ -47,7 +53,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
             certificate: dict[str, Any] = connection.getpeercert() or {}
             user = "somebody" if "somebody" in str(certificate.get("subject")) else ""
             asked.append((user, self.headers["Authorization"]))
-            text = LOG if "/log" in self.path else json.dumps(EVENTS)
+            log = LOG_OF_MYSQL if "mysql" in self.path else LOG
+            text = log if "/log" in self.path else json.dumps(EVENTS)
             self.send_response(200 if user or self.headers["Authorization"] else 401)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -217,3 +224,8 @@ def test_passwords_are_masked_in_logs_and_messages_and_names_stay(server: Server
     cluster = ask(kubeconfig(server, token="t"))
     assert cluster.last_log_line("pod", "name", previous=False) == "DSN dragonfly:[secret]@tcp(mysql)"
     assert cluster.read("app").events == [{"message": "probe of [secret] failed", "name": PASSWORD}]
+
+
+def test_mysql_that_aborts_is_quoted_with_its_first_error(server: Server) -> None:
+    line = ask(kubeconfig(server, token="t")).last_log_line("mysql-0", "mysql", previous=True)
+    assert line == "0 [ERROR] InnoDB: The data file './ibdata1' has the wrong space ID. It should be 0, but 0 was found"
