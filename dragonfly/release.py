@@ -12,6 +12,7 @@ from dragonfly.created_namespace import CreatedNamespace
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
 from dragonfly.existing_cluster import existing_cluster_access
+from dragonfly.existing_object import takes_nothing_over
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
 from dragonfly.immutable_config import keeps_its_config, recorded_config
@@ -65,7 +66,10 @@ class Dragonfly(pulumi.ComponentResource):
             cluster: the cluster, where it is made and destroyed with the stack.
             opts: the Kubernetes provider.
         """
-        if cluster is not None:
+        access = cluster.access if cluster else existing_cluster_access(settings)
+        if cluster is None:
+            opts = pulumi.ResourceOptions.merge(opts, takes_nothing_over(access))
+        else:
             ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
         opts = pulumi.ResourceOptions.merge(opts, keeps_its_config(name, settings))
@@ -75,7 +79,6 @@ class Dragonfly(pulumi.ComponentResource):
         names, images = settings.names, settings.images
 
         self.namespace = self._namespace(settings)
-        access = cluster.access if cluster else existing_cluster_access(settings)
         instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access)
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from dragonfly.status.workloads import Condition
 
 _POLL_SECONDS = 0.5
+
+# Not the loop's own, in which registrations have few places.
+_WAITING = ThreadPoolExecutor()
 
 
 class NotReadyError(pulumi.RunError):
@@ -64,8 +68,9 @@ def awaits_rollout(stateful_set: apps.StatefulSet, *, names: Names, access: Clus
             return
         name = found["name"]
         pulumi.log.info(f"Waiting until {name} has rolled out", stateful_set, ephemeral=True)
-        # Apart: meanwhile the program goes on declaring.
-        await asyncio.to_thread(_wait, found["kubeconfig"], access.context, found["namespace"], names, name, seconds)
+        await asyncio.get_running_loop().run_in_executor(
+            _WAITING, _wait, found["kubeconfig"], access.context, found["namespace"], names, name, seconds
+        )
 
     pulumi.Output.all(
         name=stateful_set.metadata.name,

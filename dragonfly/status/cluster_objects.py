@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -28,7 +29,7 @@ _LOG_SECONDS = 3.0
 # What a database says of why it ends, from its first error to the last line.
 _LOG_LINES = 50
 _MYSQL_ERROR = "[ERROR]"
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _WORKLOADS = {
     "Deployment": ("apis/apps/v1", "deployments"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
@@ -94,6 +95,23 @@ class Cluster:
             raise NoClusterError(f"{self.url} refuses the credential of the kubeconfig")
         return status != _NOT_FOUND
 
+    def has_object(self, api_version: str, kind: str, name: str) -> bool:
+        """Ask whether an object exists and is not being deleted, in the namespace, or beside it if that is empty.
+
+        Args:
+            api_version: Group and version, as in the object.
+            kind: Its kind, with a regular plural.
+            name: Its name.
+
+        Raises:
+            NoClusterError: There is no answer.
+        """
+        group = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
+        namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
+        plural = re.sub("y$", "ie", kind.lower()) + "s"
+        status, text = self._get(f"{group}/{namespace}{plural}/{quote(name)}", {}, _REQUEST_SECONDS)
+        return status == _OK and "deletionTimestamp" not in json.loads(text)["metadata"]
+
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.
 
@@ -136,7 +154,7 @@ class Cluster:
         except NoClusterError:
             return None
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if status != 200 or not lines:
+        if status != _OK or not lines:
             return None
         return self._masked(next((line for line in lines if _MYSQL_ERROR in line), lines[-1]))
 
@@ -145,7 +163,7 @@ class Cluster:
     ) -> list[Object]:
         place = f"namespaces/{quote(self._namespace)}/{plural}" if in_namespace else plural
         status, text = self._get(f"{group}/{place}", query, _REQUEST_SECONDS)
-        if status == 200:
+        if status == _OK:
             return cast("list[Object]", json.loads(text, object_hook=self._masked_message)["items"])
         if optional and status == _FORBIDDEN:
             return []

@@ -13,6 +13,9 @@ import yaml
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
+from dragonfly.status import cluster_objects as status
+from dragonfly.status.cluster_access import connect
+from local.cluster import Cluster
 from local.kubeconfig import CONTEXT
 from local.stack import LocalStack, StackError
 from tests.engine.cloud_stacks import failure_of
@@ -139,6 +142,31 @@ def test_no_secret_stands_in_plain_text_when_nothing_has_changed(
         for secret in secrets:
             assert secret not in text, f"a secret stands in plain text in {place}"
             assert base64.b64encode(secret.encode()).decode() not in text, f"a secret stands encoded in {place}"
+
+
+def test_a_stack_of_the_same_names_takes_nothing_over(
+    installed: str, stack: LocalStack, make_stack: StackFactory, cluster: Cluster, api: ApiClient
+) -> None:
+    with connect(cluster.kubeconfig.read_text(), None) as client:
+        for each in json.loads(stack.output("stack", "export"))["deployment"]["resources"]:
+            if each["type"].startswith("kubernetes:"):
+                made = each["outputs"]
+                found = status.Cluster(client, made["metadata"].get("namespace", ""), secrets=())
+                assert found.has_object(made["apiVersion"], made["kind"], made["metadata"]["name"]), each["urn"]
+                assert not found.has_object(made["apiVersion"], made["kind"], "another")
+    before = generations(api, NAMESPACE)
+    other = make_stack("other", namespace=NAMESPACE)
+    told = failure_of(other, "preview")
+    assert f"Namespace {NAMESPACE} already exists and is not this stack's" in told
+    assert "pulumi config set dragonfly:createNamespace false" in told
+    other.output("config", "set", "dragonfly:createNamespace", "false")
+    assert "PersistentVolumeClaim dragonfly-1-mysql-pvc-dragonfly-1-mysql-0 already exists" in failure_of(
+        other, "preview"
+    )
+    assert "already exists and is not this stack's" in failure_of(other, "up", "--yes", "--skip-preview")
+    other.output("destroy", "--yes", "--skip-preview")
+    assert generations(api, NAMESPACE) == before
+    stack.output("preview", "--refresh", "--expect-no-changes")
 
 
 def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: LocalStack, api: ApiClient) -> None:

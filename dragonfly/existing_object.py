@@ -1,0 +1,91 @@
+"""A refusal to take over Kubernetes objects that the stack has not made.
+
+Where it is to create an object that exists, the plug-in applies to it what the program says, without a word
+(pulumi-kubernetes, "Server-Side Apply"). It would be the stack's from then on, and `pulumi destroy` would delete what
+is somebody else's: a database with its data, or a namespace with all that is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from dragonfly.config_fault import PROJECT
+from dragonfly.rollout import ClusterAccess
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+_KUBERNETES = "kubernetes:"
+# It shares an object with others, and leaves it there.
+_PATCH = "Patch"
+_NAMESPACE = "Namespace"
+
+# Not the loop's own, in which every place can be taken by registrations that wait for this answer.
+_ASKING = ThreadPoolExecutor(max_workers=4)
+
+
+class ExistingObjectError(pulumi.RunError):
+    """An object is there that the stack was about to create; the message says which, and what to do."""
+
+
+def takes_nothing_over(access: ClusterAccess) -> pulumi.ResourceOptions:
+    """Return the options of a component whose Kubernetes objects are refused where they exist already.
+
+    The preview refuses them too. Where the cluster cannot be asked, the plug-in cannot create anything either.
+
+    Args:
+        access: to the cluster.
+    """
+
+    async def look(args: pulumi.ResourceHookArgs) -> None:
+        inputs = args.new_inputs or {}
+        kubeconfig = await pulumi.Output.from_input(access.kubeconfig).future()
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(_ASKING, _exists, kubeconfig, access.context, inputs):
+            raise ExistingObjectError(_report(inputs))
+
+    hook = pulumi.ResourceHook("takes-nothing-over", look, pulumi.ResourceHookOptions(on_dry_run=True))
+    looks = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
+
+    def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if not args.type_.startswith(_KUBERNETES) or args.type_.endswith(_PATCH):
+            return None
+        return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, looks))
+
+    return pulumi.ResourceOptions(transformations=[add])
+
+
+def _exists(kubeconfig: str | None, context: str | None, inputs: Any) -> bool:
+    # The client takes a second to load, and most updates create nothing.
+    from dragonfly.status.cluster_access import KubeconfigError
+    from dragonfly.status.cluster_objects import Cluster, NoClusterError
+
+    metadata = inputs["metadata"]
+    try:
+        cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
+        return cluster.has_object(inputs["apiVersion"], inputs["kind"], metadata["name"])
+    except (KubeconfigError, NoClusterError):
+        return False
+
+
+@functools.cache
+def _client(kubeconfig: str | None, context: str | None) -> ApiClient:
+    from dragonfly.status.cluster_access import connect
+
+    return connect(kubeconfig, context)
+
+
+def _report(inputs: Any) -> str:
+    kind, name = inputs["kind"], inputs["metadata"]["name"]
+    key = "createNamespace false" if kind == _NAMESPACE else "appInstanceName <another>"
+    return (
+        f"{kind} {name} already exists and is not this stack's; it stays as it is: "
+        f"pulumi config set {PROJECT}:{key}\n"
+        f"(where an update of this stack was killed: "
+        f".venv/bin/python -m dragonfly.recovery --stack {pulumi.get_stack()})"
+    )
