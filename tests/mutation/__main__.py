@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.mutation.broken_program import ROOT, load_what_never_changes
+from tests.mutation.broken_program import ROOT, warm_up
 from tests.mutation.mutations import Mutation, mutations
 from tests.mutation.reasons import read_reasons
 from tests.mutation.search import Search
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             results.write(json.dumps([key, test, state]) + "\n")
             print(f"{len(noticed)} of {len(found)}: {key}: {test}", flush=True)
 
-        search = Search({key: one for key, one in found.items() if key not in noticed}, load_what_never_changes(), tell)
+        search = Search({key: one for key, one in found.items() if key not in noticed}, warm_up(), tell)
         search.ask_again({key: test for key, (test, _) in last.items()})
         search.ask_all(lambda line: print(line, flush=True))
     return _report(found, noticed, whole=not options.files)

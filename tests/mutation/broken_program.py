@@ -6,7 +6,7 @@ No file is written for it, and nobody waits for the SDKs to load: that takes mos
 from __future__ import annotations
 
 import ast
-import importlib
+import gc
 import importlib.machinery
 import importlib.util
 import io
@@ -15,25 +15,24 @@ import os
 import select
 import signal
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
+import grpc.aio
 import pytest
 
 from tests.mutation.mutations import Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
 _SUITE = "tests/unit"
-# What is broken, or imports it.
-_OURS = ("dragonfly", "local", "tests", "__main__", "hypothesis")
+_BROKEN_OR_ABOUT_IT = ("dragonfly", "local.", "tests.unit")
 # The search of memory for what was never awaited takes more time than most tests.
 _LEFT_OUT = ("cacheprovider", "xdist", "unraisableexception", "threadexception")
-_OPTIONS = ("-x", "--hypothesis-seed=0", *(f"-pno:{plug_in}" for plug_in in _LEFT_OUT))
+_OPTIONS = ("-x", "--assert=plain", "--tb=no", "--hypothesis-seed=0", *(f"-pno:{plug_in}" for plug_in in _LEFT_OUT))
 
 
 @dataclass(eq=False)
@@ -42,16 +41,14 @@ class Outcome:
 
     Attributes:
         failed: the first test, or file that could not be imported, that failed.
-        milliseconds: what the tests of each file took.
-        packages: all that are imported in the end.
+        milliseconds: what all took.
     """
 
     failed: str | None = None
-    milliseconds: Counter[str] = field(default_factory=Counter[str])
-    packages: list[str] = field(default_factory=list[str])
+    milliseconds: int = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.milliseconds[report.nodeid.partition("::")[0]] += round(report.duration * 1000)
+        self.milliseconds += round(report.duration * 1000)
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
@@ -79,21 +76,25 @@ def tests_of_the_program() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in sorted((ROOT / _SUITE).glob("test_*.py")) if concerned(path)]
 
 
-def load_what_never_changes() -> dict[str, int]:
-    """Import all that the tests import but what may be broken; return what each file of tests takes, in milliseconds.
+def warm_up() -> dict[str, int]:
+    """Run all tests of the program in this process, where the SDKs stay loaded; return what each file takes in ms.
 
     Raises:
         SystemExit: a test fails with nothing broken.
     """
-    unbroken = outcome(tests_of_the_program(), [], 600)
-    if unbroken.failed:
-        raise SystemExit(f"{unbroken.failed} fails with nothing broken")
-    for name in unbroken.packages:
-        if name.partition(".")[0] not in _OURS:
-            # What others make when they are imported is there already, or cannot be found.
-            with suppress(ImportError):
-                importlib.import_module(name)
-    return dict(unbroken.milliseconds)
+    milliseconds: dict[str, int] = {}
+    for file in tests_of_the_program():
+        found = _run([file])
+        if found.failed:
+            raise SystemExit(f"{found.failed} fails with nothing broken")
+        milliseconds[file] = found.milliseconds
+        for name in [name for name in sys.modules if name.startswith(_BROKEN_OR_ABOUT_IT)]:
+            del sys.modules[name]
+    # What waits for gRPC waits for ever in a fork of a process that has a thread of it.
+    gc.collect()
+    cast(Any, grpc.aio).shutdown_grpc_aio()
+    gc.freeze()
+    return milliseconds
 
 
 def outcome(tests: Sequence[str], broken: Iterable[Mutation], seconds: float) -> Outcome:
@@ -130,8 +131,6 @@ def _run_and_tell(tests: Sequence[str], broken: Iterable[Mutation], pipe: int) -
         mutation.apply()
     sys.meta_path.insert(0, _BrokenFiles({mutation.path: mutation.tree for mutation in broken}))
     found = _run(tests)
-    # An SDK's package takes some of its classes by the names of the modules that they are in.
-    found.packages = sorted(name for name, module in sys.modules.items() if hasattr(module, "__path__"))
     with os.fdopen(pipe, "w") as told:
         json.dump(vars(found), told)
     os._exit(0)
