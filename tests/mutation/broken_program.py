@@ -15,9 +15,9 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn, cast
@@ -41,14 +41,18 @@ class Outcome:
 
     Attributes:
         failed: the first test, or file that could not be imported, that failed.
-        milliseconds: what all took.
+        tests: those that ran.
+        seconds: what they took.
     """
 
     failed: str | None = None
-    milliseconds: int = 0
+    tests: list[str] = field(default_factory=list[str])
+    seconds: float = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.milliseconds += round(report.duration * 1000)
+        if report.when == "call":
+            self.tests.append(report.nodeid)
+        self.seconds += report.duration
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
@@ -76,38 +80,37 @@ def tests_of_the_program() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in sorted((ROOT / _SUITE).glob("test_*.py")) if concerned(path)]
 
 
-def warm_up() -> dict[str, int]:
-    """Run all tests of the program in this process, where the SDKs stay loaded; return what each file takes in ms.
+def warm_up() -> dict[str, Outcome]:
+    """Run all tests of the program in this process, where the SDKs stay loaded; return what came of each file.
 
     Raises:
         SystemExit: a test fails with nothing broken.
     """
-    milliseconds: dict[str, int] = {}
+    outcomes: dict[str, Outcome] = {}
     for file in tests_of_the_program():
-        found = _run([file])
-        if found.failed:
-            raise SystemExit(f"{found.failed} fails with nothing broken")
-        milliseconds[file] = found.milliseconds
+        outcomes[file] = _run(file)
+        if outcomes[file].failed:
+            raise SystemExit(f"{outcomes[file].failed} fails with nothing broken")
         for name in [name for name in sys.modules if name.startswith(_BROKEN_OR_ABOUT_IT)]:
             del sys.modules[name]
     # What waits for gRPC waits for ever in a fork of a process that has a thread of it.
     gc.collect()
     cast(Any, grpc.aio).shutdown_grpc_aio()
     gc.freeze()
-    return milliseconds
+    return outcomes
 
 
-def outcome(tests: Sequence[str], broken: Iterable[Mutation], seconds: float) -> Outcome:
-    """Run tests, up to the first that fails, and return what came of it.
+def outcome(test: str, broken: Sequence[Mutation], seconds: float) -> Outcome:
+    """Run a test or a file of tests, up to the first that fails, and return what came of it.
 
     Args:
-        tests: files of tests or single ones.
+        test: as pytest names it.
         broken: all that is broken at once.
-        seconds: after which they are ended, which counts as a failure of the first.
+        seconds: after which it is ended, which counts as a failure.
     """
     read, write = os.pipe()
     if (child := os.fork()) == 0:
-        _run_and_tell(tests, broken, write)
+        _run_and_tell(test, broken, write)
     os.close(write)
     told = b""
     while select.select([read], [], [], seconds)[0] and (part := os.read(read, 1 << 16)):
@@ -118,11 +121,11 @@ def outcome(tests: Sequence[str], broken: Iterable[Mutation], seconds: float) ->
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if not told:
-        return Outcome(f"{tests[0]} (no end)")
+        return Outcome(f"{test} (no end in {seconds:.0f} s)")
     return Outcome(**json.loads(told))
 
 
-def _run_and_tell(tests: Sequence[str], broken: Iterable[Mutation], pipe: int) -> NoReturn:
+def _run_and_tell(test: str, broken: Sequence[Mutation], pipe: int) -> NoReturn:
     os.setsid()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for output in (0, 1, 2):
@@ -130,18 +133,18 @@ def _run_and_tell(tests: Sequence[str], broken: Iterable[Mutation], pipe: int) -
     for mutation in broken:
         mutation.apply()
     sys.meta_path.insert(0, _BrokenFiles({mutation.path: mutation.tree for mutation in broken}))
-    found = _run(tests)
+    found = _run(test)
     with os.fdopen(pipe, "w") as told:
         json.dump(vars(found), told)
     os._exit(0)
 
 
-def _run(arguments: Iterable[str]) -> Outcome:
+def _run(test: str) -> Outcome:
     found = Outcome()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        code = pytest.main([*_OPTIONS, *arguments], plugins=[found])
+        code = pytest.main([*_OPTIONS, test], plugins=[found])
     if code != pytest.ExitCode.OK and found.failed is None:
-        found.failed = f"(pytest ends: {code})"
+        found.failed = f"{test} (exit code {code})"
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tests.mutation.broken_program import outcome
+from tests.mutation.broken_program import Outcome, outcome
 from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
@@ -21,17 +21,17 @@ class Search:
     """What is known of some mutations."""
 
     def __init__(
-        self, mutations: Mapping[str, Mutation], milliseconds: Mapping[str, int], tell: Callable[[str, str], None]
+        self, mutations: Mapping[str, Mutation], unbroken: Mapping[str, Outcome], tell: Callable[[str, str], None]
     ) -> None:
         """Begin.
 
         Args:
             mutations: by key; those of one file follow one another.
-            milliseconds: what each file of tests takes.
+            unbroken: what came of each file of tests with nothing broken.
             tell: is given each mutation's key and what noticed it, as soon as it is known.
         """
         self._left = dict(mutations)
-        self._milliseconds = milliseconds
+        self._unbroken = unbroken
         self._tell = tell
 
     @property
@@ -41,13 +41,17 @@ class Search:
 
     def ask_again(self, noticed: Mapping[str, str]) -> None:
         """Ask what noticed a mutation last time."""
+        tests = {test for file, one in self._unbroken.items() for test in (file, *one.tests)}
         for key in self.left:
-            if (test := noticed.get(key)) is not None:
+            test = noticed.get(key, "").partition(" (")[0]
+            if test in tests:
                 self._ask(test, [key])
 
     def ask_all(self, progress: Callable[[str], None]) -> None:
-        """Ask every file of tests, the quick ones first."""
-        for file in sorted(self._milliseconds, key=self._milliseconds.__getitem__):
+        """Ask every file of tests; first those with the most tests for their time."""
+        for file in sorted(
+            self._unbroken, key=lambda file: self._unbroken[file].seconds / len(self._unbroken[file].tests)
+        ):
             progress(f"{file} is asked of {len(self._left)}")
             for kind in dict.fromkeys(one.kind for one in self._left.values()):
                 self._search(file, [key for key, one in self._left.items() if one.kind == kind])
@@ -59,8 +63,8 @@ class Search:
 
     def _ask(self, test: str, keys: Sequence[str]) -> bool:
         """Return whether a test, or one of a file, notices; tell it of a single mutation."""
-        seconds = 20 + 10 * self._milliseconds.get(test.partition("::")[0], 0) / 1000
-        failed = outcome([test], [self._left[key] for key in keys], seconds).failed
+        seconds = 60 + 20 * self._unbroken[test.partition("::")[0]].seconds
+        failed = outcome(test, [self._left[key] for key in keys], seconds).failed
         if failed and len(keys) == 1:
             del self._left[keys[0]]
             self._tell(keys[0], failed)

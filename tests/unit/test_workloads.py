@@ -346,6 +346,20 @@ def test_every_pod_runs_as_somebody_else_than_root(program: RecordedProgram) -> 
             assert inner.get("seccompProfile", {"type": "RuntimeDefault"}) == {"type": "RuntimeDefault"}
 
 
+def test_every_program_has_the_account_that_its_image_or_nobody_knows(program: RecordedProgram) -> None:
+    # 999 owns the data directory in the databases' images; the others own nothing on a node.
+    for pod in program.pods:
+        uid = 999 if pod.workload.object_name.endswith(DATABASES) else 10001
+        context = pod.spec["securityContext"]
+        assert [context[key] for key in ("runAsUser", "runAsGroup", "fsGroup")] == [uid] * 3
+        # Or kubelet walks a volume with a million files at every start of the pod.
+        assert context["fsGroupChangePolicy"] == "OnRootMismatch"
+        for container in pod.containers:
+            own = 65534 if container["name"] in EXPORTERS else None
+            inner = container["securityContext"]
+            assert [inner.get("runAsUser"), inner.get("runAsGroup")] == [own, own]
+
+
 def test_no_container_can_gain_privileges_or_change_its_image(program: RecordedProgram) -> None:
     for _, container in _containers(program):
         context = container["securityContext"]
@@ -498,6 +512,8 @@ def test_sidecar_reads_its_pods_exporter(
     # component:http://host:port/path, from the exporter's documentation.
     assert values["source"] == f"{component}:http://localhost:{int(port['containerPort'])}/metrics"
     assert values["stackdriver-prefix"] == "custom.googleapis.com"
+    # Pods and containers as Cloud Monitoring names them today; the flag's default is from before.
+    assert values["monitored-resource-type-prefix"] == "k8s_"
     fields = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in sidecar["env"]}
     for flag, field_path in (("pod-id", "metadata.name"), ("namespace-id", "metadata.namespace")):
         match = re.fullmatch(r"\$\((\w+)\)", values[flag])
