@@ -29,6 +29,8 @@ from tests.mutation.mutations import Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
 _SUITE = "tests/unit"
+# They run the whole program, in an existing cluster and in one of its own.
+_WARMING = ("tests/unit/test_workloads.py", "tests/unit/test_gke_security.py")
 _BROKEN_OR_ABOUT_IT = ("dragonfly", "local.", "tests.unit")
 # The search of memory for what was never awaited takes more time than most tests.
 _LEFT_OUT = ("cacheprovider", "xdist", "unraisableexception", "threadexception")
@@ -61,7 +63,7 @@ class Outcome:
             self.failed = report.nodeid
 
 
-def tests_of_the_program() -> list[str]:
+def _tests_of_the_program() -> list[str]:
     """Return the unit tests' files that import the program, by themselves or through other files of theirs."""
 
     def imports(path: Path) -> Iterator[str]:
@@ -81,22 +83,23 @@ def tests_of_the_program() -> list[str]:
 
 
 def warm_up() -> dict[str, Outcome]:
-    """Run all tests of the program in this process, where the SDKs stay loaded; return what came of each file.
+    """Load the SDKs, with what they keep once they were used; return what comes of each file of tests in a fork.
 
     Raises:
         SystemExit: a test fails with nothing broken.
     """
-    outcomes: dict[str, Outcome] = {}
-    for file in tests_of_the_program():
-        outcomes[file] = _run(file)
-        if outcomes[file].failed:
-            raise SystemExit(f"{outcomes[file].failed} fails with nothing broken")
-        for name in [name for name in sys.modules if name.startswith(_BROKEN_OR_ABOUT_IT)]:
-            del sys.modules[name]
+    for file in _WARMING:
+        _run(file)
+    for name in [name for name in sys.modules if name.startswith(_BROKEN_OR_ABOUT_IT)]:
+        del sys.modules[name]
     # What waits for gRPC waits for ever in a fork of a process that has a thread of it.
     gc.collect()
     cast(Any, grpc.aio).shutdown_grpc_aio()
     gc.freeze()
+    outcomes = {file: outcome(file, [], 600) for file in _tests_of_the_program()}
+    for one in outcomes.values():
+        if one.failed:
+            raise SystemExit(f"{one.failed} fails with nothing broken")
     return outcomes
 
 
