@@ -88,32 +88,31 @@ def warm_up() -> dict[str, Outcome]:
     Raises:
         SystemExit: a test fails with nothing broken.
     """
-    for file in _WARMING:
-        _run(file)
+    _run(_WARMING)
     for name in [name for name in sys.modules if name.startswith(_BROKEN_OR_ABOUT_IT)]:
         del sys.modules[name]
     # What waits for gRPC waits for ever in a fork of a process that has a thread of it.
     gc.collect()
     cast(Any, grpc.aio).shutdown_grpc_aio()
     gc.freeze()
-    outcomes = {file: outcome(file, [], 600) for file in _tests_of_the_program()}
+    outcomes = {file: outcome([file], [], 600) for file in _tests_of_the_program()}
     for one in outcomes.values():
         if one.failed:
             raise SystemExit(f"{one.failed} fails with nothing broken")
     return outcomes
 
 
-def outcome(test: str, broken: Sequence[Mutation], seconds: float) -> Outcome:
-    """Run a test or a file of tests, up to the first that fails, and return what came of it.
+def outcome(tests: Sequence[str], broken: Sequence[Mutation], seconds: float) -> Outcome:
+    """Run tests, up to the first that fails, and return what came of it.
 
     Args:
-        test: as pytest names it.
+        tests: single ones or files of them, as pytest names them.
         broken: all that is broken at once.
-        seconds: after which it is ended, which counts as a failure.
+        seconds: after which they are ended, which counts as a failure.
     """
     read, write = os.pipe()
     if (child := os.fork()) == 0:
-        _run_and_tell(test, broken, write)
+        _run_and_tell(tests, broken, write)
     os.close(write)
     told = b""
     while select.select([read], [], [], seconds)[0] and (part := os.read(read, 1 << 16)):
@@ -124,11 +123,11 @@ def outcome(test: str, broken: Sequence[Mutation], seconds: float) -> Outcome:
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if not told:
-        return Outcome(f"{test} (no end in {seconds:.0f} s)")
+        return Outcome(f"{tests[0]} (no end in {seconds:.0f} s)")
     return Outcome(**json.loads(told))
 
 
-def _run_and_tell(test: str, broken: Sequence[Mutation], pipe: int) -> NoReturn:
+def _run_and_tell(tests: Sequence[str], broken: Sequence[Mutation], pipe: int) -> NoReturn:
     os.setsid()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for output in (0, 1, 2):
@@ -136,18 +135,18 @@ def _run_and_tell(test: str, broken: Sequence[Mutation], pipe: int) -> NoReturn:
     for mutation in broken:
         mutation.apply()
     sys.meta_path.insert(0, _BrokenFiles({mutation.path: mutation.tree for mutation in broken}))
-    found = _run(test)
+    found = _run(tests)
     with os.fdopen(pipe, "w") as told:
         json.dump(vars(found), told)
     os._exit(0)
 
 
-def _run(test: str) -> Outcome:
+def _run(tests: Sequence[str]) -> Outcome:
     found = Outcome()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        code = pytest.main([*_OPTIONS, test], plugins=[found])
+        code = pytest.main([*_OPTIONS, *tests], plugins=[found])
     if code != pytest.ExitCode.OK and found.failed is None:
-        found.failed = f"{test} (exit code {code})"
+        found.failed = f"{tests[0]} (exit code {code})"
     return found
 
 

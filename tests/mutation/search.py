@@ -15,6 +15,8 @@ from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
 _SMALL = 3
+# Of tests with nothing broken.
+_BUNDLE_SECONDS = 8
 
 
 class Search:
@@ -45,33 +47,39 @@ class Search:
         for key in self.left:
             test = noticed.get(key, "").partition(" (")[0]
             if test in tests:
-                self._ask(test, [key])
+                self._ask([test], [key])
 
     def ask_all(self, progress: Callable[[str], None]) -> None:
         """Ask every file of tests; first those with the most tests for their time."""
-        for file in sorted(
-            self._unbroken, key=lambda file: self._unbroken[file].seconds / len(self._unbroken[file].tests)
-        ):
-            progress(f"{file} is asked of {len(self._left)}")
+        for files in self._bundles():
+            progress(f"of {len(self._left)} mutations are asked: {' '.join(files)}")
             for kind in dict.fromkeys(one.kind for one in self._left.values()):
-                self._search(file, [key for key, one in self._left.items() if one.kind == kind])
+                self._search(files, [key for key, one in self._left.items() if one.kind == kind])
 
-    def _search(self, file: str, keys: Sequence[str]) -> None:
-        if keys and self._ask(file, keys) and len(keys) > 1:
-            for part in _parts(keys):
-                self._search(file, part)
+    def _bundles(self) -> Iterator[Sequence[str]]:
+        """Yield all files of tests, a few at a time: what their fixtures share is made once for all of them."""
+        files: list[str] = []
+        seconds = 0.0
+        for file, one in sorted(self._unbroken.items(), key=lambda item: item[1].seconds / len(item[1].tests)):
+            files.append(file)
+            if (seconds := seconds + one.seconds) > _BUNDLE_SECONDS:
+                yield files
+                files, seconds = [], 0.0
+        if files:
+            yield files
 
-    def _ask(self, test: str, keys: Sequence[str]) -> bool:
-        """Return whether a test, or one of a file, notices; tell it of a single mutation."""
-        seconds = 60 + 20 * self._unbroken[test.partition("::")[0]].seconds
-        failed = outcome(test, [self._left[key] for key in keys], seconds).failed
+    def _search(self, files: Sequence[str], keys: Sequence[str]) -> None:
+        if keys and self._ask(files, keys) and len(keys) > 1:
+            size = 1 if len(keys) <= _SMALL else (len(keys) + 1) // 2
+            for start in range(0, len(keys), size):
+                self._search(files, keys[start : start + size])
+
+    def _ask(self, tests: Sequence[str], keys: Sequence[str]) -> bool:
+        """Return whether one of some tests notices; tell it of a single mutation."""
+        # Much longer than with nothing broken, on a machine that does other things too.
+        seconds = 60 + 20 * sum(self._unbroken[test.partition("::")[0]].seconds for test in tests)
+        failed = outcome(tests, [self._left[key] for key in keys], seconds).failed
         if failed and len(keys) == 1:
             del self._left[keys[0]]
             self._tell(keys[0], failed)
         return failed is not None
-
-
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    size = 1 if len(keys) <= _SMALL else (len(keys) + 1) // 2
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
