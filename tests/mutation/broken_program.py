@@ -29,6 +29,7 @@ from tests.mutation.mutations import Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
 _SUITE = "tests/unit"
+_PROGRAM = str(ROOT / "dragonfly") + os.sep
 # They run the whole program, in an existing cluster and in one of its own.
 _WARMING = ("tests/unit/test_workloads.py", "tests/unit/test_gke_security.py")
 _BROKEN_OR_ABOUT_IT = ("dragonfly", "local.", "tests.unit")
@@ -44,17 +45,19 @@ class Outcome:
     Attributes:
         failed: the first test, or file that could not be imported, that failed.
         tests: those that ran.
-        seconds: what they took.
+        seconds: what they took, without their fixtures.
+        files: of the program, that were imported meanwhile.
     """
 
     failed: str | None = None
     tests: list[str] = field(default_factory=list[str])
     seconds: float = 0
+    files: list[str] = field(default_factory=list[str])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self.tests.append(report.nodeid)
-        self.seconds += report.duration
+            self.seconds += report.duration
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
@@ -136,6 +139,8 @@ def _run_and_tell(tests: Sequence[str], broken: Sequence[Mutation], pipe: int) -
         mutation.apply()
     sys.meta_path.insert(0, _BrokenFiles({mutation.path: mutation.tree for mutation in broken}))
     found = _run(tests)
+    imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    found.files = [str(Path(file).relative_to(ROOT)) for file in imported if file and file.startswith(_PROGRAM)]
     with os.fdopen(pipe, "w") as told:
         json.dump(vars(found), told)
     os._exit(0)

@@ -14,9 +14,9 @@ from tests.mutation.broken_program import Outcome, outcome
 from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
-_SMALL = 3
-# Of tests with nothing broken.
-_BUNDLE_SECONDS = 8
+_SMALL = 10
+# With nothing broken; each following one takes twice as long.
+_FIRST_BUNDLE_SECONDS = 0.5
 
 
 class Search:
@@ -54,25 +54,30 @@ class Search:
         for files in self._bundles():
             progress(f"of {len(self._left)} mutations are asked: {' '.join(files)}")
             for kind in dict.fromkeys(one.kind for one in self._left.values()):
-                self._search(files, [key for key, one in self._left.items() if one.kind == kind])
+                imported = {path for file in files for path in self._unbroken[file].files}
+                self._search(
+                    files, [key for key, one in self._left.items() if one.kind == kind and one.path in imported]
+                )
 
     def _bundles(self) -> Iterator[Sequence[str]]:
-        """Yield all files of tests, a few at a time: what their fixtures share is made once for all of them."""
+        """Yield all files of tests, some at a time: what their fixtures share is made once for all of them."""
         files: list[str] = []
-        seconds = 0.0
+        seconds, most = 0.0, _FIRST_BUNDLE_SECONDS
         for file, one in sorted(self._unbroken.items(), key=lambda item: item[1].seconds / len(item[1].tests)):
             files.append(file)
-            if (seconds := seconds + one.seconds) > _BUNDLE_SECONDS:
+            if (seconds := seconds + one.seconds) > most:
                 yield files
-                files, seconds = [], 0.0
+                files, seconds, most = [], 0.0, 2 * most
         if files:
             yield files
 
     def _search(self, files: Sequence[str], keys: Sequence[str]) -> None:
-        if keys and self._ask(files, keys) and len(keys) > 1:
+        broken = {self._left[key].path for key in keys}
+        concerned = [file for file in files if broken.intersection(self._unbroken[file].files)]
+        if concerned and self._ask(concerned, keys) and len(keys) > 1:
             size = 1 if len(keys) <= _SMALL else (len(keys) + 1) // 2
             for start in range(0, len(keys), size):
-                self._search(files, keys[start : start + size])
+                self._search(concerned, keys[start : start + size])
 
     def _ask(self, tests: Sequence[str], keys: Sequence[str]) -> bool:
         """Return whether one of some tests notices; tell it of a single mutation."""
