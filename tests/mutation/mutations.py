@@ -2,7 +2,8 @@
 
 Broken are:
 
-- numbers (one more), booleans (the other one), texts (the first number in it one more, else a letter more);
+- numbers (one more), booleans (the other one), texts (the first number in it one more, of an amount with its unit twice
+  and one more, else a letter more);
 - a setting of an object of an SDK: left out, where its value is not a plain one, which is broken by itself;
 - comparisons, `and`, `or`, conditions and arithmetic: the opposite or the neighbouring one;
 - a call whose result nobody uses: left out.
@@ -18,6 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -43,6 +45,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 _TELLS_A_PERSON = re.compile(r"(Error|Fault|rule_broken|add_argument|ArgumentParser|\.write)$")
 # What a function returns that says in words which rule is broken, or how to mend it.
 _WORDS = re.compile(r"(_fault|_rule|_remedy)$")
+_AMOUNT = re.compile(r"^\d+([mKMG]i?|%)$")
 _NAMES_TYPES = {"cast", "TypedDict", "TypeVar"}
 
 
@@ -54,17 +57,17 @@ class Mutation:
         path: of the file, from the project's folder.
         line: where it is broken.
         scope: the function or class around it, dotted; empty at the module's own level.
-        in_function: whether a call runs it, not the import of the file.
         change: what was there, and what is there instead.
+        kind: whether it takes something out, turns a condition round or changes a value.
         tree: the file's; shared by all mutations of the file.
-        apply: changes the tree, for good.
+        apply: changes the tree, for good; those of other mutations can be applied besides.
     """
 
     path: str
     line: int
     scope: str
-    in_function: bool
     change: str
+    kind: Literal["removal", "condition", "value"]
     tree: ast.Module
     apply: Callable[[], None]
 
@@ -99,17 +102,18 @@ class _Finder:
         }
 
     def found(self) -> Iterator[Mutation]:
-        yield from self._below(self._tree, "", in_function=False)
+        yield from self._below(self._tree, "")
 
-    def _below(self, node: ast.AST, scope: str, *, in_function: bool) -> Iterator[Mutation]:
+    def _below(self, node: ast.AST, scope: str) -> Iterator[Mutation]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             scope = f"{scope}.{node.name}".lstrip(".")
         for line, change, apply in self._of(node):
-            yield Mutation(self._path, line, scope, in_function, change, self._tree, apply)
+            kind = (
+                "removal" if change.endswith("left out") else "value" if isinstance(node, ast.Constant) else "condition"
+            )
+            yield Mutation(self._path, line, scope, change, kind, self._tree, apply)
         for child in _children(node, scope):
-            # Of a function only the body: defaults are for whoever defines it.
-            called = isinstance(node, ast.FunctionDef) and isinstance(child, ast.stmt)
-            yield from self._below(child, scope, in_function=in_function or called)
+            yield from self._below(child, scope)
 
     def _of(self, node: ast.AST) -> Iterator[tuple[int, str, Callable[[], None]]]:
         """Yield line, change and how to apply it, of what is broken in this very node."""
@@ -121,7 +125,11 @@ class _Finder:
                 new = ast.Compare(
                     node.left, [*node.ops[:index], _COMPARISONS[type(old)](), *node.ops[index + 1 :]], node.comparators
                 )
-                yield node.lineno, f"{_short(node)} -> {_short(new)}", partial(setattr, node, "ops", new.ops)
+                yield (
+                    node.lineno,
+                    f"{_short(node)} -> {_short(new)}",
+                    partial(node.ops.__setitem__, index, new.ops[index]),
+                )
         elif isinstance(node, ast.BoolOp):
             new = ast.BoolOp(ast.And() if isinstance(node.op, ast.Or) else ast.Or(), node.values)
             yield node.lineno, f"{_short(node)} -> {_short(new)}", partial(setattr, node, "op", new.op)
@@ -136,9 +144,8 @@ class _Finder:
         elif isinstance(node, ast.Call) and _root(node.func) in self._sdk:
             for keyword in node.keywords:
                 if keyword.arg is not None and not isinstance(keyword.value, ast.Constant):
-                    rest = [other for other in node.keywords if other is not keyword]
                     change = f"{ast.unparse(node.func)}: {_short(keyword)} -> left out"
-                    yield keyword.value.lineno, change, partial(setattr, node, "keywords", rest)
+                    yield keyword.value.lineno, change, partial(node.keywords.remove, keyword)
 
 
 def _children(node: ast.AST, scope: str) -> Iterator[ast.AST]:
@@ -194,7 +201,9 @@ def _broken(value: object) -> ast.Constant | None:
     if isinstance(value, int | float):
         return ast.Constant(value + 1)
     if isinstance(value, str):
-        one_more = re.sub(r"\d+", lambda number: str(int(number[0]) + 1), value, count=1)
+        # Of an amount, one more may be as good.
+        factor = 2 if _AMOUNT.search(value) else 1
+        one_more = re.sub(r"\d+", lambda number: str(int(number[0]) * factor + 1), value, count=1)
         return ast.Constant(one_more if one_more != value else f"{value}x")
     return None
 

@@ -10,6 +10,7 @@ import runpy
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -114,9 +115,9 @@ class Resource:
     def kind(self) -> str:
         return self.type.rpartition(":")[2]
 
-    @property
+    @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The inputs as the cluster gets them."""
+        """The inputs as the cluster gets them; hundreds of tests read it."""
         return cast(dict[str, Any], revealed(self.inputs))
 
     @property

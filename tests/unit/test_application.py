@@ -45,7 +45,7 @@ def test_component_kinds_are_api_groups_and_not_versions(program: RecordedProgra
 
 
 def test_component_kinds_are_all_that_the_program_declares(program: RecordedProgram) -> None:
-    # The Job deletes itself once it is done.
+    # The Job has nothing to show once it is done.
     declared = {one.kind for one in program.objects}
     assert declared - {"Namespace", "CustomResourceDefinitionPatch", "Application", JOB} == set(GROUPS)
 

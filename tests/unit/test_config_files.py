@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from functools import reduce
+from functools import cache, reduce
 from operator import getitem
 from typing import Any, cast
 
@@ -36,7 +36,12 @@ PUBLIC_TOKEN_KEY = "ZHJhZ29uZmx5Cg=="
 
 
 def _config(program: RecordedProgram, name: str) -> dict[str, Any]:
-    return cast(dict[str, Any], yaml.safe_load(program.secret_document(*FILES[name])))
+    return _parsed(program.secret_document(*FILES[name]))
+
+
+@cache
+def _parsed(document: str) -> dict[str, Any]:
+    return cast(dict[str, Any], yaml.safe_load(document))
 
 
 def _ports(program: RecordedProgram, name: str) -> dict[str, int]:

@@ -64,6 +64,40 @@ def test_configured_pool(regional: RecordedProgram) -> None:
     )
 
 
+def test_pool_is_the_clusters(gke: RecordedProgram, regional: RecordedProgram) -> None:
+    for program in (gke, regional):
+        assert pool(program)["location"] == cluster(program)["location"]
+        assert pool(program)["cluster"] == cluster(program)["name"]
+
+
+def test_nodes_disk_is_neither_slower_than_the_network_nor_dear(gke: RecordedProgram) -> None:
+    assert node(gke)["diskType"] == "pd-balanced"
+
+
+def test_everything_is_in_the_stacks_project(gke: RecordedProgram) -> None:
+    for one in gke.resources:
+        if one.type.startswith("gcp:"):
+            assert one.manifest["project"] == gke_stack.PROJECT, one.name
+
+
+def test_names_of_what_the_cluster_has_to_itself(gke: RecordedProgram) -> None:
+    network = gke.of_kind("Network", "Subnetwork", "Router", "RouterNat")
+    assert {one.manifest["name"] for one in network} == {gke_stack.CLUSTER}
+    for rule in ("peers-allow", "peers-deny"):
+        assert firewall(gke, rule)["name"] == f"{gke_stack.CLUSTER}-{rule}"
+    account = only(gke, "gcp:serviceaccount/account:Account").manifest
+    assert account["accountId"] == f"{gke_stack.CLUSTER}-nodes"
+
+
+def test_way_out_belongs_to_the_own_network(gke: RecordedProgram) -> None:
+    for kind in ("Subnetwork", "Router"):
+        assert [one.manifest["network"] for one in gke.of_kind(kind)] == ["the-network"]
+    nat = only(gke, "gcp:compute/routerNat:RouterNat").manifest
+    assert nat["router"] == only(gke, "gcp:compute/router:Router").manifest["name"]
+    # The list that it has is the own subnetwork alone.
+    assert nat["sourceSubnetworkIpRangesToNat"] == "LIST_OF_SUBNETWORKS"
+
+
 def test_no_node_is_missing_while_nodes_are_changed(gke: RecordedProgram) -> None:
     assert pool(gke)["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 1, "maxUnavailable": 0}
 
@@ -86,7 +120,9 @@ def test_existing_network_is_left_as_it_is() -> None:
     # GKE adds its own secondary ranges to a subnetwork where none is named.
     assert cluster(gke)["ipAllocationPolicy"] == {}
     # A shared network's rules belong to the project that it is in.
-    assert firewall(gke, "peers-allow")["project"] == "host"
+    for rule in ("peers-allow", "peers-deny"):
+        assert firewall(gke, rule)["project"] == "host"
+        assert firewall(gke, rule)["network"] == "projects/host/global/networks/shared"
 
 
 def test_every_registry_goes_to_the_peer_first_and_to_the_registry_itself_after(gke: RecordedProgram) -> None:
@@ -99,6 +135,8 @@ def test_every_registry_goes_to_the_peer_first_and_to_the_registry_itself_after(
         assert peer["headers"] == [{"key": "X-Dragonfly-Registry", "values": [real]}]
         assert peer["dialTimeout"] == "1s"
         assert rest[-1]["host"] == real
+        # Nobody pushes by a mirror, nor by what stands behind it.
+        assert all(one["capabilities"] == peer["capabilities"] for one in rest)
         # A fall-back that needs the peer's header would be no fall-back.
         assert all("headers" not in one for one in rest)
 

@@ -122,6 +122,8 @@ def test_volume_stands_for_the_disk_and_belongs_to_the_claim(
     spec = volume.spec
     assert disk["name"] == f"dragonfly-cluster-dragonfly-1-{database}"
     assert (disk["size"], disk["type"], disk["zone"]) == (size, "pd-balanced", gke_stack.ZONE)
+    # By which somebody finds the disks of an installation.
+    assert disk["labels"] == {"dragonfly-instance": "dragonfly-1"}
     assert spec["csi"] == {
         "driver": "pd.csi.storage.gke.io",
         "volumeHandle": f"projects/{gke_stack.PROJECT}/zones/{gke_stack.ZONE}/disks/{disk['name']}",
@@ -130,7 +132,13 @@ def test_volume_stands_for_the_disk_and_belongs_to_the_claim(
     assert spec["capacity"] == {"storage": f"{size}Gi"}
     # The cluster must not delete what the program made.
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
-    assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("default", claim)
+    assert spec["claimRef"] == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": "default",
+        "name": claim,
+    }
+    assert spec["accessModes"] == ["ReadWriteOnce"]
     (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "topology.gke.io/zone", "operator": "In", "values": [gke_stack.ZONE]}]
     bound = only(gke, "kubernetes:core/v1:PersistentVolumeClaim", f"{database}-claim")

@@ -170,6 +170,8 @@ def test_kubeconfig_holds_no_credential_and_is_secret_all_the_same(gke: Recorded
 def test_ranges_of_the_own_network_do_not_overlap(gke: RecordedProgram) -> None:
     subnetwork = only(gke, "gcp:compute/subnetwork:Subnetwork").manifest
     secondary = {one["rangeName"]: one["ipCidrRange"] for one in subnetwork["secondaryIpRanges"]}
+    # 4,096 nodes, 262,144 pods, 4,096 Services.
+    assert (NODE_RANGE, POD_RANGE, SERVICE_RANGE) == ("10.0.0.0/20", "10.4.0.0/14", "10.8.0.0/20")
     assert subnetwork["ipCidrRange"] == NODE_RANGE
     assert secondary == {"pods": POD_RANGE, "services": SERVICE_RANGE}
     # GKE's nodes keep 172.17.0.0/16 to themselves.

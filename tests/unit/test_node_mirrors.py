@@ -69,6 +69,13 @@ def test_peer_itself_sees_nothing_of_the_node_and_is_nobody_there(program: Recor
     assert "hostPID" not in pod.spec
 
 
+def test_it_takes_next_to_nothing(program: RecordedProgram) -> None:
+    assert writer(program.pod("-dfget"))["resources"] == {
+        "requests": {"cpu": "5m", "memory": "8Mi"},
+        "limits": {"cpu": "100m", "memory": "32Mi"},
+    }
+
+
 def test_it_needs_no_image_of_its_own(program: RecordedProgram) -> None:
     pod = program.pod("-dfget")
     assert writer(pod)["image"] == pod.container("dfget")["image"]

@@ -66,7 +66,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.load_cert_chain(own.certificate, own.key)
     listening.socket = context.wrap_socket(listening.socket, server_side=True)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    # By default it looks every half second whether it is to end.
+    threading.Thread(target=listening.serve_forever, args=[0.02], daemon=True).start()
     url = f"https://127.0.0.1:{listening.server_port}"
     yield Server(url, authority.certificate, authority.client("client", "somebody"), asked)
     listening.shutdown()

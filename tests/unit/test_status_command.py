@@ -1,0 +1,247 @@
+"""What the status command asks of the CLI and of the API server, what it ends with, and when it gives up."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from dragonfly.labels import COMPONENT_LABEL
+from dragonfly.names import Names
+from dragonfly.status import __main__ as command
+from tests.unit.played_pulumi import PlayedPulumi
+from tests.unit.recorded_program import ROOT
+
+NAMES = Names("dragonfly-1")
+# How often a server looks whether it is to end.
+POLL_SECONDS = 0.02
+NAMESPACE = "/api/v1/namespaces/p2p"
+OWN = {"labelSelector": ["app.kubernetes.io/name=dragonfly-1"]}
+WORKLOADS = {
+    "/apis/apps/v1/namespaces/p2p/deployments": [NAMES.manager],
+    "/apis/apps/v1/namespaces/p2p/statefulsets": [NAMES.mysql, NAMES.redis, NAMES.scheduler, NAMES.seed_peer],
+    "/apis/apps/v1/namespaces/p2p/daemonsets": [NAMES.peer],
+    "/apis/batch/v1/namespaces/p2p/jobs": [NAMES.root_password_job],
+}
+
+
+class ApiServer:
+    """A server that answers with documents.
+
+    Attributes:
+        url: where.
+        answers: status and document by path.
+        asked: paths and queries, in order.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.asked: list[tuple[str, dict[str, list[str]]]] = []
+        api = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                api.asked.append((parts.path, parse_qs(parts.query)))
+                status, document = api.answers.get(parts.path, (404, {"message": "not found"}))
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(document.encode() if isinstance(document, str) else json.dumps(document).encode())
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=[POLL_SECONDS], daemon=True).start()
+
+    def lists(self, path: str, *items: dict[str, Any]) -> None:
+        self.answers[path] = (200, {"items": list(items)})
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """An API server that has an installation with nothing left to wish for."""
+    server = ApiServer()
+    server.answers[NAMESPACE] = (200, {})
+    metadata: dict[str, Any] = {"labels": {COMPONENT_LABEL: "a"}}
+    ready = {"updatedReplicas": 1, "replicas": 1, "readyReplicas": 1}
+    for path, names in WORKLOADS.items():
+        status = {"conditions": [{"type": "Complete", "status": "True"}]} if path.endswith("jobs") else ready
+        workloads = [
+            {"metadata": {**metadata, "name": name}, "spec": {"replicas": 1}, "status": status} for name in names
+        ]
+        server.lists(path, *workloads)
+    server.lists(
+        f"{NAMESPACE}/persistentvolumeclaims",
+        *({"metadata": {"name": name}, "status": {"phase": "Bound"}} for name in NAMES.claims()),
+    )
+    server.lists(f"{NAMESPACE}/services", *({"metadata": {"name": name}} for name in NAMES.services()))
+    for path in (f"{NAMESPACE}/pods", f"{NAMESPACE}/events", "/api/v1/nodes"):
+        server.lists(path)
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+
+
+@pytest.fixture
+def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
+    """The CLI, which tells a stack whose kubeconfig leads to that server."""
+    played = PlayedPulumi(tmp_path, monkeypatch)
+    played.answer(stack(api.url))
+    return played
+
+
+def stack(url: str, **config: str) -> dict[str, dict[str, Any]]:
+    kubeconfig = {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    values = {"provisionCluster": "false", "namespace": "p2p", **config}
+    entries: dict[str, Any] = {f"dragonfly:{key}": {"value": value, "secret": False} for key, value in values.items()}
+    entries["dragonfly:kubeconfig"] = {"value": json.dumps(kubeconfig), "secret": True}
+    return {"config": {"out": json.dumps(entries)}, "stack export": {"out": '{"deployment": {}}'}}
+
+
+def run(*arguments: str) -> int:
+    return command.main(["--stack", "prod", *arguments])
+
+
+def test_everything_is_asked_for_once_and_where_all_is_ready_the_end_is_0(
+    api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines()[:2] == [
+        "Stack prod, namespace p2p",
+        f"  {NAMES.mysql:{len(NAMES.redis_claim)}}  Ready",
+    ]
+    options = ["--show-secrets", "--stack", "prod", "--non-interactive"]
+    assert sorted(one["arguments"] for one in cli.asked) == [
+        ["config", "--json", *options],
+        ["stack", "export", *options],
+    ]
+    assert {one["folder"] for one in cli.asked} == {str(ROOT)}
+    own = [*WORKLOADS, *(f"{NAMESPACE}/{kind}" for kind in ("pods", "persistentvolumeclaims", "services"))]
+    everybodys = [NAMESPACE, f"{NAMESPACE}/events", "/api/v1/nodes"]
+    assert sorted(api.asked, key=str) == sorted([*((p, OWN) for p in own), *((p, {}) for p in everybodys)], key=str)
+
+
+def test_lines_are_as_long_as_the_terminal_is_wide(
+    cli: PlayedPulumi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+
+    def lines(self: command.Report, width: int) -> list[str]:
+        found.append(width)
+        return []
+
+    monkeypatch.setattr(command.Report, "lines", lines)
+    monkeypatch.setenv("COLUMNS", "77")
+    run()
+    # No terminal at all.
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(sys, "__stdout__", None)
+    run()
+    assert found == [77, 120]
+
+
+def test_programs_get_a_document_and_the_end_is_1_where_something_is_missing(
+    api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.lists(f"{NAMESPACE}/services")
+    assert run("--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["stack"], document["ready"]) == ("prod", False)
+    missing = {each["name"] for each in document["objects"] if each["state"] == "missing"}
+    assert missing == set(NAMES.services())
+
+
+def test_of_a_namespace_that_is_not_there_nothing_more_is_asked(
+    api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del api.answers[NAMESPACE]
+    assert run() == 1
+    assert "The namespace p2p does not exist" in capsys.readouterr().out
+    assert api.asked == [(NAMESPACE, {})]
+
+
+def test_who_may_see_neither_namespace_nor_nodes_nor_events_is_told_what_he_may_see(
+    api: ApiServer, cli: PlayedPulumi
+) -> None:
+    for path in (NAMESPACE, f"{NAMESPACE}/events", "/api/v1/nodes"):
+        api.answers[path] = (403, {"message": "forbidden"})
+    assert run() == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((403, {"message": "pods is forbidden"}), "refuses to list pods with status 403: pods is forbidden"),
+        ((500, "<html>" + "x" * 300), f"refuses to list pods with status 500: <html>{'x' * 194}"),
+    ],
+)
+def test_a_refusal_is_told_and_the_end_is_2(
+    answer: tuple[int, Any], told: str, api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers[f"{NAMESPACE}/pods"] = answer
+    assert run() == 2
+    assert capsys.readouterr().err == f"{api.url} {told}\n"
+
+
+def test_an_error_where_a_refusal_is_tolerated_is_told_too(api: ApiServer, cli: PlayedPulumi) -> None:
+    api.answers["/api/v1/nodes"] = (500, {})
+    assert run() == 2
+
+
+def test_a_cluster_that_is_gone_is_told(api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.answer(stack("http://127.0.0.1:1"))
+    assert run() == 2
+    assert capsys.readouterr() == ("", "http://127.0.0.1:1 does not answer: [Errno 111] Connection refused\n")
+
+
+def test_a_cluster_of_the_stack_that_was_never_made_is_told(
+    cli: PlayedPulumi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"gcp:project": {"value": "p", "secret": False}, "gcp:zone": {"value": "us-west1-a", "secret": False}}
+    cli.answer({"config": {"out": json.dumps(made)}, "stack export": {"out": "{}"}})
+    assert run() == 2
+    assert capsys.readouterr().err == "stack prod has no cluster yet; `pulumi up` makes it\n"
+
+
+def test_a_stack_that_the_cli_does_not_find_is_told_in_its_words(
+    cli: PlayedPulumi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.answer({"config": {"errors": "error: no stack named 'prod' found\n", "code": 255}})
+    assert run() == 2
+    assert capsys.readouterr().err == "`pulumi config` failed: error: no stack named 'prod' found\n"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run() == 2
+    assert capsys.readouterr().err == "pulumi is not on PATH\n"
+
+
+def test_what_hangs_is_given_up_in_time(
+    cli: PlayedPulumi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(*_: object) -> None:
+        time.sleep(60)
+
+    monkeypatch.setattr(command, "_SECONDS_TO_A_FIRST_ANSWER", 0.0)
+    monkeypatch.setattr(command, "_LEAST_SECONDS", 0.4)
+    monkeypatch.setattr(command, "connect", hangs)
+    started = time.monotonic()
+    assert run() == 2
+    assert time.monotonic() - started < 5
+    assert capsys.readouterr().err == "neither the cluster nor its kubeconfig's plug-in answered within 0 s\n"
+    # Who waits for no answer must not hold up the process' end either.
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
