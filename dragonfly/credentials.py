@@ -71,9 +71,9 @@ class Credentials(pulumi.ComponentResource):
         )
 
     def _password(self, name: str, configured: SecretStr | None) -> pulumi.Output[str]:
-        if configured is not None:
-            return pulumi.Output.secret(configured.get_secret_value())
-        return self._random(name, PASSWORD_LENGTH)
+        # Made in any case, so that it is still the same when the configured one is taken back: MySQL may know only it.
+        generated = self._random(name, PASSWORD_LENGTH)
+        return generated if configured is None else pulumi.Output.secret(configured.get_secret_value())
 
     def _random(self, name: str, length: int) -> pulumi.Output[str]:
         password = random.RandomPassword(
