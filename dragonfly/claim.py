@@ -5,6 +5,8 @@ A StatefulSet's own volumeClaimTemplates leave their claims behind, and with the
 
 from __future__ import annotations
 
+from typing import Any
+
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
@@ -17,6 +19,8 @@ from dragonfly.quantity import parse_quantity
 from dragonfly.refused_change import Inputs, refused_change, refuses
 
 DATA_VOLUME = "data"
+
+_ASKED, _CLAIMED = "diskSize", "claimedSize"
 
 
 def volume_claim(
@@ -85,10 +89,46 @@ def shrunk_claim(key: str, old: Inputs, new: Inputs) -> list[ConfigFault]:
 
     Args:
         key: the full config key of its size.
-        old: the claim's inputs of before: a size that it could not grow to is not among them, and can be taken back.
-        new: those of now.
+        old: the claim of before. A size that it could not grow to is not in it, and can be taken back.
+        new: its inputs of now.
     """
-    before, now = (str(inputs["spec"]["resources"]["requests"]["storage"]) for inputs in (old, new))
+    before, now = (str(claim["spec"]["resources"]["requests"]["storage"]) for claim in (old, new))
+    return _shrunk(key, before, now)
+
+
+def asked_size(size: str) -> dict[str, str]:
+    """Return the inputs of a database's component: the size that is asked for.
+
+    Args:
+        size: a Kubernetes quantity.
+    """
+    return {_ASKED: size}
+
+
+def claimed_size(claim: core.PersistentVolumeClaim) -> dict[str, pulumi.Output[str]]:
+    """Return outputs of a database's component: the size that its claim has, once it has it."""
+    spec: pulumi.Output[Any] = claim.spec
+    return {_CLAIMED: spec.apply(lambda found: found.resources.requests["storage"])}
+
+
+def keeps_its_size(component: str, key: str) -> pulumi.ResourceOptions:
+    """Return the options of a database's component, which refuses a smaller disk before the disk itself is looked at.
+
+    The disk comes before the claim: where it is protected, the engine would speak of protection, and how to end it.
+
+    Args:
+        component: Pulumi's name of it.
+        key: the full config key of the size.
+    """
+
+    def faults(old: Inputs, new: Inputs) -> list[ConfigFault]:
+        # What was installed by a program that recorded nothing, or did not get as far, has no record.
+        return _shrunk(key, old[_CLAIMED], new[_ASKED]) if _CLAIMED in old else []
+
+    return refuses(f"{component}-keeps-its-size", faults)
+
+
+def _shrunk(key: str, before: str, now: str) -> list[ConfigFault]:
     if parse_quantity(now) >= parse_quantity(before):
         return []
     return [refused_change(key, before, now, "a disk can grow, not shrink")]

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports, probes
-from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
+from dragonfly.claim import DATA_VOLUME, asked_size, claimed_size, data_volume, keeps_its_size, volume_claim
 from dragonfly.config_document import document_hash
 from dragonfly.config_fault import PROJECT
 from dragonfly.config_mount import config_mount, config_volume
@@ -31,6 +31,7 @@ USER_PASSWORD_KEY = "dragonfly-password"  # noqa: S105 - the name of a key
 _USER_KEY = "dragonfly-user"
 _DATABASE_KEY = "dragonfly-database"
 
+_SIZE_KEY = f"{PROJECT}:dbPersistentDiskSize"
 _DATA_DIRECTORY = "/var/lib/mysql"
 # Below the volume's root, which a new disk's lost+found makes look like a data directory in use.
 _DATA_SUBDIRECTORY = "mysql"
@@ -82,7 +83,8 @@ class Mysql(pulumi.ComponentResource):
     exporter_address: pulumi.Output[str]
 
     def __init__(self, name: str, args: MysqlArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dragonfly:mysql:Mysql", name, None, opts)
+        opts = pulumi.ResourceOptions.merge(opts, keeps_its_size(name, _SIZE_KEY))
+        super().__init__("dragonfly:mysql:Mysql", name, asked_size(args.disk_size), opts)
         instance, names = args.instance, args.instance.names
         child = pulumi.ResourceOptions(parent=self)
         init_sql = pulumi.Output.from_input(args.exporter_password).apply(_exporter_sql)
@@ -116,7 +118,7 @@ class Mysql(pulumi.ComponentResource):
             name=names.mysql_claim,
             component=Component.MYSQL,
             size=args.disk_size,
-            size_key=f"{PROJECT}:dbPersistentDiskSize",
+            size_key=_SIZE_KEY,
             storage_class=args.storage_class,
             disk_place=args.disk_place,
             parent=self,
@@ -196,7 +198,7 @@ class Mysql(pulumi.ComponentResource):
         self.exporter_address = pulumi.Output.from_input(instance.namespace).apply(
             lambda namespace: f"{names.mysqld_exporter_service}.{namespace}.svc:{ports.MYSQLD_EXPORTER}"
         )
-        self.register_outputs({"exporterAddress": self.exporter_address})
+        self.register_outputs({"exporterAddress": self.exporter_address, **claimed_size(claim)})
 
 
 def _server(args: MysqlArgs) -> core.ContainerArgs:

@@ -9,7 +9,7 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly import ports, probes
-from dragonfly.claim import DATA_VOLUME, data_volume, volume_claim
+from dragonfly.claim import DATA_VOLUME, asked_size, claimed_size, data_volume, keeps_its_size, volume_claim
 from dragonfly.config_document import document_hash
 from dragonfly.config_fault import PROJECT
 from dragonfly.config_mount import config_mount, config_volume
@@ -23,6 +23,7 @@ from dragonfly.object_name import object_name
 from dragonfly.pod_security import DATABASE_UID, EXPORTER_UID, container_security_context, secured
 from dragonfly.quantity import parse_quantity
 
+_SIZE_KEY = f"{PROJECT}:redisPersistentDiskSize"
 _DATA_DIRECTORY = "/data"
 _CONFIG_DIRECTORY = "/etc/redis"
 _CONFIG_FILE = "redis.conf"
@@ -77,7 +78,8 @@ class Redis(pulumi.ComponentResource):
     exporter_address: pulumi.Output[str]
 
     def __init__(self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dragonfly:redis:Redis", name, None, opts)
+        opts = pulumi.ResourceOptions.merge(opts, keeps_its_size(name, _SIZE_KEY))
+        super().__init__("dragonfly:redis:Redis", name, asked_size(args.disk_size), opts)
         instance, names = args.instance, args.instance.names
         child = pulumi.ResourceOptions(parent=self)
         config = pulumi.Output.from_input(args.password).apply(_redis_conf)
@@ -100,7 +102,7 @@ class Redis(pulumi.ComponentResource):
             name=names.redis_claim,
             component=Component.REDIS,
             size=args.disk_size,
-            size_key=f"{PROJECT}:redisPersistentDiskSize",
+            size_key=_SIZE_KEY,
             storage_class=args.storage_class,
             disk_place=args.disk_place,
             parent=self,
@@ -158,7 +160,7 @@ class Redis(pulumi.ComponentResource):
         self.exporter_address = pulumi.Output.from_input(instance.namespace).apply(
             lambda namespace: f"{names.redis_exporter_service}.{namespace}.svc:{ports.REDIS_EXPORTER}"
         )
-        self.register_outputs({"exporterAddress": self.exporter_address})
+        self.register_outputs({"exporterAddress": self.exporter_address, **claimed_size(claim)})
 
 
 def _server(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerArgs:

@@ -28,11 +28,13 @@ def refuses(name: str, faults: Callable[[Inputs, Inputs], Sequence[ConfigFault]]
 
     Args:
         name: the hook's, in the whole program and in the engine's message.
-        faults: finds what is to be refused in the resource's inputs of before and of now.
+        faults: finds what is to be refused in what the state knows of the resource, its inputs and what it turned out
+            to be, and in its inputs of now.
     """
 
     def compare(args: pulumi.ResourceHookArgs) -> None:
-        if found := faults(args.old_inputs or {}, args.new_inputs or {}):
+        before = {**(args.old_inputs or {}), **(args.old_outputs or {})}
+        if found := faults(before, args.new_inputs or {}):
             raise RefusedChangeError(_report(found))
 
     hook = pulumi.ResourceHook(name, compare, pulumi.ResourceHookOptions(on_dry_run=True))

@@ -114,6 +114,17 @@ def test_a_disk_grows_in_place(stack: LocalStack) -> None:
     assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
 
 
+def test_a_smaller_disk_is_refused_with_what_to_do_and_not_with_how_to_end_its_protection(stack: LocalStack) -> None:
+    before = stack.config_file.read_text()
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "8Gi")
+    try:
+        printed = failure_of(stack, "preview")
+    finally:
+        stack.config_file.write_text(before)
+    assert "pulumi config set dragonfly:dbPersistentDiskSize 12Gi" in printed
+    assert "unprotect" not in printed
+
+
 def test_another_machine_type_keeps_cluster_and_data(stack: LocalStack) -> None:
     before = (_volumes(stack), disks(stack.ledger))
     made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]

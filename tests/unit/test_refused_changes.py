@@ -112,6 +112,13 @@ def test_a_disk_does_not_shrink() -> None:
     assert hooks == {f"{db}-claim": (f"{db}-claim-does-not-shrink",) for db in ("mysql", "redis")}
 
 
+@pytest.mark.parametrize(("database", "key"), [("mysql", "dbPersistentDiskSize"), ("redis", "redisPersistentDiskSize")])
+def test_a_smaller_disk_is_refused_before_the_disk_is_looked_at(database: str, key: str) -> None:
+    (component,) = [one for one in run_gke(**{key: "20Gi"}).resources if one.type.endswith(database.capitalize())]
+    assert component.hooks == (f"{database}-keeps-its-size",)
+    assert component.manifest == {"diskSize": "20Gi"}
+
+
 def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_does_not_count() -> None:
     (fault,) = given_up_namespace({"name": "p2p"}, {"name": ""})
     assert fault.key == "dragonfly:createNamespace"
