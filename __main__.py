@@ -6,6 +6,7 @@ import pulumi
 
 from dragonfly.existing_cluster import existing_cluster
 from dragonfly.gke import GkeCluster
+from dragonfly.immutable_config import KeptConfig
 from dragonfly.release import Dragonfly
 from dragonfly.settings import Settings
 
@@ -14,10 +15,11 @@ from dragonfly.settings import Settings
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 settings = Settings.load()
-gke = GkeCluster("gke", settings) if settings.provision_cluster else None
+kept = KeptConfig("config", settings)
+gke = GkeCluster("gke", settings, kept) if settings.provision_cluster else None
 provider = gke.provider if gke else existing_cluster(settings)
 dragonfly = Dragonfly(
-    "dragonfly", settings, gke.provisioned if gke else None, pulumi.ResourceOptions(providers=[provider])
+    "dragonfly", settings, kept, gke.provisioned if gke else None, pulumi.ResourceOptions(providers=[provider])
 )
 
 pulumi.export("namespace", dragonfly.namespace)

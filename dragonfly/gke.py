@@ -16,7 +16,7 @@ from dragonfly.google.node_account import node_account
 from dragonfly.google.node_pool import OAUTH_SCOPES, node_pool, registry_host
 from dragonfly.google.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
-from dragonfly.immutable_config import keeps_its_config, recorded_config
+from dragonfly.immutable_config import KeptConfig
 from dragonfly.kubernetes_provider import kubernetes_provider
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.registry_mirrors import registry_mirror
@@ -43,9 +43,10 @@ class GkeCluster(pulumi.ComponentResource):
     get_credentials_command: str
     provisioned: ProvisionedCluster
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
-        opts = pulumi.ResourceOptions.merge(opts, keeps_its_config(name, settings))
-        super().__init__("dragonfly:gke:GkeCluster", name, recorded_config(settings), opts)
+    def __init__(
+        self, name: str, settings: Settings, kept: KeptConfig, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("dragonfly:gke:GkeCluster", name, kept.accepted, opts)
         location = stack_location(settings.cluster_location)
         self._console_path = f"{location.cluster_location}/{settings.cluster_name}"
         child = pulumi.ResourceOptions(parent=self)

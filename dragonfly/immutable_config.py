@@ -1,8 +1,7 @@
 """Config that an installed stack keeps: what its cluster, its databases and their disks are known by.
 
 Another value would delete them, much of it before the new one is there, and some changes would end halfway, where
-neither a later update nor the old config leads on. The components of which everything else is a child record these
-values among their inputs, to be compared with from then on.
+neither a later update nor the old config leads on. A record keeps these values, to be compared with from then on.
 """
 
 from __future__ import annotations
@@ -41,12 +40,32 @@ _CONSEQUENCES = {
 """What another value of a key would do."""
 
 
-def recorded_config(settings: Settings) -> dict[str, Any]:
-    """Return the inputs of a component that keeps its config.
+class KeptConfig(pulumi.ComponentResource):
+    """The record, which refuses an update before any of it is done: whatever is lost or billed waits for `accepted`.
 
-    Args:
-        settings: what the stack decides.
+    Attributes:
+        accepted: inputs of the components that wait. A dependency would not do: of a component's it means the children.
     """
+
+    accepted: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        """Record what the stack decides, or refuse it."""
+
+        def faults(old: Inputs, new: Inputs) -> list[ConfigFault]:
+            return changed_config(old[_RECORD], new[_RECORD], settings)
+
+        super().__init__(
+            "dragonfly:immutable_config:KeptConfig",
+            name,
+            {_RECORD: _kept(settings)},
+            refuses("keeps-its-config", faults),
+        )
+        self.accepted = {"keptConfig": self.urn}
+        self.register_outputs({})
+
+
+def _kept(settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         _PROVISION: settings.provision_cluster,
         f"{PROJECT}:appInstanceName": settings.app_instance_name,
@@ -64,22 +83,7 @@ def recorded_config(settings: Settings) -> dict[str, Any]:
             f"{PROJECT}:network": settings.network or "",
             f"{PROJECT}:subnetwork": settings.subnetwork or "",
         }
-    return {_RECORD: values}
-
-
-def keeps_its_config(component: str, settings: Settings) -> pulumi.ResourceOptions:
-    """Return the options of a component that keeps its config.
-
-    Args:
-        component: Pulumi's name of it.
-        settings: what the stack decides.
-    """
-
-    def faults(old: Inputs, new: Inputs) -> list[ConfigFault]:
-        # What was installed by a program that recorded nothing has no record.
-        return changed_config(old.get(_RECORD, {}), new[_RECORD], settings)
-
-    return refuses(f"{component}-keeps-its-config", faults)
+    return values
 
 
 def changed_config(old: Mapping[str, Any], new: Mapping[str, Any], settings: Settings) -> list[ConfigFault]:

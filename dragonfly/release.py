@@ -15,7 +15,7 @@ from dragonfly.existing_cluster import existing_cluster_access
 from dragonfly.existing_object import takes_nothing_over
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
-from dragonfly.immutable_config import keeps_its_config, recorded_config
+from dragonfly.immutable_config import KeptConfig
 from dragonfly.instance import Instance
 from dragonfly.labels import instance_labels
 from dragonfly.manager import Manager, ManagerArgs
@@ -55,6 +55,7 @@ class Dragonfly(pulumi.ComponentResource):
         self,
         name: str,
         settings: Settings,
+        kept: KeptConfig,
         cluster: ProvisionedCluster | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Dragonfly(pulumi.ComponentResource):
         Args:
             name: Pulumi's name of it.
             settings: what the stack decides.
+            kept: what of it an installed stack keeps.
             cluster: the cluster, where it is made and destroyed with the stack.
             opts: the Kubernetes provider.
         """
@@ -72,8 +74,7 @@ class Dragonfly(pulumi.ComponentResource):
         else:
             ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
-        opts = pulumi.ResourceOptions.merge(opts, keeps_its_config(name, settings))
-        super().__init__("dragonfly:release:Dragonfly", name, recorded_config(settings), opts)
+        super().__init__("dragonfly:release:Dragonfly", name, kept.accepted, opts)
         disk_place = cluster.disk_place if cluster else None
         child = pulumi.ResourceOptions(parent=self)
         names, images = settings.names, settings.images

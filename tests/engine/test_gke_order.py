@@ -23,11 +23,13 @@ sys.path.insert(0, {str(PROJECT_FOLDER)!r})
 import pulumi
 
 from dragonfly.gke import GkeCluster
+from dragonfly.immutable_config import KeptConfig
 from dragonfly.release import Dragonfly
 from dragonfly.settings import Settings
 
 settings = Settings.load()
-gke = GkeCluster("gke", settings)
+kept = KeptConfig("config", settings)
+gke = GkeCluster("gke", settings, kept)
 
 
 def ends_with_cluster(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
@@ -40,6 +42,7 @@ def ends_with_cluster(args: pulumi.ResourceTransformationArgs) -> pulumi.Resourc
 Dragonfly(
     "dragonfly",
     settings,
+    kept,
     None,
     pulumi.ResourceOptions(providers=[gke.provider], transformations=[ends_with_cluster]),
 )

@@ -24,8 +24,8 @@ installed with pulumi-kubernetes 4.34.2. Its passwords were made for the record.
 JOB = "kubernetes:batch/v1:Job"
 """At that time it had a TTL of a minute, and was gone."""
 
-ADDED = (JOB, "dragonfly:created_namespace:CreatedNamespace")
-"""Nothing else is made; the second is nothing but a record in the state."""
+ADDED = (JOB, "dragonfly:created_namespace:CreatedNamespace", "dragonfly:immutable_config:KeptConfig")
+"""Nothing else is made; the last two are nothing but records in the state."""
 
 
 @pytest.mark.parametrize("options", [(), ("--refresh",)], ids=["up", "up --refresh"])

@@ -21,6 +21,7 @@ COMPONENTS = {
     "dragonfly:seed_peer:SeedPeer",
     "dragonfly:peer:Peer",
     "dragonfly:application:Application",
+    "dragonfly:immutable_config:KeptConfig",
 }
 
 
@@ -57,9 +58,13 @@ def test_every_component_registers_its_outputs(program: RecordedProgram) -> None
     assert {component.urn for component in _components(program)} <= set(program.component_outputs)
 
 
-def test_only_provider_and_installation_stand_directly_in_the_stack(program: RecordedProgram) -> None:
+def test_only_provider_record_and_installation_stand_directly_in_the_stack(program: RecordedProgram) -> None:
     top = [resource.type for resource in program.resources if not resource.parent]
-    assert sorted(top) == ["dragonfly:release:Dragonfly", "pulumi:providers:kubernetes"]
+    assert sorted(top) == [
+        "dragonfly:immutable_config:KeptConfig",
+        "dragonfly:release:Dragonfly",
+        "pulumi:providers:kubernetes",
+    ]
 
 
 def test_every_object_is_a_child_of_the_component_whose_label_it_carries(program: RecordedProgram) -> None:

@@ -12,32 +12,35 @@ from dragonfly.created_namespace import given_up_namespace
 from dragonfly.immutable_config import changed_config
 from dragonfly.settings import Settings
 from tests.unit.gke_stack import run_gke
-from tests.unit.recorded_program import RecordedProgram
+from tests.unit.recorded_program import RecordedProgram, Resource
 
 ZONAL = {"clusterLocation": "us-west1-a"}
 REGIONAL = {"clusterLocation": "us-west1"}
 
 
 def record(**keys: str) -> dict[str, Any]:
-    """What the component of the cluster records with some config."""
-    (component,) = [one for one in run_gke(**keys).resources if one.type == "dragonfly:gke:GkeCluster"]
-    return component.manifest["config"]
+    """What is recorded with some config."""
+    return kept(run_gke(**keys)).manifest["config"]
+
+
+def kept(program: RecordedProgram) -> Resource:
+    (found,) = [one for one in program.resources if one.type == "dragonfly:immutable_config:KeptConfig"]
+    return found
 
 
 def faults(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> dict[str, ConfigFault]:
     return {fault.key: fault for fault in changed_config(old, new, Settings(**fields))}
 
 
-def test_both_components_that_hold_everything_record_and_compare() -> None:
+def test_the_record_is_compared_before_anything_else_is_made() -> None:
     gke = run_gke()
+    assert kept(gke).hooks == ("keeps-its-config",)
     top = [one for one in gke.resources if one.type in ("dragonfly:gke:GkeCluster", "dragonfly:release:Dragonfly")]
-    assert [one.hooks for one in top] == [("gke-keeps-its-config",), ("dragonfly-keeps-its-config",)]
-    assert top[0].manifest == top[1].manifest == {"config": record()}
+    assert [one.inputs for one in top] == [{"keptConfig": kept(gke).urn}] * 2
 
 
 def test_an_installation_into_an_existing_cluster_records_too(default_program: RecordedProgram) -> None:
-    (component,) = [one for one in default_program.resources if one.name == "dragonfly"]
-    assert component.manifest["config"] == {
+    assert kept(default_program).manifest["config"] == {
         "dragonfly:provisionCluster": False,
         "dragonfly:appInstanceName": "dragonfly-1",
         "dragonfly:namespace": "default",
