@@ -18,8 +18,8 @@ class CreatedNamespace(pulumi.ComponentResource):
 
         Args:
             name: Pulumi's name of the record.
-            namespace: the namespace's, once it exists. Not the config's: where the stack may not make one, the config
-                must be able to say that it need not. None where the stack makes none.
+            namespace: the namespace's, once it exists. Not the config's: where it was there already, making it fails,
+                and the config must be able to say so. None where the stack makes none.
             opts: the parent.
         """
         opts = pulumi.ResourceOptions.merge(opts, refuses(f"keeps-{name}", given_up_namespace))

@@ -15,10 +15,12 @@ import pytest
 from dragonfly.google.apis import NEEDED_FIRST, enable_command
 from local.cloud.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
 from local.stack import Engine, LocalStack
+from tests.config_table.changes import REPLACING
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
-from tests.engine.cluster_objects import unready_pods
+from tests.engine.cluster_objects import objects_by_kind, unready_pods
 
 PROJECT = "project-changes"
+MEMBER = "gcp:projects/iAMMember:IAMMember"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,17 @@ def test_a_cluster_that_somebody_else_has_is_refused_in_the_place_of_the_stacks_
     assert cloud(stack) == before
 
 
+def test_a_cluster_of_its_own_is_refused_to_a_stack_in_an_existing_one_before_any_of_it_is_made(engine: Engine) -> None:
+    with cloud_stacks(engine) as make:
+        # Nothing answers there: what was to be installed is recorded all the same.
+        stack = make("moves", provisionCluster=False)
+        assert "unreachable" in failure_of(stack, "up", "--yes", "--skip-preview")
+        with changed(stack, provisionCluster="true"):
+            printed = failure_of(stack, "up", "--yes", "--skip-preview")
+        assert "pulumi config set dragonfly:provisionCluster false" in printed
+        assert stack.ledger.read().all() == []
+
+
 def test_a_smaller_disk_is_refused_and_never_made(stack: LocalStack) -> None:
     before = disks(stack.ledger)
     with changed(stack, dbPersistentDiskSize="2Gi"):
@@ -156,22 +169,27 @@ def watched_pools(ledger: Ledger) -> Generator[list[int]]:
         thread.join()
 
 
-@pytest.mark.parametrize(("spot", "name"), [("true", "dragonfly-spot"), ("false", "dragonfly")])
-def test_other_machines_come_before_the_old_ones_go(stack: LocalStack, spot: str, name: str) -> None:
+@pytest.mark.parametrize("there", [True, False], ids=["there", "back"])
+def test_what_is_replaced_made_or_deleted_is_done_to_the_end(stack: LocalStack, there: bool) -> None:
     # With the autoscaler, which must not start from nothing either.
-    change(stack, spot=spot, nodeAutoscaling='{"min": 3, "max": 4}')
+    change(stack, **{key: values[there] for key, values in REPLACING.items()}, nodeAutoscaling='{"min": 3, "max": 4}')
     before, cluster = disks(stack.ledger), stack.ledger.read().of_type(CLUSTER)
     with watched_pools(stack.ledger) as nodes:
         stack.output("up", "--yes", "--skip-preview")
+    # Other machines come before the old ones go.
     assert nodes
     assert min(nodes) >= 3
-    assert [pool.name for pool in pools(stack.ledger)] == [name]
+    assert [pool.name for pool in pools(stack.ledger)] == ["dragonfly-spot" if there else "dragonfly"]
+    roles = [entry.properties["role"] for entry in stack.ledger.read().of_type(MEMBER)]
+    assert ("roles/monitoring.metricWriter" in roles) == there
     assert disks(stack.ledger) == before
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == [
         entry.properties["endpoint"] for entry in cluster
     ]
     with cluster_client(stack.ledger) as api:
         assert unready_pods(api, "default") == []
+        # Also where the stack does not define the kind any more.
+        assert objects_by_kind(api, "default")["Application"] == {"dragonfly-1"}
     stack.output("preview", "--expect-no-changes")
 
 

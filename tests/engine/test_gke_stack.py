@@ -125,14 +125,21 @@ def test_a_smaller_disk_is_refused_with_what_to_do_and_not_with_how_to_end_its_p
     assert "unprotect" not in printed
 
 
-def test_another_machine_type_keeps_cluster_and_data(stack: LocalStack) -> None:
+def test_other_nodes_ports_and_networks_keep_cluster_and_data(stack: LocalStack) -> None:
     before = (_volumes(stack), disks(stack.ledger))
     made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]
-    # The second is the first of the two steps of a wanted end.
-    changes = ("dragonfly:nodeMachineType=e2-standard-8", "dragonfly:deletionProtection=false")
+    # The last is the first of the two steps of a wanted end.
+    changes = (
+        "dragonfly:nodeMachineType=e2-standard-8",
+        "dragonfly:nodeCount=4",
+        "dragonfly:nodeDiskSize=200Gi",
+        "dragonfly:proxyPort=65101",
+        'dragonfly:authorizedNetworks=["203.0.113.0/24"]',
+        "dragonfly:deletionProtection=false",
+    )
     stack.output("config", "set-all", *(f"--plaintext={change}" for change in changes))
     stack.output("up", "--yes", "--skip-preview")
-    assert _machine_types(stack) == ["e2-standard-8"] * 3
+    assert _machine_types(stack) == ["e2-standard-8"] * 4
     assert (_volumes(stack), disks(stack.ledger)) == before
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == made
     assert "replace" not in stack.last_changes()

@@ -1,0 +1,38 @@
+"""Write docs/config-changes.md anew, for a quarter of an hour: `python -m tests.config_table`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from local import toolchain
+from local.cluster import Cluster
+from local.stack import Engine
+from tests.config_table.changes import EXISTING, GKE
+from tests.config_table.plan import STREAMED
+from tests.config_table.rows import Trial
+from tests.config_table.table import DOCUMENT, markdown
+
+
+def main() -> None:
+    """Try every change, and write the page."""
+    console = Console(stderr=True)
+    os.environ.update(STREAMED, DRAGONFLY_CLOUD_SECONDS="0.1")
+    tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = Cluster(Path(folder) / "cluster", tools=tools)
+        cluster.start()
+        try:
+            trial = Trial(Engine.provide(Path(folder) / "pulumi", console, tools), cluster, console)
+            rows = [row for stacks in (GKE, EXISTING) for row in trial.rows(stacks)]
+        finally:
+            cluster.stop(remove=True)
+    DOCUMENT.write_text(markdown(rows))
+    console.print(f"written: {DOCUMENT}")
+
+
+if __name__ == "__main__":
+    main()

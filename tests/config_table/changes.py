@@ -1,0 +1,122 @@
+"""The changes of the config that the table tells of: every key once, on a stack where it means something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.kubeconfig import CONTEXT
+from tests.unit.known_stacks import SECRET_KEYS
+
+KUBECONFIG = "<the kubeconfig of the cluster>"
+"""Stands for the contents of the local cluster's kubeconfig."""
+
+EXISTING_NETWORK, EXISTING_SUBNETWORK = "shared", "nodes"
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """A stack with the defaults, and others like it with other values, to see what changes one into another.
+
+    Args:
+        name: begins their names.
+        gke: whether they make their cluster.
+        others: what each of the others has, by full key: together what does not hide the effects of each other.
+        one_way: changes of the first that none of the others has made.
+    """
+
+    name: str
+    gke: bool
+    others: Sequence[Mapping[str, Any]]
+    one_way: Mapping[str, Any]
+
+
+TOGETHER = (frozenset({"dragonfly:network", "dragonfly:subnetwork"}),)
+"""Keys of which one without the other is a fault."""
+
+GKE = Stacks(
+    name="gke",
+    gke=True,
+    others=(
+        {
+            "gcp:project": "project-other",
+            "gcp:zone": "us-west1-b",
+            "dragonfly:clusterName": "other",
+            "dragonfly:network": EXISTING_NETWORK,
+            "dragonfly:subnetwork": EXISTING_SUBNETWORK,
+            "dragonfly:authorizedNetworks": ["203.0.113.0/24"],
+            "dragonfly:nodeMachineType": "e2-standard-8",
+            "dragonfly:nodeCount": 4,
+            "dragonfly:nodeDiskSize": "200Gi",
+            "dragonfly:spot": True,
+            "dragonfly:registryMirrors": ["docker.io"],
+            "dragonfly:deletionProtection": True,
+            "dragonfly:appInstanceName": "other",
+            "dragonfly:namespace": "other",
+            "dragonfly:defaultStorageClass": "premium-rwo",
+            "dragonfly:dbPersistentDiskSize": "12Gi",
+            "dragonfly:redisPersistentDiskSize": "8Gi",
+            "dragonfly:metricsExporterEnabled": True,
+            "dragonfly:tag": "2.1.35",
+            "dragonfly:imageRegistry": "example.com/mirror",
+            "dragonfly:images": {"mysql": "example.com/mysql:8.0.47"},
+            "dragonfly:dbUserPassword": "another-Passw0rd",
+            "dragonfly:dbRootPassword": "another-Passw0rd",
+            "dragonfly:dbExporterPassword": "another-Passw0rd",
+            "dragonfly:redisPassword": "another-Passw0rd",
+            "dragonfly:peerPort": 65100,
+            "dragonfly:proxyPort": 65101,
+            "dragonfly:uploadPort": 65102,
+            "dragonfly:peerHealthPort": 65103,
+            "dragonfly:peerMetricsPort": 65104,
+            "dragonfly:readyTimeoutSeconds": 120,
+        },
+        # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
+        {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}},
+    ),
+    one_way={"dragonfly:provisionCluster": False},
+)
+
+EXISTING = Stacks(
+    name="existing",
+    gke=False,
+    others=(
+        {
+            "dragonfly:kubeconfig": KUBECONFIG,
+            "dragonfly:kubeContext": CONTEXT,
+            "dragonfly:registryMirrors": ["docker.io"],
+            "dragonfly:registryConfigPath": "/var/lib/rancher/k3s/agent/etc/containerd/certs.d",
+            "dragonfly:createNamespace": False,
+            "dragonfly:proxyPort": 65101,
+            # The definition is there: it outlives the first stack.
+            "dragonfly:installApplicationCrd": False,
+        },
+    ),
+    one_way={"dragonfly:provisionCluster": True},
+)
+
+PAIRS: Sequence[tuple[str, str]] = (
+    ("dragonfly:clusterName", "dragonfly:spot"),
+    ("dragonfly:clusterName", "dragonfly:appInstanceName"),
+    ("dragonfly:appInstanceName", "dragonfly:namespace"),
+    ("dragonfly:namespace", "dragonfly:metricsExporterEnabled"),
+    ("gcp:zone", "dragonfly:clusterLocation"),
+    ("dragonfly:spot", "dragonfly:nodeAutoscaling"),
+    ("dragonfly:spot", "dragonfly:nodeCount"),
+)
+"""Keys that share a name, or that fields come from of which Google's schema says that they force a replacement."""
+
+
+REPLACING: Mapping[str, tuple[str, str]] = {
+    "spot": ("false", "true"),
+    "metricsExporterEnabled": ("false", "true"),
+    "tag": ("2.1.34", "2.1.35"),
+    "installApplicationCrd": ("true", "false"),
+}
+"""What the engine tests carry out, and back: every key that replaces, makes or deletes something."""
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of a full key is a secret."""
+    return key in SECRET_KEYS

@@ -1,0 +1,132 @@
+"""The page of config changes has a row for every key, and says of a preview's steps what they do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragonfly.config_fault import ConfigFault
+from dragonfly.refused_change import refused_change
+from tests.config_table.changes import REPLACING
+from tests.config_table.plan import Plan, Step, refusals, steps
+from tests.config_table.rows import Row
+from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
+from tests.unit.test_pulumi_yaml import DECLARED
+
+GOOGLE_KEYS = {"gcp:project", "gcp:zone"}
+POOL = "gcp:container/nodePool:NodePool"
+
+
+def test_every_key_has_its_row_and_no_row_is_of_another() -> None:
+    found = documented(DOCUMENT.read_text())
+    assert set().union(*found.values()) == {*DECLARED, *GOOGLE_KEYS}
+
+
+def test_what_replaces_makes_or_deletes_is_carried_out_by_the_engine_tests() -> None:
+    assert documented(DOCUMENT.read_text())[Group.REPLACED] <= set(REPLACING)
+
+
+def step(kind: str, name: str, *operations: str, paths: tuple[str, ...] = (), retained: bool = False) -> Step:
+    return Step(kind, name, operations, frozenset(paths), retained)
+
+
+NEW_FIRST = ("create-replacement", "replace", "delete-replaced")
+OLD_FIRST = ("delete-replaced", "replace", "create-replacement")
+POD = ("spec.template.spec.containers[0].image",)
+
+
+@pytest.mark.parametrize(
+    ("one", "group", "words"),
+    [
+        (step("dragonfly:gke:GkeCluster", "gke", "update"), Group.NOTHING, "nothing"),
+        (
+            step(POOL, "node-pool", *NEW_FIRST, paths=("name",)),
+            Group.REPLACED,
+            "replaces NodePool `node-pool`: the new one comes first",
+        ),
+        (
+            step("gcp:compute/disk:Disk", "mysql-disk", *OLD_FIRST),
+            Group.REPLACED,
+            "replaces Disk `mysql-disk`: the old one goes first",
+        ),
+        (
+            step("kubernetes:x/v1:CustomResourceDefinitionPatch", "crd", "delete", retained=True),
+            Group.REPLACED,
+            "lets go of CustomResourceDefinitionPatch `crd`, which stays",
+        ),
+        (step("kubernetes:core/v1:Namespace", "p2p", "delete"), Group.REPLACED, "deletes Namespace `p2p`"),
+        (step("kubernetes:apps/v1:DaemonSet", "dfget", "update", paths=POD), Group.ROLLED, "rolls `dfget`"),
+        (step("kubernetes:batch/v1:Job", "job", *OLD_FIRST, paths=POD), Group.ROLLED, "runs Job `job` again"),
+        (step(POOL, "node-pool", "update", paths=("nodeConfig.spot",)), Group.ROLLED, "makes the nodes anew"),
+        (step(POOL, "node-pool", "update", paths=("nodeCount",)), Group.IN_PLACE, "changes the number of nodes"),
+        (step("gcp:compute/firewall:Firewall", "f", "update"), Group.IN_PLACE, "updates Firewall `f`"),
+    ],
+)
+def test_a_step_is_told_in_words_under_its_group(one: Step, group: Group, words: str) -> None:
+    plan = Plan((one,))
+    assert group_of(plan) is group
+    assert described(plan) == words
+
+
+def test_the_config_that_new_pods_read_is_not_told_of() -> None:
+    secret = step("kubernetes:core/v1:Secret", "dfget-config", "update")
+    rolled = step("kubernetes:apps/v1:DaemonSet", "dfget", "update", paths=POD)
+    assert described(Plan((secret, rolled))) == "rolls `dfget`"
+    assert described(Plan((secret,))) == "updates Secret `dfget-config`"
+
+
+def test_a_pair_has_a_row_where_it_does_something_else() -> None:
+    replaced, more = step(POOL, "pool", *NEW_FIRST), step(POOL, "pool", "update", paths=("nodeCount",))
+    disk = step("gcp:compute/disk:Disk", "mysql-disk", *OLD_FIRST)
+
+    def page(*together: Step) -> str:
+        spot, count = "dragonfly:spot", "dragonfly:nodeCount"
+        return markdown(
+            [
+                Row((spot,), True, (False,), (True,), Plan((replaced,)), None),
+                Row((count,), True, (3,), (4,), Plan((more,)), None),
+                Row((spot, count), True, (False, 3), (True, 4), Plan(together), None),
+            ]
+        )
+
+    assert "`spot` and `nodeCount`" not in page(replaced)
+    both = page(replaced, disk)
+    assert "| `spot` and `nodeCount` | `false`, `3` → `true`, `4` |" in both
+    assert "lost: mysql-disk" in both
+    assert documented(both)[Group.REPLACED] == {"spot", "nodeCount"}
+
+
+def test_a_refusal_is_read_as_the_program_writes_it() -> None:
+    faults = [
+        refused_change("dragonfly:clusterName", "a", "b", "the cluster would be deleted"),
+        refused_change("gcp:zone", "", "b", "the disks would be deleted"),
+        refused_change("dragonfly:network", "a", "", "the network would be another"),
+    ]
+    printed = "error: an installed stack keeps it\n\n" + "\n\n".join(map(str, faults)) + "\n\n  A second installation\n"
+    found = refusals(printed)
+    assert found == {fault.key: fault.rule.partition(" before: ")[2] for fault in faults}
+    assert group_of(Plan(refused=found)) is Group.REFUSED
+    taken = "Namespace p2p already exists and is not this stack's"
+    told = f"error: {taken}; it stays as it is: pulumi config set dragonfly:createNamespace false\n(where an update"
+    assert refusals(told) == {"dragonfly:createNamespace": taken}
+    assert refusals(str(ConfigFault("dragonfly:tag", '"latest"', "must name a version", "pulumi config rm"))) == {}
+
+
+def test_the_engines_events_are_read_in_their_order() -> None:
+    def event(op: str, name: str, **more: Any) -> dict[str, Any]:
+        return {"resourcePreEvent": {"metadata": {"op": op, "urn": f"urn:pulumi:s::p::t::{name}", "type": "t", **more}}}
+
+    found = steps(
+        [
+            {"diagnosticEvent": {"message": "x", "severity": "info"}},
+            event("same", "a"),
+            event("create-replacement", "b", detailedDiff={"name": {"kind": "update-replace"}}),
+            event("update", "c", detailedDiff=None),
+            event("delete-replaced", "b", old={"retainOnDelete": True}),
+        ]
+    )
+    assert found == [
+        Step("t", "b", ("create-replacement", "delete-replaced"), frozenset({"name"}), True),
+        Step("t", "c", ("update",), frozenset(), False),
+    ]
