@@ -23,7 +23,11 @@ def test_everything_keeps_its_urn(default_program: RecordedProgram) -> None:
     # Mocks leave the parents out of the URN.
     declared = {(_type_and_name(one.parent), _type_and_name(one.urn)) for one in default_program.resources}
     assert installed <= declared
-    assert [urn[0] for _, urn in declared - installed] == ["dragonfly:created_namespace:CreatedNamespace"]
+    # Records in the state alone.
+    assert {urn[0] for _, urn in declared - installed} == {
+        "dragonfly:created_namespace:CreatedNamespace",
+        "dragonfly:immutable_config:KeptConfig",
+    }
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:
