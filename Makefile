@@ -11,7 +11,7 @@ NODES ?=
 MACHINE_TYPE ?=
 NODE_COUNT ?=
 # Engine tests wait for their clusters much of the time: more at once than processors.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 3
 
 # Where it is set, each of the many Python processes of a run compiles the SDKs anew, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
