@@ -20,6 +20,7 @@ from rich.console import Console
 
 from dragonfly.recovery import RecoveryError
 from local import toolchain
+from local.abandoned_plugins import end_abandoned_plugins
 from local.bench import bench
 from local.cloud.clusters import Clusters
 from local.cluster import NODE_KINDS, Cluster, ClusterError, started_kind
@@ -275,6 +276,7 @@ def _down(session: _Session) -> None:
     if stack.has_resources():
         session.start_cluster()
         stack.run("destroy", "--yes", "--skip-preview", *session.refresh())
+    end_abandoned_plugins(stack.engine.homes)
     if session.in_cloud:
         _report_bill(session)
         return
