@@ -24,7 +24,7 @@ TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram config-table clean
+.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -99,6 +99,9 @@ format: $(TEST_STAMP) ## Bring the code into its format.
 
 diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
 	@$(PYTHON_RUN) -m tests.unit.architecture_diagram
+
+declarations: $(TEST_STAMP) ## Write anew what the program declares in some stacks, for a test and to see what a change does.
+	@$(PYTHON_RUN) -m tests.unit.declarations
 
 # For a quarter of an hour.
 config-table: $(TEST_STAMP) ## Write docs/config-changes.md anew, from previews of every change of the config; not in CI.

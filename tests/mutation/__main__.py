@@ -46,7 +46,10 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{len(noticed)} of {len(found)}: {key}: {test}", flush=True)
 
         search = Search({key: one for key, one in found.items() if key not in noticed}, warm_up(), tell)
+        for key, test in noticed.items():
+            search.remember(found[key], test)
         search.ask_again({key: test for key, (test, _) in last.items()})
+        search.ask_likely()
         search.ask_all(lambda line: print(line, flush=True))
     return _report(found, noticed, whole=not options.files)
 

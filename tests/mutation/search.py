@@ -1,13 +1,15 @@
 """Finds out which test notices which mutation, with far fewer runs than one for each pair of them.
 
-The test that noticed a mutation last time is asked first. All that are left then are broken at once, and each file of
-tests is asked: where none of its tests fails, it notices none of them; where one fails, each half is asked in its turn.
+The test that noticed a mutation last time is asked first, then those that noticed others near it. All that are left are
+broken at once, and each file of tests is asked: where none of its tests fails, it notices none of them; where one fails,
+each half is asked in its turn.
 What comes out is what a single mutation was noticed by. Two that hide each other could seem to survive; hence those
 that take something out, those that turn a condition round and those that change a value are three groups.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tests.mutation.broken_program import Outcome, outcome
@@ -15,6 +17,8 @@ from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
 _SMALL = 10
+# Tests, or files of them, that are likely to notice a mutation: each runs the whole program or more.
+_LIKELY = 3
 # With nothing broken; each following one takes twice as long.
 _FIRST_BUNDLE_SECONDS = 0.5
 
@@ -35,6 +39,8 @@ class Search:
         self._left = dict(mutations)
         self._unbroken = unbroken
         self._tell = tell
+        # How often each test noticed something, by place in the program.
+        self._noticed: dict[str, Counter[str]] = {}
 
     @property
     def left(self) -> Sequence[str]:
@@ -48,6 +54,21 @@ class Search:
             test = noticed.get(key, "").partition(" (")[0]
             if test in tests:
                 self._ask([test], [key])
+
+    def remember(self, mutation: Mutation, test: str) -> None:
+        """Count for which test is likely to notice what stands around a mutation."""
+        for place in _places(mutation):
+            self._noticed.setdefault(place, Counter())[test.partition(" (")[0]] += 1
+
+    def ask_likely(self) -> None:
+        """Ask, of each mutation, the few tests that noticed most around it; then the rest of their files."""
+        for key in self.left:
+            near = [self._noticed.get(place, Counter[str]()) for place in _places(self._left[key])]
+            tests = sorted(near[-1], key=lambda test: [count[test] for count in near], reverse=True)
+            files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+            for likely in (tests[:_LIKELY], files[:_LIKELY]):
+                if likely and self._ask(likely, [key]):
+                    break
 
     def ask_all(self, progress: Callable[[str], None]) -> None:
         """Ask every file of tests; first those with the most tests for their time."""
@@ -85,6 +106,11 @@ class Search:
         seconds = 60 + 20 * sum(self._unbroken[test.partition("::")[0]].seconds for test in tests)
         failed = outcome(tests, [self._left[key] for key in keys], seconds).failed
         if failed and len(keys) == 1:
-            del self._left[keys[0]]
+            self.remember(self._left.pop(keys[0]), failed)
             self._tell(keys[0], failed)
         return failed is not None
+
+
+def _places(mutation: Mutation) -> Sequence[str]:
+    """Return what is around a mutation, from near to far."""
+    return f"{mutation.path} {mutation.scope}", mutation.path, ""

@@ -16,6 +16,7 @@ from typing import Any, cast
 from unittest import mock
 
 import pulumi
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
@@ -29,6 +30,19 @@ STACK = "test"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+_ABOUT_THE_CALLER = {
+    "acceptResources",
+    "acceptSecrets",
+    "acceptsByteString",
+    "parentStackTraceHandle",
+    "propertyDependencies",
+    "sourcePosition",
+    "stackTrace",
+    "supportsPartialValues",
+    "supportsResultReporting",
+    "version",
+}
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 JOB = "Job"
@@ -92,6 +106,7 @@ class Resource:
         delete_before_replace: whether a replacement deletes first; None leaves it to the plug-in.
         hooks: names of what runs before its update.
         error_hooks: names of what runs when it fails.
+        request: all of it, as sent to the engine.
     """
 
     urn: str
@@ -110,6 +125,15 @@ class Resource:
     delete_before_replace: bool | None
     hooks: tuple[str, ...]
     error_hooks: tuple[str, ...]
+    request: Any = field(repr=False)
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """What the engine is asked for, without where in the program and by which SDK."""
+        asked = MessageToDict(self.request)
+        found = {key: value for key, value in asked.items() if value and key not in _ABOUT_THE_CALLER}
+        # In any order.
+        return {**found, "dependencies": sorted(self.dependencies)}
 
     @property
     def kind(self) -> str:
@@ -324,6 +348,7 @@ class _Monitor(pulumi_mocks.MockMonitor):
                     delete_before_replace=(request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None),
                     hooks=tuple(request.hooks.before_update),
                     error_hooks=tuple(request.hooks.on_error),
+                    request=request,
                 )
             )
         return response
