@@ -1,8 +1,8 @@
 """Finds out which test notices which mutation, with far fewer runs than one for each pair of them.
 
 The test that noticed a mutation last time is asked first, then those that noticed others near it. All that are left are
-broken at once, and each file of tests is asked: where none of its tests fails, it notices none of them; where one fails,
-each half is asked in its turn.
+broken at once, and each file of tests is asked: where none of its tests fails, it notices none of them; where one
+fails, each half is asked in its turn.
 What comes out is what a single mutation was noticed by. Two that hide each other could seem to survive; hence those
 that take something out, those that turn a condition round and those that change a value are three groups.
 """
