@@ -17,8 +17,9 @@ from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
 _SMALL = 10
-# Tests, or files of them, that are likely to notice a mutation: each runs the whole program or more.
-_LIKELY = 3
+# Tests that are likely to notice a mutation: each runs the whole program or more.
+_LIKELY = 2
+_COMPARES_EVERYTHING = "tests/unit/test_declarations.py"
 # With nothing broken; each following one takes twice as long.
 _FIRST_BUNDLE_SECONDS = 0.5
 
@@ -61,14 +62,11 @@ class Search:
             self._noticed.setdefault(place, Counter())[test.partition(" (")[0]] += 1
 
     def ask_likely(self) -> None:
-        """Ask, of each mutation, the few tests that noticed most around it; then the rest of their files."""
+        """Ask, of each mutation, the few tests that noticed most around it, and the one that compares everything."""
         for key in self.left:
             near = [self._noticed.get(place, Counter[str]()) for place in _places(self._left[key])]
-            tests = sorted(near[-1], key=lambda test: [count[test] for count in near], reverse=True)
-            files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-            for likely in (tests[:_LIKELY], files[:_LIKELY]):
-                if likely and self._ask(likely, [key]):
-                    break
+            tests = sorted(near[0] | near[1], key=lambda test: [count[test] for count in near], reverse=True)
+            self._ask(list(dict.fromkeys([*tests[:_LIKELY], _COMPARES_EVERYTHING])), [key])
 
     def ask_all(self, progress: Callable[[str], None]) -> None:
         """Ask every file of tests; first those with the most tests for their time."""
@@ -113,4 +111,4 @@ class Search:
 
 def _places(mutation: Mutation) -> Sequence[str]:
     """Return what is around a mutation, from near to far."""
-    return f"{mutation.path} {mutation.scope}", mutation.path, ""
+    return f"{mutation.path} {mutation.scope}", mutation.path

@@ -38,13 +38,14 @@ def file_of(stack: str) -> Path:
 def declared(program: RecordedProgram) -> str:
     """Return resources with all options, their outputs, and those of the stack, as YAML."""
     resources = {
-        f"{one.type.rpartition(':')[2]} {one.name}": {
+        f"{one.type} {one.name}": {
             **one.declaration,
             **({"outputs": outputs} if (outputs := program.component_outputs.get(one.urn)) else {}),
         }
         for one in sorted(program.resources, key=lambda one: one.urn)
     }
     exports = {name: {"value": one.value, "secret": one.secret} for name, one in program.exports.items()}
+    assert len(resources) == len(program.resources)
     return yaml.dump({"resources": resources, "exports": exports}, Dumper=_Dumper, width=1000)
 
 

@@ -104,6 +104,7 @@ class Resource:
         protect: whether deleting and replacing it is refused.
         ignored: inputs whose changes are ignored.
         delete_before_replace: whether a replacement deletes first; None leaves it to the plug-in.
+        create_hooks: names of what runs before its creation.
         hooks: names of what runs before its update.
         error_hooks: names of what runs when it fails.
         request: all of it, as sent to the engine.
@@ -123,6 +124,7 @@ class Resource:
     protect: bool
     ignored: frozenset[str]
     delete_before_replace: bool | None
+    create_hooks: tuple[str, ...]
     hooks: tuple[str, ...]
     error_hooks: tuple[str, ...]
     request: Any = field(repr=False)
@@ -346,6 +348,7 @@ class _Monitor(pulumi_mocks.MockMonitor):
                     protect=request.protect,
                     ignored=frozenset(request.ignoreChanges),
                     delete_before_replace=(request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None),
+                    create_hooks=tuple(request.hooks.before_create),
                     hooks=tuple(request.hooks.before_update),
                     error_hooks=tuple(request.hooks.on_error),
                     request=request,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import sys
 import threading
@@ -10,85 +9,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dragonfly.labels import COMPONENT_LABEL
-from dragonfly.names import Names
 from dragonfly.status import __main__ as command
+from tests.unit.played_api_server import NAMES, NAMESPACE, WORKLOADS, ApiServer, installed_api_server, kubeconfig
 from tests.unit.played_pulumi import PlayedPulumi
 from tests.unit.recorded_program import ROOT
 
-NAMES = Names("dragonfly-1")
-# How often a server looks whether it is to end.
-POLL_SECONDS = 0.02
-NAMESPACE = "/api/v1/namespaces/p2p"
 OWN = {"labelSelector": ["app.kubernetes.io/name=dragonfly-1"]}
-WORKLOADS = {
-    "/apis/apps/v1/namespaces/p2p/deployments": [NAMES.manager],
-    "/apis/apps/v1/namespaces/p2p/statefulsets": [NAMES.mysql, NAMES.redis, NAMES.scheduler, NAMES.seed_peer],
-    "/apis/apps/v1/namespaces/p2p/daemonsets": [NAMES.peer],
-    "/apis/batch/v1/namespaces/p2p/jobs": [NAMES.root_password_job],
-}
-
-
-class ApiServer:
-    """A server that answers with documents.
-
-    Attributes:
-        url: where.
-        answers: status and document by path.
-        asked: paths and queries, in order.
-    """
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, Any]] = {}
-        self.asked: list[tuple[str, dict[str, list[str]]]] = []
-        api = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                api.asked.append((parts.path, parse_qs(parts.query)))
-                status, document = api.answers.get(parts.path, (404, {"message": "not found"}))
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(document.encode() if isinstance(document, str) else json.dumps(document).encode())
-
-            def log_message(self, format: str, *args: object) -> None: ...
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=[POLL_SECONDS], daemon=True).start()
-
-    def lists(self, path: str, *items: dict[str, Any]) -> None:
-        self.answers[path] = (200, {"items": list(items)})
 
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     """An API server that has an installation with nothing left to wish for."""
-    server = ApiServer()
-    server.answers[NAMESPACE] = (200, {})
-    metadata: dict[str, Any] = {"labels": {COMPONENT_LABEL: "a"}}
-    ready = {"updatedReplicas": 1, "replicas": 1, "readyReplicas": 1}
-    for path, names in WORKLOADS.items():
-        status = {"conditions": [{"type": "Complete", "status": "True"}]} if path.endswith("jobs") else ready
-        workloads = [
-            {"metadata": {**metadata, "name": name}, "spec": {"replicas": 1}, "status": status} for name in names
-        ]
-        server.lists(path, *workloads)
-    server.lists(
-        f"{NAMESPACE}/persistentvolumeclaims",
-        *({"metadata": {"name": name}, "status": {"phase": "Bound"}} for name in NAMES.claims()),
-    )
-    server.lists(f"{NAMESPACE}/services", *({"metadata": {"name": name}} for name in NAMES.services()))
-    for path in (f"{NAMESPACE}/pods", f"{NAMESPACE}/events", "/api/v1/nodes"):
-        server.lists(path)
-    yield server
-    server.server.shutdown()
-    server.server.server_close()
+    with installed_api_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -100,15 +36,9 @@ def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play
 
 
 def stack(url: str, **config: str) -> dict[str, dict[str, Any]]:
-    kubeconfig = {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
     values = {"provisionCluster": "false", "namespace": "p2p", **config}
     entries: dict[str, Any] = {f"dragonfly:{key}": {"value": value, "secret": False} for key, value in values.items()}
-    entries["dragonfly:kubeconfig"] = {"value": json.dumps(kubeconfig), "secret": True}
+    entries["dragonfly:kubeconfig"] = {"value": kubeconfig(url), "secret": True}
     return {"config": {"out": json.dumps(entries)}, "stack export": {"out": '{"deployment": {}}'}}
 
 
@@ -239,9 +169,10 @@ def test_what_hangs_is_given_up_in_time(
     monkeypatch.setattr(command, "_SECONDS_TO_A_FIRST_ANSWER", 0.0)
     monkeypatch.setattr(command, "_LEAST_SECONDS", 0.4)
     monkeypatch.setattr(command, "connect", hangs)
+    before = threading.enumerate()
     started = time.monotonic()
     assert run() == 2
     assert time.monotonic() - started < 5
     assert capsys.readouterr().err == "neither the cluster nor its kubeconfig's plug-in answered within 0 s\n"
     # Who waits for no answer must not hold up the process' end either.
-    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    assert all(thread.daemon for thread in threading.enumerate() if thread not in before)

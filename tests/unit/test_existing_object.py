@@ -1,0 +1,100 @@
+"""Objects that are there already are refused, and nobody else's are taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pulumi
+import pytest
+
+from dragonfly.existing_object import ExistingObjectError, takes_nothing_over
+from dragonfly.rollout import ClusterAccess
+from tests.unit.gke_stack import run_gke
+from tests.unit.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
+from tests.unit.recorded_program import RecordedProgram
+
+SECRET: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "p2p"}}
+HOOK = "takes-nothing-over"
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with installed_api_server() as server:
+        yield server
+
+
+class Hook:
+    """What the engine would call."""
+
+    def __init__(self, name: str, look: Any, opts: pulumi.ResourceHookOptions) -> None:
+        self.name, self.look, self.in_preview = name, look, opts.on_dry_run
+
+
+def hook_of(monkeypatch: pytest.MonkeyPatch, url: str, context: str | None = None) -> Hook:
+    """The hook that Kubernetes objects get, without an engine at which it is registered."""
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    (add,) = takes_nothing_over(ClusterAccess(kubeconfig(url), context)).transformations or []
+    added = add(
+        pulumi.ResourceTransformationArgs(
+            cast(Any, None), "kubernetes:core/v1:Secret", "s", {"kept": True}, pulumi.ResourceOptions(protect=True)
+        )
+    )
+    assert added is not None
+    assert added.props == {"kept": True}
+    assert added.opts.protect
+    binding: Any = added.opts.hooks
+    return binding.before_create[0]
+
+
+def create(hook: Hook, inputs: dict[str, Any]) -> None:
+    asyncio.run(hook.look(pulumi.ResourceHookArgs("urn", "", "s", "kubernetes:core/v1:Secret", new_inputs=inputs)))
+
+
+def test_every_object_is_asked_for_but_those_that_are_shared(default_program: RecordedProgram) -> None:
+    hooks = {one.name: one.create_hooks for one in default_program.objects}
+    assert hooks.pop("application-crd") == ()
+    assert set(hooks.values()) == {(HOOK,)}
+    others = [one for one in default_program.resources if not one.is_kubernetes_object]
+    assert {one.create_hooks for one in others} == {()}
+
+
+def test_in_a_cluster_of_its_own_there_is_nobody_elses() -> None:
+    assert {one.create_hooks for one in run_gke().resources} == {()}
+
+
+def test_the_preview_asks_too(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    hook = hook_of(monkeypatch, api.url)
+    assert (hook.name, hook.in_preview) == (HOOK, True)
+
+
+def test_what_is_not_there_or_on_its_way_out_is_made(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    hook = hook_of(monkeypatch, api.url)
+    create(hook, SECRET)
+    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    create(hook, SECRET)
+    assert [path for path, _ in api.asked] == [f"{NAMESPACE}/secrets/s"] * 2
+
+
+def test_what_is_there_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {}})
+    with pytest.raises(ExistingObjectError) as refused:
+        create(hook_of(monkeypatch, api.url), SECRET)
+    assert str(refused.value) == (
+        "Secret s already exists and is not this stack's; it stays as it is: "
+        "pulumi config set dragonfly:appInstanceName <another>\n"
+        "(where an update of this stack was killed: .venv/bin/python -m dragonfly.recovery --stack prod)"
+    )
+
+
+def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    with pytest.raises(ExistingObjectError, match="pulumi config set dragonfly:createNamespace false"):
+        create(hook_of(monkeypatch, api.url), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p"}})
+
+
+def test_where_nobody_can_be_asked_the_plug_in_tells_it(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    create(hook_of(monkeypatch, "http://127.0.0.1:1"), SECRET)
+    create(hook_of(monkeypatch, api.url, context="nobodys"), SECRET)
+    assert api.asked == []

@@ -1,0 +1,85 @@
+"""Waiting for a changed StatefulSet: when, for what, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dragonfly import rollout
+from tests.unit.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
+from tests.unit.played_api_server import NAMES, ApiServer, installed_api_server, kubeconfig, workload
+from tests.unit.recorded_program import Cloud, run_main
+
+STATEFUL_SETS = "/apis/apps/v1/namespaces/p2p/statefulsets"
+OTHERS = (NAMES.redis, NAMES.scheduler, NAMES.seed_peer)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.02)
+    with installed_api_server() as server:
+        yield server
+
+
+def let_mysql_be(api: ApiServer, ready: int) -> None:
+    api.lists(STATEFUL_SETS, workload(NAMES.mysql, ready=ready), *map(workload, OTHERS))
+
+
+def wait(api: ApiServer, seconds: float) -> None:
+    rollout._wait(kubeconfig(api.url), None, "p2p", NAMES, NAMES.mysql, seconds)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_one_that_is_ready_is_not_waited_for(api: ApiServer) -> None:
+    # Whatever the others are.
+    api.lists(STATEFUL_SETS, workload(NAMES.mysql), workload(NAMES.redis, ready=0))
+    wait(api, 0)
+
+
+def test_it_is_waited_for_until_it_is_ready(api: ApiServer) -> None:
+    let_mysql_be(api, ready=0)
+    threading.Timer(0.3, let_mysql_be, [api, 1]).start()
+    started = time.monotonic()
+    wait(api, 30)
+    assert 0.2 < time.monotonic() - started < 10
+
+
+def test_when_the_time_is_over_the_reason_is_told(api: ApiServer) -> None:
+    let_mysql_be(api, ready=0)
+    with pytest.raises(rollout.NotReadyError, match=f"StatefulSet {NAMES.mysql} did not become Ready within 0 s: .+"):
+        wait(api, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("preview", "generations", "waits"),
+    [(False, (2, 1), True), (False, (2, 2), False), (True, (2, 1), False)],
+    ids=["not seen yet", "seen", "in a preview"],
+)
+def test_only_a_change_that_its_controller_has_not_seen_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, preview: bool, generations: tuple[int, int], waits: bool
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def note(*args: Any) -> None:
+        asked.append(args)
+
+    monkeypatch.setattr(rollout, "_wait", note)
+    generation, observed = generations
+    found = {
+        "metadata": {"name": NAMES.redis, "namespace": "p2p", "generation": generation},
+        "status": {"observedGeneration": observed, "replicas": 1},
+    }
+    config = {
+        **DEFAULT_CONFIG,
+        "dragonfly:kubeconfig": "the-kubeconfig",
+        "dragonfly:kubeContext": "chosen",
+        "dragonfly:readyTimeoutSeconds": "77",
+    }
+    played = Cloud({}, {"kubernetes:apps/v1:StatefulSet": found})
+    assert run_main(config, SECRET_KEYS, cloud=played, preview=preview).error is None
+    assert [(*each[:3], each[4], each[5]) for each in asked] == [
+        ("the-kubeconfig", "chosen", "p2p", NAMES.redis, 77)
+    ] * (4 if waits else 0)
