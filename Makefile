@@ -83,7 +83,7 @@ node-packages: package-lists ## Install what NODES=containers needs from Debian;
 test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
 	$(APT_INSTALL) $$(cat tests/debian-packages.txt)
 
-# For an hour or more; nice, so that it stands back behind whatever else runs.
+# For an hour, on all processors; nice, so that it stands back behind whatever else runs.
 mutate: $(TEST_STAMP) ## Break every deliberate value of the program once, and list which unit test notices; not in CI.
 	@nice $(PYTHON_RUN) -m tests.mutation
 
@@ -100,7 +100,7 @@ format: $(TEST_STAMP) ## Bring the code into its format.
 diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
 	@$(PYTHON_RUN) -m tests.unit.architecture_diagram
 
-declarations: $(TEST_STAMP) ## Write anew what the program declares in some stacks, for a test and to see what a change does.
+declarations: $(TEST_STAMP) ## Write the files of what the program declares; their diff shows what a change does.
 	@$(PYTHON_RUN) -m tests.unit.declarations
 
 # For a quarter of an hour.

@@ -6,31 +6,30 @@ waits for (`MainContext` in pulumi's `pkg/resource/provider/main.go`, v3.215).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-HOME = "PULUMI_HOME"
+from local.processes import end
+
+PULUMI_HOME = "PULUMI_HOME"
 """Environment variable of the engine, and so of what it starts: the folder with its plug-ins."""
 _PLUGIN = "pulumi-resource-"
 _ENGINE = "pulumi"
 
 
-def end_abandoned_plugins(homes: Iterable[Path]) -> None:
-    """Kill plug-ins that outlived their engine.
+def end_abandoned_plugins(homes: Collection[Path]) -> None:
+    """End plug-ins that outlived their engine.
 
     Args:
         homes: of the engines whose plug-ins these are; nobody else's are touched.
     """
-    for process in abandoned_plugins(homes):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-            process.wait(5)
+    end(abandoned_plugins(homes), grace_seconds=0)
 
 
-def abandoned_plugins(homes: Iterable[Path]) -> list[psutil.Process]:
+def abandoned_plugins(homes: Collection[Path]) -> list[psutil.Process]:
     """Return the processes of plug-ins that outlived their engine.
 
     Args:
@@ -41,7 +40,7 @@ def abandoned_plugins(homes: Iterable[Path]) -> list[psutil.Process]:
     for process in psutil.process_iter():
         # It may end meanwhile, or be another user's.
         with suppress(psutil.Error):
-            if process.name().startswith(_PLUGIN) and process.environ().get(HOME) in ours:
+            if process.name().startswith(_PLUGIN) and process.environ().get(PULUMI_HOME) in ours:
                 parent = process.parent()
                 if parent is None or parent.name() != _ENGINE:
                     found.append(process)

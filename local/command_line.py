@@ -20,7 +20,6 @@ from rich.console import Console
 
 from dragonfly.recovery import RecoveryError
 from local import toolchain
-from local.abandoned_plugins import end_abandoned_plugins
 from local.bench import bench
 from local.cloud.clusters import Clusters
 from local.cluster import NODE_KINDS, Cluster, ClusterError, started_kind
@@ -273,10 +272,10 @@ def _recover(session: _Session) -> None:
 
 def _down(session: _Session) -> None:
     stack = session.stack
+    stack.engine.end_abandoned_plugins()
     if stack.has_resources():
         session.start_cluster()
         stack.run("destroy", "--yes", "--skip-preview", *session.refresh())
-    end_abandoned_plugins(stack.engine.homes)
     if session.in_cloud:
         _report_bill(session)
         return
@@ -294,6 +293,7 @@ def _report_bill(session: _Session) -> None:
 
 
 def _stop(session: _Session) -> None:
+    session.stack.engine.end_abandoned_plugins()
     session.cluster.stop()
     for ledger in ledgers(STATE):
         Clusters(ledger).stop_all()

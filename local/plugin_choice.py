@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from local import toolchain
+from local.abandoned_plugins import PULUMI_HOME
 from local.refusals import Refusal
 
 CLOUD_COMMANDS = Path(__file__).resolve().parent / "plugins" / "cloud-commands"
@@ -85,7 +86,7 @@ def provide_plugins(pulumi: Path, environment: Mapping[str, str], console: Conso
     if missing and not refusal.is_remembered():
         console.print(f"asking for Pulumi's plug-ins, {DOWNLOAD_SECONDS:.0f} s at most ...")
         deadline = time.monotonic() + DOWNLOAD_SECONDS
-        apart = {**environment, "PULUMI_HOME": str(downloads), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
+        apart = {**environment, PULUMI_HOME: str(downloads), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
         with ThreadPoolExecutor(len(missing)) as executor:
             for plugin in missing:
                 executor.submit(_download, pulumi, plugin, apart, deadline)

@@ -22,10 +22,11 @@ from rich.console import Console
 
 from dragonfly import recovery
 from local import toolchain
-from local.abandoned_plugins import HOME, end_abandoned_plugins
+from local.abandoned_plugins import PULUMI_HOME, end_abandoned_plugins
 from local.certificates import write_private
 from local.cloud.ledger import LEDGER_VARIABLE, Ledger
 from local.plugin_choice import CLOUD_COMMANDS, GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
+from local.processes import LESS_GARBAGE_COLLECTION
 
 DEFAULT_STACK = "local"
 """The Makefile's."""
@@ -89,7 +90,7 @@ class Engine:
             folders[str(CLOUD_COMMANDS)] = None
         return {
             "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)]),
-            HOME: str(self._home(cloud=cloud)),
+            PULUMI_HOME: str(self._home(cloud=cloud)),
             # Without the files of metadata, which nobody reads: one of them half written by an engine that was killed
             # makes the CLI refuse the state ("failed to load checkpoint: EOF"). The state itself is replaced whole.
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
@@ -106,14 +107,21 @@ class Engine:
             # Empty is unset. Where it is set, each run of the program compiles the SDKs anew, for seconds.
             "PYTHONDONTWRITEBYTECODE": "",
             "PULUMI_STANDIN_PYTHON": sys.executable,
-            # Memory for time, for the CLI and its plug-ins: a tenth of a preview.
-            "GOGC": "400",
         }
 
+    def end_abandoned_plugins(self) -> None:
+        """Kills plug-ins whose engine was killed: what it started must not go on behind the next update's back."""
+        end_abandoned_plugins([self.home, self.home_in_played_cloud])
+
     @property
-    def homes(self) -> tuple[Path, Path]:
-        """The CLI's own folder, apart from the user's, and the one for a played cloud."""
-        return self.state / "pulumi-home", self.state / "pulumi-home-played"
+    def home(self) -> Path:
+        """The CLI's own folder, apart from the user's: a login there is not ours to change."""
+        return self.state / "pulumi-home"
+
+    @property
+    def home_in_played_cloud(self) -> Path:
+        """The same where Google Cloud is played, so that nothing else takes what plays it for the real plug-in."""
+        return self.state / "pulumi-home-played"
 
     def locks(self, stack: str) -> list[Path]:
         """Files by which the CLI keeps two updates of one stack apart."""
@@ -128,11 +136,8 @@ class Engine:
         return self.state / "backend"
 
     def _home(self, *, cloud: bool) -> Path:
-        """The CLI's own folder, set up: the user's would have a login that is not ours to change.
-
-        A played cloud has one of its own, so that nothing else takes what plays it for the real plug-in.
-        """
-        home = self.homes[cloud]
+        """The CLI's own folder, with the plug-ins in it."""
+        home = self.home_in_played_cloud if cloud else self.home
         lay_out(home, [*self.plugins, *([GOOGLE_CLOUD] if cloud else [])])
         host = self.tools.get("pulumi-language-python")
         if host is not None:
@@ -279,8 +284,7 @@ class LocalStack:
         Raises:
             RecoveryError: a step failed; what the CLI printed says why.
         """
-        # What a dead update started must not go on behind the next one's back.
-        end_abandoned_plugins(self.engine.homes)
+        self.engine.end_abandoned_plugins()
         recovery.recover(self.name, str(self.engine.tools["pulumi"]), self.environment(), self.engine.project)
 
     def output(self, *arguments: str) -> str:
@@ -318,7 +322,7 @@ class LocalStack:
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment().items())
 
     def _process_environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment()}
+        return {**os.environ, **LESS_GARBAGE_COLLECTION, **self.environment()}
 
     def _command(self, arguments: Iterable[str]) -> list[str]:
         return [str(self.engine.tools["pulumi"]), *arguments]

@@ -56,7 +56,7 @@ def cluster_ends(ledger: Ledger) -> bool:
 
 
 def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Ledger], bool], how: Interruption) -> int:
-    """Stops a command of the CLI at a moment; returns its exit code once its plug-ins have ended too."""
+    """Stops a command of the CLI at a moment; returns its exit code once the stand-ins have ended too."""
     with log.open("ab") as output:
         process = stack.start(command, "--yes", "--skip-preview", stdout=output)
         try:
@@ -71,7 +71,7 @@ def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Le
             how(process)
             code = process.wait(END_SECONDS)
             # What a dead update started must not go on behind the next one's back.
-            wait_until(lambda: not any(map(_works, plugins)), "the plug-ins have ended")
+            wait_until(lambda: not any(map(_works, plugins)), "the stand-ins have ended")
             return code
         finally:
             if process.poll() is None:

@@ -181,6 +181,7 @@ def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: Loc
     images = [pod.spec.containers[0].image for pod in pods if pod.metadata.name == "dragonfly-1-scheduler-0"]
     assert images == [image]
     assert unready_pods(api, NAMESPACE) == []
+    stack.output("preview", "--refresh", "--expect-no-changes")
 
 
 def test_an_update_fails_until_its_pod_is_ready_whether_the_plug_in_waits_or_not(
@@ -227,6 +228,7 @@ def test_a_changed_secret_keeps_its_object_and_rolls_the_pods_that_read_it(
         "dragonfly-1-manager",
         "dragonfly-1-scheduler",
     }
+    stack.output("preview", "--refresh", "--expect-no-changes")
 
 
 def test_drift_is_seen_and_healed(installed: str, stack: LocalStack, api: ApiClient) -> None:

@@ -1,7 +1,7 @@
 """Break every deliberate value of the program once, and tell which unit test notices: `python -m tests.mutation`.
 
-What was found out is kept as it comes: a run that was ended goes on where it was as long as neither the program nor a
-test changes, and after that the tests that noticed last time are asked first.
+What was found out is kept as it comes, in `noticed.jsonl`: a run that was ended goes on where it was as long as neither
+the program nor a test changes, and after that the tests that noticed last time are asked first.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tests.mutation.broken_program import ROOT, warm_up
+from tests.mutation.broken_program import ROOT, Outcome, warm_up
 from tests.mutation.mutations import Mutation, mutations
 from tests.mutation.reasons import read_reasons
 from tests.mutation.search import Search
 
-_RESULTS = ROOT / ".local" / "mutations.jsonl"
+_RESULTS = Path(__file__).with_name("noticed.jsonl")
+"""On each line a mutation's key, the test that noticed it, and the state of the code then."""
+
+_STATE_LENGTH = 12
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,25 +36,53 @@ def main(arguments: Sequence[str]) -> int:
     paths: list[str] = options.files or sorted(str(path) for path in Path("dragonfly").rglob("*.py"))
     found = _by_key(one for path in paths for one in mutations(path, (ROOT / path).read_text()))
     state = _state_of_the_code()
-    last = _last_results()
-    noticed = {key: test for key, (test, when) in last.items() if key in found and (options.survivors or when == state)}
-    print(f"{len(found)} mutations, of which {len(noticed)} are known to be noticed", flush=True)
+    known = _known(found, None if options.survivors else state)
+    print(f"{len(found)} mutations, of which {len(known)} are known to be noticed", flush=True)
+    left = [key for key in found if key not in known]
+    if left:
+        _ask_each_part({key: found[key] for key in left}, state)
+    noticed = _known(found, None if options.survivors else state)
+    if not options.files:
+        # Of what is no mutation any more nothing is kept.
+        _write([(key, test, state) for key, test in sorted(noticed.items())])
+    return _report(found, noticed, whole=not options.files)
 
-    _RESULTS.parent.mkdir(exist_ok=True)
+
+def _ask_each_part(left: Mapping[str, Mutation], state: str) -> None:
+    """Ask about some mutations, a part of them on each processor; the parts keep together what stands together."""
+    unbroken = warm_up()
+    last = _last_results()
+    parts = os.cpu_count() or 1
+    keys = list(left)
+    size = -(-len(keys) // parts)
+    children: list[int] = []
+    for start in range(0, len(keys), size):
+        if (child := os.fork()) == 0:
+            _ask({key: left[key] for key in keys[start : start + size]}, unbroken, last, state)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        _, status = os.waitpid(child, 0)
+        if status:
+            raise SystemExit(f"a process that asked ended with {os.waitstatus_to_exitcode(status)}")
+
+
+def _ask(
+    left: Mapping[str, Mutation], unbroken: Mapping[str, Outcome], last: Mapping[str, tuple[str, str]], state: str
+) -> None:
+    noticed = 0
     with _RESULTS.open("a", buffering=1) as results:
 
         def tell(key: str, test: str) -> None:
-            noticed[key] = test
-            results.write(json.dumps([key, test, state]) + "\n")
-            print(f"{len(noticed)} of {len(found)}: {key}: {test}", flush=True)
+            nonlocal noticed
+            noticed += 1
+            results.write(_line(key, test, state))
+            print(f"{noticed} of {len(left)}: {key}: {test}", flush=True)
 
-        search = Search({key: one for key, one in found.items() if key not in noticed}, warm_up(), tell)
-        for key, test in noticed.items():
-            search.remember(found[key], test)
+        search = Search(left, unbroken, tell)
         search.ask_again({key: test for key, (test, _) in last.items()})
         search.ask_likely()
         search.ask_all(lambda line: print(line, flush=True))
-    return _report(found, noticed, whole=not options.files)
 
 
 def _report(found: dict[str, Mutation], noticed: dict[str, str], *, whole: bool) -> int:
@@ -82,16 +113,30 @@ def _by_key(found: Iterable[Mutation]) -> dict[str, Mutation]:
 
 def _state_of_the_code() -> str:
     digest = hashlib.sha256()
-    for folder in ("dragonfly", "tests/unit", "tests/mutation"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    files = (*Path("dragonfly").rglob("*.py"), *Path("tests/unit").rglob("*.py"), *Path("tests/unit").rglob("*.yaml"))
+    for path in sorted((*files, Path("__main__.py"), Path("Pulumi.yaml"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:_STATE_LENGTH]
 
 
 def _last_results() -> dict[str, tuple[str, str]]:
     """Return by the mutation's key what noticed it last time, and the state of the code then."""
     lines = _RESULTS.read_text().splitlines() if _RESULTS.exists() else []
     return {key: (test, state) for key, test, state in map(json.loads, lines)}
+
+
+def _known(found: Mapping[str, Mutation], state: str | None) -> dict[str, str]:
+    """Return what noticed mutations: in a state of the code, or in any."""
+    last = _last_results()
+    return {key: last[key][0] for key in found if key in last and state in (None, last[key][1])}
+
+
+def _write(results: Iterable[tuple[str, str, str]]) -> None:
+    _RESULTS.write_text("".join(_line(*result) for result in results))
+
+
+def _line(key: str, test: str, state: str) -> str:
+    return json.dumps([key, test, state]) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Finds out which test notices which mutation, with far fewer runs than one for each pair of them.
 
-The test that noticed a mutation last time is asked first, then those that noticed others near it. All that are left are
-broken at once, and each file of tests is asked: where none of its tests fails, it notices none of them; where one
-fails, each half is asked in its turn.
+The test that noticed a mutation last time is asked first, then those that noticed others near it, with the one that
+compares all that is declared. All that are left are broken at once, and each file of tests is asked: where none of its
+tests fails, it notices none of them; where one fails, each half is asked in its turn.
 What comes out is what a single mutation was noticed by. Two that hide each other could seem to survive; hence those
 that take something out, those that turn a condition round and those that change a value are three groups.
 """
@@ -17,7 +17,7 @@ from tests.mutation.mutations import Mutation
 
 # So small a group is not halved: the one run that may spare the others is not worth it.
 _SMALL = 10
-# Tests that are likely to notice a mutation: each runs the whole program or more.
+# How many of the tests that noticed most nearby are asked first; each takes a second.
 _LIKELY = 2
 _COMPARES_EVERYTHING = "tests/unit/test_declarations.py"
 # With nothing broken; each following one takes twice as long.
@@ -50,11 +50,15 @@ class Search:
 
     def ask_again(self, noticed: Mapping[str, str]) -> None:
         """Ask what noticed a mutation last time."""
-        tests = {test for file, one in self._unbroken.items() for test in (file, *one.tests)}
+        tests = set(self._tests())
         for key in self.left:
             test = noticed.get(key, "").partition(" (")[0]
             if test in tests:
                 self._ask([test], [key])
+
+    def _tests(self) -> Iterator[str]:
+        for file, one in self._unbroken.items():
+            yield from (file, *one.tests)
 
     def remember(self, mutation: Mutation, test: str) -> None:
         """Count for which test is likely to notice what stands around a mutation."""
@@ -63,10 +67,16 @@ class Search:
 
     def ask_likely(self) -> None:
         """Ask, of each mutation, the few tests that noticed most around it, and the one that compares everything."""
+        known = set(self._tests())
+        compared = self._unbroken[_COMPARES_EVERYTHING].files
         for key in self.left:
             near = [self._noticed.get(place, Counter[str]()) for place in _places(self._left[key])]
             tests = sorted(near[0] | near[1], key=lambda test: [count[test] for count in near], reverse=True)
-            self._ask(list(dict.fromkeys([*tests[:_LIKELY], _COMPARES_EVERYTHING])), [key])
+            likely = [test for test in tests if test in known][:_LIKELY]
+            if self._left[key].path in compared:
+                likely.append(_COMPARES_EVERYTHING)
+            if likely:
+                self._ask(likely, [key])
 
     def ask_all(self, progress: Callable[[str], None]) -> None:
         """Ask every file of tests; first those with the most tests for their time."""

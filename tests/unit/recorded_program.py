@@ -31,6 +31,8 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
+# What the SDK tells of itself and of the program's lines; and the dependencies of single properties, all of which stand
+# among those of the resource.
 _ABOUT_THE_CALLER = {
     "acceptResources",
     "acceptSecrets",
@@ -134,7 +136,7 @@ class Resource:
         """What the engine is asked for, without where in the program and by which SDK."""
         asked = MessageToDict(self.request)
         found = {key: value for key, value in asked.items() if value and key not in _ABOUT_THE_CALLER}
-        # In any order.
+        # The SDK sends them in any order.
         return {**found, "dependencies": sorted(self.dependencies)}
 
     @property

@@ -1,4 +1,4 @@
-"""What the program declares is what the tracked files say, to the byte."""
+"""What the program declares is what the tracked files say, line by line."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from dragonfly import rollout
 from tests.unit.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
 from tests.unit.played_api_server import NAMES, ApiServer, installed_api_server, kubeconfig, workload
 from tests.unit.recorded_program import Cloud, run_main
+from tests.waiting import wait_until
 
 STATEFUL_SETS = "/apis/apps/v1/namespaces/p2p/statefulsets"
 OTHERS = (NAMES.redis, NAMES.scheduler, NAMES.seed_peer)
@@ -41,10 +41,16 @@ def test_one_that_is_ready_is_not_waited_for(api: ApiServer) -> None:
 
 def test_it_is_waited_for_until_it_is_ready(api: ApiServer) -> None:
     let_mysql_be(api, ready=0)
-    threading.Timer(0.3, let_mysql_be, [api, 1]).start()
-    started = time.monotonic()
+
+    def mend_once_asked() -> None:
+        wait_until(lambda: len(api.asked) > 0, "it is asked for")
+        let_mysql_be(api, ready=1)
+
+    mending = threading.Thread(target=mend_once_asked)
+    mending.start()
     wait(api, 30)
-    assert 0.2 < time.monotonic() - started < 10
+    mending.join()
+    assert sum(path == STATEFUL_SETS for path, _ in api.asked) > 1
 
 
 def test_when_the_time_is_over_the_reason_is_told(api: ApiServer) -> None:

@@ -203,7 +203,7 @@ def test_product_knows_nothing_of_the_local_cluster_or_the_tests(path: Path) -> 
     assert not _imports(path) & {"local", "tests", "pytest"}
 
 
-def test_the_program_does_not_load_the_client_of_kubernetes_which_the_status_command_uses() -> None:
+def test_the_program_does_not_load_the_client_of_kubernetes_before_it_needs_it() -> None:
     imports = [
         ast.unparse(node)
         for node in ast.walk(_tree(ROOT / "__main__.py"))
