@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import yaml
@@ -117,7 +117,10 @@ class Trial:
     def _change(self, stack: LocalStack, values: Mapping[str, Any]) -> Plan:
         self.console.print(f"{stack.name}: {', '.join(values)}")
         with _changed(stack, values, self.cluster.kubeconfig.read_text()):
-            return preview(stack)
+            plan = preview(stack)
+        # The number says only which of several stacks showed it.
+        name = stack.name.partition("-")[0]
+        return replace(plan, refused={key: text.replace(stack.name, name) for key, text in plan.refused.items()})
 
     @contextmanager
     def _installed(self, name: str, *, gke: bool, config: Mapping[str, Any]) -> Generator[LocalStack]:
