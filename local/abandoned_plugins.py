@@ -16,7 +16,8 @@ from local.processes import end
 
 PULUMI_HOME = "PULUMI_HOME"
 """Environment variable of the engine, and so of what it starts: the folder with its plug-ins."""
-_PLUGIN = "pulumi-resource-"
+# Of a resource plug-in and of a language host.
+_PLUGIN = "pulumi-"
 _ENGINE = "pulumi"
 
 

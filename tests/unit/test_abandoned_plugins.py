@@ -12,7 +12,7 @@ SECONDS = "60"
 
 
 def test_only_ours_are_ended_and_only_without_their_engine(tmp_path: Path) -> None:
-    plugin, engine = tmp_path / "pulumi-resource-kubernetes", tmp_path / "pulumi"
+    plugin, engine = tmp_path / "pulumi-language-python", tmp_path / "pulumi"
     shutil.copy(shutil.which("sleep") or "", plugin)
     shutil.copy(shutil.which("sh") or "", engine)
     home, other = tmp_path / "home", tmp_path / "other"
