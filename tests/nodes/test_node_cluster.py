@@ -146,7 +146,12 @@ def test_a_node_that_was_off_comes_back_with_its_pods(cluster: Cluster, kubectl:
     cluster.stop_node("node-2")
     assert not cluster.running()
     cluster.start_node("node-2")
-    wait_until(lambda: kubectl(*restarts) > before, "kubelet starts the pod again", 60)
+
+    def logs() -> str:
+        files = sorted((cluster.state / "logs").glob("*node-2*.log"))
+        return "\n".join(f"{file.name}: ... {file.read_text(errors='replace')[-400:]}" for file in files)
+
+    wait_until(lambda: kubectl(*restarts) > before, "kubelet starts the pod again", 60, logs)
     kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/survivor")
     assert cluster.running()
 
