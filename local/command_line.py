@@ -293,7 +293,8 @@ def _report_bill(session: _Session) -> None:
 
 
 def _stop(session: _Session) -> None:
-    session.stack.engine.end_abandoned_plugins()
+    # An engine without tools: what ends things must not begin with building some.
+    Engine({}, STATE).end_abandoned_plugins()
     session.cluster.stop()
     for ledger in ledgers(STATE):
         Clusters(ledger).stop_all()
