@@ -293,7 +293,7 @@ def _report_bill(session: _Session) -> None:
 
 
 def _stop(session: _Session) -> None:
-    # An engine without tools: what ends things must not begin with building some.
+    # Without the plug-ins, which a stack's engine looks for and may build: their folders are known.
     Engine({}, STATE).end_abandoned_plugins()
     session.cluster.stop()
     for ledger in ledgers(STATE):

@@ -40,6 +40,7 @@ class Search:
         self._left = dict(mutations)
         self._unbroken = unbroken
         self._tell = tell
+        self._tests = {test for file, one in unbroken.items() for test in (file, *one.tests)}
         # How often each test noticed something, by place in the program.
         self._noticed: dict[str, Counter[str]] = {}
 
@@ -50,29 +51,23 @@ class Search:
 
     def ask_again(self, noticed: Mapping[str, str]) -> None:
         """Ask what noticed a mutation last time."""
-        tests = set(self._tests())
         for key in self.left:
             test = noticed.get(key, "").partition(" (")[0]
-            if test in tests:
+            if test in self._tests:
                 self._ask([test], [key])
 
-    def _tests(self) -> Iterator[str]:
-        for file, one in self._unbroken.items():
-            yield from (file, *one.tests)
-
-    def remember(self, mutation: Mutation, test: str) -> None:
+    def _remember(self, mutation: Mutation, test: str) -> None:
         """Count for which test is likely to notice what stands around a mutation."""
         for place in _places(mutation):
             self._noticed.setdefault(place, Counter())[test.partition(" (")[0]] += 1
 
     def ask_likely(self) -> None:
         """Ask, of each mutation, the few tests that noticed most around it, and the one that compares everything."""
-        known = set(self._tests())
         compared = self._unbroken[_COMPARES_EVERYTHING].files
         for key in self.left:
             near = [self._noticed.get(place, Counter[str]()) for place in _places(self._left[key])]
             tests = sorted(near[0] | near[1], key=lambda test: [count[test] for count in near], reverse=True)
-            likely = [test for test in tests if test in known][:_LIKELY]
+            likely = [test for test in tests if test in self._tests][:_LIKELY]
             if self._left[key].path in compared:
                 likely.append(_COMPARES_EVERYTHING)
             if likely:
@@ -114,7 +109,7 @@ class Search:
         seconds = 60 + 20 * sum(self._unbroken[test.partition("::")[0]].seconds for test in tests)
         failed = outcome(tests, [self._left[key] for key in keys], seconds).failed
         if failed and len(keys) == 1:
-            self.remember(self._left.pop(keys[0]), failed)
+            self._remember(self._left.pop(keys[0]), failed)
             self._tell(keys[0], failed)
         return failed is not None
 
