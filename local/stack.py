@@ -53,12 +53,14 @@ class Engine:
         state: folder for the stacks' states, config copies and passphrase.
         plugins: what makes resources, but those of a cloud.
         project: folder of the Pulumi program.
+        python: runs the program and the stand-in plug-ins.
     """
 
     tools: Mapping[str, Path]
     state: Path
     plugins: Sequence[Plugin] = ()
     project: Path = PROJECT_FOLDER
+    python: str = sys.executable
 
     @classmethod
     def provide(
@@ -103,10 +105,10 @@ class Engine:
             # succeed, and fetches the one of pulumi-gcp, which a local stack never uses.
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             # The language host that is built here does not read the virtualenv option of Pulumi.yaml.
-            "PULUMI_PYTHON_CMD": sys.executable,
+            "PULUMI_PYTHON_CMD": self.python,
             # Empty is unset. Where it is set, each run of the program compiles the SDKs anew, for seconds.
             "PYTHONDONTWRITEBYTECODE": "",
-            "PULUMI_STANDIN_PYTHON": sys.executable,
+            "PULUMI_STANDIN_PYTHON": self.python,
         }
 
     def end_abandoned_plugins(self) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 SECONDS_TO_WAIT = 60.0
 """For something that takes a second or two when the machine is idle."""
 
-_POLL_SECONDS = 0.05
+# A question to an API server takes its processor and ours: asked more often it delays what is waited for.
+_POLL_SECONDS = 0.2
 
 
 def while_busy(seconds: float) -> float:

@@ -87,19 +87,25 @@ def volumes_of(api: ApiClient, namespace: str) -> set[str]:
 
 
 @contextmanager
-def no_room(api: ApiClient) -> Generator[None]:
-    """Lets no pod be scheduled for a while, so that an update can be caught waiting; every taint is removed again."""
+def no_room(api: ApiClient, resource: str = "pods", amount: str = "0") -> Generator[None]:
+    """Lets no pod be scheduled for a while, so that an update waits; every node gets back what it had.
+
+    An extended resource that no node has cannot be asked of our pods, and peers tolerate every taint.
+
+    Args:
+        api: Of the nodes' cluster.
+        resource: Of which each node has too little for us, `pods` or `memory`.
+        amount: How much it has of it.
+    """
     core: Any = client.CoreV1Api(api)
-    # An extended resource that no node has cannot be asked of our pods, and peers tolerate every taint: only nodes
-    # without room for pods stop them all.
-    before = {node.metadata.name: node.status.allocatable["pods"] for node in core.list_node().items}
+    before = {node.metadata.name: node.status.allocatable[resource] for node in core.list_node().items}
 
-    def set_pods(amounts: dict[str, str]) -> None:
-        for name, amount in amounts.items():
-            core.patch_node_status(name, {"status": {"allocatable": {"pods": amount}}})
+    def set_amounts(amounts: dict[str, str]) -> None:
+        for name, each in amounts.items():
+            core.patch_node_status(name, {"status": {"allocatable": {resource: each}}})
 
-    set_pods(dict.fromkeys(before, "0"))
+    set_amounts(dict.fromkeys(before, amount))
     try:
         yield
     finally:
-        set_pods(before)
+        set_amounts(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from local.kubeconfig import connect
 from local.stack import Engine, LocalStack
 from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
 from tests.engine.cluster_objects import names
+from tests.engine.fork_server import fork_server
 from tests.waiting import wait_until
 
 StackFactory = Callable[..., LocalStack]
@@ -25,10 +27,11 @@ StackFactory = Callable[..., LocalStack]
 _LONGEST_FIRST = (
     "test_gke_stack",
     "test_install",
+    "test_gke_config_changes",
     "test_gke_kill_9",
-    "test_cluster",
-    "test_interruption",
     "test_gke_ctrl_c",
+    "test_status",
+    "test_recorded_stack",
     "test_side_by_side",
 )
 """Modules. What takes a minute must not be what the last process of the test runner still has to do."""
@@ -69,9 +72,16 @@ def api(cluster: Cluster) -> Iterator[ApiClient]:
 
 
 @pytest.fixture(scope="session")
-def engine(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """The CLI with a state of its own."""
+def plain_engine(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """The CLI with a state of its own; each Python program loads the SDKs, as the user's does."""
     return Engine.provide(tmp_path_factory.mktemp("pulumi"), Console(stderr=True), tools)
+
+
+@pytest.fixture(scope="session")
+def engine(plain_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The same, with a Python that has loaded the SDKs."""
+    with fork_server(tmp_path_factory.mktemp("python")) as python:
+        yield replace(plain_engine, python=str(python))
 
 
 @contextmanager

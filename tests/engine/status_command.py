@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +48,7 @@ def status(stack: LocalStack, *arguments: str, **environment: str) -> Status:
     """
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "dragonfly.status", "--stack", stack.name, *arguments],
+        [stack.engine.python, "-m", "dragonfly.status", "--stack", stack.name, *arguments],
         cwd=PROJECT_FOLDER,
         env={**os.environ, **stack.environment(), "COLUMNS": "100", **environment},
         capture_output=True,

@@ -148,7 +148,9 @@ def test_the_api_server_listens_on_loopback_with_a_verified_certificate_and_know
     assert len(listening) == 5
 
 
-def test_start_stop_and_start_again(own_cluster: Cluster) -> None:
+def test_what_is_stopped_or_has_ended_is_started_again_with_all_that_was_in_it(
+    own_cluster: Cluster, tools: dict[str, Path]
+) -> None:
     first = _seconds_to_start(own_cluster)
     url, kubeconfig = own_cluster.url, own_cluster.kubeconfig.read_bytes()
     core_of(own_cluster).create_namespaced_config_map("default", {"metadata": {"name": "kept"}})
@@ -161,19 +163,6 @@ def test_start_stop_and_start_again(own_cluster: Cluster) -> None:
     assert (own_cluster.url, own_cluster.kubeconfig.read_bytes()) == (url, kubeconfig)
     assert core_of(own_cluster).read_namespaced_config_map("kept", "default").metadata.name == "kept"
 
-    own_cluster.stop(remove=True)
-    assert own_cluster.processes() == []
-    assert not own_cluster.state.exists()
-
-
-def _seconds_to_start(cluster: Cluster) -> float:
-    started = time.monotonic()
-    assert cluster.start() is True
-    return time.monotonic() - started
-
-
-def test_the_next_start_mends_nodes_and_processes(own_cluster: Cluster, tools: dict[str, Path]) -> None:
-    own_cluster.start()
     larger = Cluster(own_cluster.state, machine_type="e2-standard-2", node_count=2, tools=tools)
     assert larger.start() is False
     nodes = core_of(larger).list_node().items
@@ -186,6 +175,16 @@ def test_the_next_start_mends_nodes_and_processes(own_cluster: Cluster, tools: d
     assert larger.start() is True
     assert larger.running()
     assert len(larger.processes()) == 6
+
+    larger.stop(remove=True)
+    assert larger.processes() == []
+    assert not larger.state.exists()
+
+
+def _seconds_to_start(cluster: Cluster) -> float:
+    started = time.monotonic()
+    assert cluster.start() is True
+    return time.monotonic() - started
 
 
 def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, tools: dict[str, Path]) -> None:
@@ -200,11 +199,11 @@ def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, tools: dict[s
 
 
 def test_a_process_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path, tools: dict[str, Path]) -> None:
-    failing = tmp_path / "kube-scheduler"
+    failing = tmp_path / "etcd"
     failing.write_text("#!/bin/sh\necho no flag of mine\nexit 3\n")
     failing.chmod(0o755)
-    own = Cluster(tmp_path / "own", node_count=1, tools={**tools, "kube-scheduler": failing})
-    with pytest.raises(ProcessError, match=r"kube-scheduler ended with exit code 3; .*\n  no flag of mine"):
+    own = Cluster(tmp_path / "own", node_count=1, tools={**tools, failing.name: failing})
+    with pytest.raises(ProcessError, match=r"etcd ended with exit code 3; .*\n  no flag of mine"):
         own.start()
     assert own.processes() == []
 

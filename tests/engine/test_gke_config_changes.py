@@ -155,7 +155,7 @@ def watched_pools(ledger: Ledger) -> Generator[list[int]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.1):
             seen.append(sum(pool.properties["nodeCount"] for pool in pools(ledger) if pool.status == "RUNNING"))
 
     thread = threading.Thread(target=watch)

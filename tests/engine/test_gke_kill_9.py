@@ -6,6 +6,9 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from local.stack import Engine
 from tests.engine.cloud_interruptions import (
     check_ready,
     cluster_ends,
@@ -15,6 +18,12 @@ from tests.engine.cloud_interruptions import (
     workloads_start,
 )
 from tests.engine.cloud_stacks import CloudStackFactory
+
+
+@pytest.fixture(scope="module")
+def engine(plain_engine: Engine) -> Engine:
+    """Its processes are interrupted, or lose their parent: they must be those that the user has."""
+    return plain_engine
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
