@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from dragonfly.config_fault import ConfigFault
 from dragonfly.refused_change import refused_change
-from tests.config_table.changes import REPLACING
+from local.plugins.gcp_provider import KINDS
+from local.plugins.google_changes import changes
+from local.plugins.google_schema import planned
+from tests.config_table.changes import GKE, REPLACING, TOGETHER
 from tests.config_table.plan import Plan, Step, refusals, steps
 from tests.config_table.rows import Row
 from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
+from tests.unit.gke_stack import GKE_CONFIG, VERSION, google
+from tests.unit.known_stacks import SECRET_KEYS
+from tests.unit.recorded_program import Resource, revealed, run_main
 from tests.unit.test_pulumi_yaml import DECLARED
 
 GOOGLE_KEYS = {"gcp:project", "gcp:zone"}
@@ -25,6 +33,40 @@ def test_every_key_has_its_row_and_no_row_is_of_another() -> None:
 
 def test_what_replaces_makes_or_deletes_is_carried_out_by_the_engine_tests() -> None:
     assert documented(DOCUMENT.read_text())[Group.REPLACED] <= set(REPLACING)
+
+
+def declared_with(keys: Mapping[str, Any]) -> dict[str, Resource]:
+    """Return Google's resources in a stack with some config, by type and name."""
+    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
+    recorded = run_main({**GKE_CONFIG, **config}, cloud=google(offered=VERSION, running=VERSION, nodes=VERSION))
+    assert recorded.error is None
+    return {f"{one.type} {one.name}": one for one in recorded.resources if one.type in KINDS}
+
+
+def _never(path: str, old: object, new: object) -> bool:
+    del path, old, new
+    return False
+
+
+def replaces(before: Mapping[str, Resource], after: Mapping[str, Resource]) -> bool:
+    for old, new in ((before[one], after[one]) for one in before.keys() & after.keys()):
+        fields = KINDS[old.type].fields
+        found = changes(fields, planned(fields, {}, revealed(old.inputs)), revealed(new.inputs), _never)
+        if any(change.replaces and path not in new.ignored for path, change in found.items()):
+            return True
+    return False
+
+
+def test_only_one_key_replaces_something_of_google_and_is_not_refused() -> None:
+    own = {key: value for other in GKE.others for key, value in other.items() if key not in SECRET_KEYS}
+    single = [{key: value} for key, value in own.items() if not any(key in keys for keys in TOGETHER)]
+    together = [{key: own[key] for key in keys} for keys in TOGETHER]
+    before = declared_with({})
+    replacing = {key for keys in (*single, *together) if replaces(before, declared_with(keys)) for key in keys}
+    refused = {key if ":" in key else f"dragonfly:{key}" for key in documented(DOCUMENT.read_text())[Group.REFUSED]}
+    # Two of them would be a pair to try (`PAIRS`); with a key that is refused by itself, any pair is refused.
+    assert replacing - refused == {"dragonfly:spot"}
+    assert replacing & refused >= {"gcp:zone", "dragonfly:clusterName", "dragonfly:network"}
 
 
 def step(kind: str, name: str, *operations: str, paths: tuple[str, ...] = (), retained: bool = False) -> Step:
