@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +86,16 @@ def stack(make_shared_stack: StackFactory) -> LocalStack:
 
 @pytest.fixture(scope="module")
 def installed(stack: LocalStack) -> str:
-    """What the first `up` printed."""
-    return stack.output("up", "--yes")
+    """All that the first `up` printed."""
+    process = stack.start("up", "--yes", "--non-interactive", stdout=subprocess.PIPE)
+    printed = process.communicate()[0].decode()
+    assert process.returncode == 0, printed
+    return printed
+
+
+def test_an_installation_warns_of_nothing(installed: str) -> None:
+    # Within a line it is a workload's progress.
+    assert not re.search(r"^\s*warning", installed, re.MULTILINE)
 
 
 def test_every_object_of_the_design_is_there_and_every_pod_is_ready(installed: str, api: ApiClient) -> None:
@@ -292,7 +303,34 @@ def test_the_tracked_stack_files_never_change(installed: str, stack: LocalStack)
         assert "encryptionsalt" not in tracked.read_text()
 
 
-def test_destroy_leaves_nothing_and_a_new_installation_takes_up_the_crd(
+@contextmanager
+def somebody_elses_definition(crds: Any) -> Generator[None]:
+    """The definition of Applications as somebody else applied it, for a while."""
+    name, annotation = "applications.app.k8s.io", "api-approved.kubernetes.io"
+    before = crds.read_custom_resource_definition(name).metadata.annotations[annotation]
+
+    def annotate(value: str) -> None:
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": name, "annotations": {annotation: value}},
+        }
+        crds.patch_custom_resource_definition(
+            name,
+            definition,
+            field_manager="somebody",
+            force=True,
+            _content_type="application/apply-patch+yaml",
+        )
+
+    annotate("unapproved, somebody else's")
+    try:
+        yield
+    finally:
+        annotate(before)
+
+
+def test_destroy_leaves_nothing_and_a_new_installation_takes_up_the_crd_unless_it_is_somebody_elses(
     installed: str, stack: LocalStack, api: ApiClient
 ) -> None:
     stack.output("destroy", "--yes", "--skip-preview")
@@ -300,6 +338,8 @@ def test_destroy_leaves_nothing_and_a_new_installation_takes_up_the_crd(
     assert NAMESPACE not in {namespace.metadata.name for namespace in core.list_namespace().items}
     wait_until(lambda: volumes_of(api, NAMESPACE) == set(), "the claims' volumes are gone")
     crds: Any = client.ApiextensionsV1Api(api)
-    assert crds.read_custom_resource_definition("applications.app.k8s.io")
+    with somebody_elses_definition(crds):
+        # As the README quotes it.
+        assert "Server-Side Apply field conflict detected" in failure_of(stack, "up", "--yes", "--skip-preview")
     stack.output("up", "--yes", "--skip-preview")
     assert unready_pods(api, NAMESPACE) == []
