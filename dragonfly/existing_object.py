@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _KUBERNETES = "kubernetes:"
-# It shares an object with others, and leaves it there.
-_PATCH = "Patch"
-_NAMESPACE = "Namespace"
+_NOT_ASKED_FOR = (
+    # It shares an object with others, and leaves it there.
+    "Patch",
+    # A changed one is replaced: in the preview of that, the stack's own is still there. Nothing is in it to lose.
+    ":Job",
+)
 
 # Not the loop's own, in which every place can be taken by registrations that wait for this answer.
 _ASKING = ThreadPoolExecutor(max_workers=4)
@@ -42,35 +46,40 @@ def takes_nothing_over(access: ClusterAccess) -> pulumi.ResourceOptions:
         access: to the cluster.
     """
 
+    silent = threading.Event()
+
     async def look(args: pulumi.ResourceHookArgs) -> None:
         inputs = args.new_inputs or {}
         kubeconfig = await pulumi.Output.from_input(access.kubeconfig).future()
         loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(_ASKING, _exists, kubeconfig, access.context, inputs):
+        if await loop.run_in_executor(_ASKING, _exists, kubeconfig, access.context, inputs, silent):
             raise ExistingObjectError(_report(inputs))
 
     hook = pulumi.ResourceHook("takes-nothing-over", look, pulumi.ResourceHookOptions(on_dry_run=True))
     looks = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
 
     def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-        if not args.type_.startswith(_KUBERNETES) or args.type_.endswith(_PATCH):
+        if not args.type_.startswith(_KUBERNETES) or args.type_.endswith(_NOT_ASKED_FOR):
             return None
         return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, looks))
 
     return pulumi.ResourceOptions(transformations=[add])
 
 
-def _exists(kubeconfig: str | None, context: str | None, inputs: Any) -> bool:
+def _exists(kubeconfig: str | None, context: str | None, inputs: Any, silent: threading.Event) -> bool:
     # The client takes a second to load, and most updates create nothing.
     from dragonfly.status.cluster_access import KubeconfigError
     from dragonfly.status.cluster_objects import Cluster, NoClusterError
 
     metadata = inputs["metadata"]
     try:
-        cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
-        return cluster.has_object(inputs["apiVersion"], inputs["kind"], metadata["name"])
+        if not silent.is_set():
+            cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
+            return cluster.has_object(inputs["apiVersion"], inputs["kind"], metadata["name"])
     except (KubeconfigError, NoClusterError):
-        return False
+        # Each of fifty objects would wait for the same answer.
+        silent.set()
+    return False
 
 
 @functools.cache
@@ -82,10 +91,13 @@ def _client(kubeconfig: str | None, context: str | None) -> ApiClient:
 
 def _report(inputs: Any) -> str:
     kind, name = inputs["kind"], inputs["metadata"]["name"]
-    key = "createNamespace false" if kind == _NAMESPACE else "appInstanceName <another>"
+    namespace = inputs["metadata"].get("namespace")
+    remedy = f"appInstanceName <another>, or {PROJECT}:namespace" if namespace else "createNamespace false"
+    where = f" --namespace {namespace}" if namespace else ""
     return (
         f"{kind} {name} already exists and is not this stack's; it stays as it is: "
-        f"pulumi config set {PROJECT}:{key}\n"
-        f"(where an update of this stack was killed: "
-        f".venv/bin/python -m dragonfly.recovery --stack {pulumi.get_stack()})"
+        f"pulumi config set {PROJECT}:{remedy}\n"
+        f"(where an update of this stack was cut off: .venv/bin/python -m dragonfly.recovery --stack "
+        f"{pulumi.get_stack()}; where that brings nothing back, and nobody else has the object: "
+        f"kubectl delete {kind.lower()} {name}{where})"
     )

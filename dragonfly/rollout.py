@@ -83,15 +83,23 @@ def awaits_rollout(stateful_set: apps.StatefulSet, *, names: Names, access: Clus
 
 def _wait(kubeconfig: str | None, context: str | None, namespace: str, names: Names, name: str, seconds: float) -> None:
     # The client takes a second to load, and most updates do not need it.
-    from dragonfly.status.cluster_access import connect
-    from dragonfly.status.cluster_objects import Cluster
+    from dragonfly.status.cluster_access import KubeconfigError, connect
+    from dragonfly.status.cluster_objects import Cluster, NoClusterError
 
-    # No log is read, so that no secret can be in what is told.
-    cluster = Cluster(connect(kubeconfig, context), namespace, secrets=())
     deadline = time.monotonic() + seconds
-    while not (condition := _condition(cluster, names, name)).ready:
-        if time.monotonic() >= deadline:
+    cluster: Cluster | None = None
+    while True:
+        try:
+            # No log is read, so that no secret can be in what is told.
+            cluster = cluster or Cluster(connect(kubeconfig, context), namespace, secrets=())
+            condition = _condition(cluster, names, name)
+            if condition.ready:
+                return
             reasons = "; ".join(reason.what for reason in condition.reasons)
+        except (KubeconfigError, NoClusterError) as error:
+            # A control plane is away for a moment while it is updated.
+            reasons = str(error)
+        if time.monotonic() >= deadline:
             raise NotReadyError(f"StatefulSet {name} did not become Ready within {seconds:.0f} s: {reasons}")
         time.sleep(_POLL_SECONDS)
 

@@ -27,6 +27,7 @@ def wait_until(
     what: str,
     seconds: float = SECONDS_TO_WAIT,
     evidence: Callable[[], str] | None = None,
+    every: float = _POLL_SECONDS,
 ) -> None:
     """Ask again and again, at least once.
 
@@ -35,6 +36,7 @@ def wait_until(
         what: What it is that must become so.
         seconds: How long it may take.
         evidence: What to show of the thing that did not become so, such as its log.
+        every: Seconds between two questions; fewer where it is so for a moment only.
 
     Raises:
         AssertionError: It was not so in time.
@@ -44,4 +46,4 @@ def wait_until(
         if time.monotonic() >= deadline:
             shown = f": {evidence()}" if evidence else ""
             raise AssertionError(f"{what}: not within {seconds:.0f} s{shown}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every)

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dragonfly.config_fault import PROJECT
 from dragonfly.settings import Settings
 
 _PROVIDER = "pulumi:providers:kubernetes"
 _CREDENTIALS = "dragonfly:credentials:Credentials"
+_KEPT = "dragonfly:immutable_config:KeptConfig"
+_INSTALLED = {f"{PROJECT}:namespace": "namespace", f"{PROJECT}:appInstanceName": "app_instance_name"}
+"""Settings by the keys of the record that tell what is installed, where the config was changed and is refused."""
 # By these an exported state marks a secret (sdk/go/common/resource/plugin, "4dabf18193072939515e22adb298388d").
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 # A state in a bucket or with the Pulumi service, and a key in a cloud that decrypts it.
@@ -92,6 +96,10 @@ def stack_of(
     # One that has been replaced waits to be deleted.
     everything = cast("list[dict[str, Any]]", deployment.get("resources") or [])
     resources = [each for each in everything if not each.get("delete")]
+    kept: list[dict[str, Any]] = [each["inputs"]["config"] for each in resources if each["type"] == _KEPT]
+    settings = settings.model_copy(
+        update={setting: record[key] for record in kept for key, setting in _INSTALLED.items() if key in record}
+    )
     provider = next((each for each in resources if each["type"] == _PROVIDER), None)
     inputs: dict[str, Any] = provider.get("inputs") or {} if provider else {}
     made: list[dict[str, Any]] = [each.get("outputs") or {} for each in resources if each["type"] == _CREDENTIALS]

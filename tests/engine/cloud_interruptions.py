@@ -64,6 +64,7 @@ def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Le
                 lambda: moment(stack.ledger) or process.poll() is not None,
                 f"{command}: {moment.__name__}",
                 MOMENT_SECONDS,
+                every=0.05,
             )
             assert process.poll() is None, f"too late to interrupt; see {log}"
             children = psutil.Process(process.pid).children()

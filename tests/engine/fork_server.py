@@ -44,12 +44,14 @@ def fork_server(folder: Path) -> Generator[Path]:
     address = folder / "python.socket"
     command = [sys.executable, "-u", "-m", __name__, str(address)]
     # It ends when its input does: also with a test runner that is killed.
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE) as server:
+    # A Ctrl-C is the test runner's, which ends its stacks before.
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, start_new_session=True) as server:
         try:
             # Without the site's packages it starts in a fifth of the time.
             launcher.write_text(f"#!{sys.executable} -IS\n{_LAUNCHER.read_text()}")
             launcher.chmod(0o755)
             wait_until(lambda: address.exists() or server.poll() is not None, "the fork server listens")
+            assert server.poll() is None, "the fork server cannot start; its reason stands above"
             yield launcher
         finally:
             assert server.stdin is not None
@@ -114,15 +116,18 @@ def _serve(address: str) -> _Request:
     """Fork for each request until the input ends; return, in the fork, what it is to run."""
     children: dict[int, tuple[int, socket.socket]] = {}
     with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f"{address}.new")
         listener.listen(64)
+        Path(f"{address}.new").rename(address)
         selector.register(listener, selectors.EVENT_READ)
         selector.register(0, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
-                    request = _received(connection)
+                    if (request := _received(connection)) is None:
+                        connection.close()
+                        continue
                     if (child := os.fork()) == 0:
                         selector.close()
                         return request
@@ -136,13 +141,16 @@ def _serve(address: str) -> _Request:
                     for child in children:
                         os.kill(child, signal.SIGKILL)
                     os._exit(0)
+                elif key.data not in children:
+                    # It ended in the same moment.
+                    continue
                 elif isinstance(key.fileobj, socket.socket):
                     # A signal for the program; none where the launcher was killed.
                     number = key.fileobj.recv(1)
                     os.kill(key.data, number[0] if number else signal.SIGKILL)
                     if not number:
                         selector.unregister(key.fileobj)
-                elif key.data in children:
+                else:
                     _, status = os.waitpid(key.data, 0)
                     ended, connection = children.pop(key.data)
                     selector.unregister(ended)
@@ -154,11 +162,14 @@ def _serve(address: str) -> _Request:
                     connection.close()
 
 
-def _received(connection: socket.socket) -> _Request:
+def _received(connection: socket.socket) -> _Request | None:
+    """Return what a launcher sends; None where it was killed meanwhile."""
     files = array.array("i")
     text = b""
     while not text.endswith(b"\n"):
         part, ancillary, _, _ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(3 * files.itemsize))
+        if not part:
+            return None
         text += part
         for _, _, data in ancillary:
             files.frombytes(data)

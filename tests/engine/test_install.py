@@ -165,7 +165,7 @@ def test_a_stack_of_the_same_names_takes_nothing_over(
                 found = status.Cluster(client, made["metadata"].get("namespace", ""), secrets=())
                 assert found.has_object(made["apiVersion"], made["kind"], made["metadata"]["name"]), each["urn"]
                 assert not found.has_object(made["apiVersion"], made["kind"], "another")
-    before = generations(api, NAMESPACE)
+    before = (generations(api, NAMESPACE), volumes_of(api, NAMESPACE))
     other = make_stack("other", namespace=NAMESPACE)
     told = failure_of(other, "preview")
     assert f"Namespace {NAMESPACE} already exists and is not this stack's" in told
@@ -175,21 +175,27 @@ def test_a_stack_of_the_same_names_takes_nothing_over(
     for command in (("preview",), ("up", "--yes", "--skip-preview")):
         assert re.search(r" dragonfly-1-\S+ already exists and is not this stack's", failure_of(other, *command))
     other.output("destroy", "--yes", "--skip-preview")
-    assert generations(api, NAMESPACE) == before
+    assert (generations(api, NAMESPACE), volumes_of(api, NAMESPACE)) == before
     stack.output("preview", "--refresh", "--expect-no-changes")
 
 
-def test_a_changed_image_rolls_out_only_its_component(installed: str, stack: LocalStack, api: ApiClient) -> None:
+def test_a_changed_image_rolls_out_only_its_component_and_sets_the_password_again(
+    installed: str, stack: LocalStack, api: ApiClient
+) -> None:
     before = generations(api, NAMESPACE)
-    image = "registry.example.com/dragonfly/scheduler:v2.1.35"
-    stack.output("config", "set", "--path", "dragonfly:images.scheduler", image)
-    stack.output("up", "--yes", "--skip-preview")
+    batch: Any = client.BatchV1Api(api)
+    (job,) = batch.list_namespaced_job(NAMESPACE).items
+    image = "registry.example.com/dragonfly/manager:v2.1.35"
+    stack.output("config", "set", "--path", "dragonfly:images.manager", image)
+    # With its preview, in which the Job is replaced while the old one is there.
+    stack.output("up", "--yes")
     after = generations(api, NAMESPACE)
-    assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-scheduler"}
+    assert {name for name in after if after[name] != before[name]} == {"dragonfly-1-manager"}
     core: Any = client.CoreV1Api(api)
     pods = core.list_namespaced_pod(NAMESPACE).items
-    images = [pod.spec.containers[0].image for pod in pods if pod.metadata.name == "dragonfly-1-scheduler-0"]
-    assert images == [image]
+    assert {pod.spec.containers[0].image for pod in pods if "-manager-" in pod.metadata.name} == {image}
+    (again,) = batch.list_namespaced_job(NAMESPACE).items
+    assert again.metadata.uid != job.metadata.uid
     assert unready_pods(api, NAMESPACE) == []
     stack.output("preview", "--refresh", "--expect-no-changes")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from kubernetes.client.api_client import ApiClient
 
 from dragonfly.names import Names
 from local.cluster import Cluster
-from local.stack import LocalStack, StackError
+from local.stack import Engine, LocalStack, StackError
 from tests.engine.cluster_objects import unready_pods
 from tests.engine.conftest import StackFactory
 from tests.engine.status_command import Status, status
@@ -103,6 +104,18 @@ def test_programs_get_the_same_as_a_document(installed: LocalStack) -> None:
     assert all(each["ready"] and each["reasons"] == [] for each in document["objects"])
 
 
+def test_a_config_that_is_refused_does_not_hide_what_is_installed(installed: LocalStack) -> None:
+    installed.output(
+        "config", "set-all", "--plaintext=dragonfly:namespace=x", "--plaintext=dragonfly:appInstanceName=x"
+    )
+    try:
+        document = status(installed, "--json").document()
+    finally:
+        installed.output("config", "set", "dragonfly:namespace", NAMESPACE)
+        installed.output("config", "rm", "dragonfly:appInstanceName")
+    assert (document["ready"], document["namespace"]) == (True, NAMESPACE)
+
+
 def test_an_image_that_cannot_be_pulled_is_told_with_the_config_key(
     installed: LocalStack, api: ApiClient, manager: str
 ) -> None:
@@ -187,14 +200,15 @@ def test_a_first_update_that_failed_is_told_with_its_claim_and_mended_as_it_says
 
 
 def test_a_control_plane_that_is_gone_or_silent_is_told_within_ten_seconds(
-    make_stack: StackFactory, cluster: Cluster, tmp_path: Path
+    make_stack: StackFactory, plain_engine: Engine, cluster: Cluster, tmp_path: Path
 ) -> None:
     document = json.loads(cluster.kubeconfig.read_text())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         document["clusters"][0]["cluster"]["server"] = url
         (tmp_path / "kubeconfig").write_text(json.dumps(document))
-        stack = make_stack("silent", kubeconfig=tmp_path / "kubeconfig")
+        # The time is that of the user's Python.
+        stack = replace(make_stack("silent", kubeconfig=tmp_path / "kubeconfig"), engine=plain_engine)
         told = status(stack)
         assert (told.code, told.out) == (2, "")
         assert url in told.errors

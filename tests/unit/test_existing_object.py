@@ -11,6 +11,7 @@ import pytest
 
 from dragonfly.existing_object import ExistingObjectError, takes_nothing_over
 from dragonfly.rollout import ClusterAccess
+from dragonfly.status.cluster_objects import Cluster, NoClusterError
 from tests.unit.gke_stack import run_gke
 from tests.unit.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.unit.recorded_program import RecordedProgram
@@ -56,6 +57,8 @@ def create(hook: Hook, inputs: dict[str, Any]) -> None:
 def test_every_object_is_asked_for_but_those_that_are_shared(default_program: RecordedProgram) -> None:
     hooks = {one.name: one.create_hooks for one in default_program.objects}
     assert hooks.pop("application-crd") == ()
+    # Replaced while it is there.
+    assert hooks.pop("root-password") == ()
     assert set(hooks.values()) == {(HOOK,)}
     others = [one for one in default_program.resources if not one.is_kubernetes_object]
     assert {one.create_hooks for one in others} == {()}
@@ -84,14 +87,29 @@ def test_what_is_there_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatc
         create(hook_of(monkeypatch, api.url), SECRET)
     assert str(refused.value) == (
         "Secret s already exists and is not this stack's; it stays as it is: "
-        "pulumi config set dragonfly:appInstanceName <another>\n"
-        "(where an update of this stack was killed: .venv/bin/python -m dragonfly.recovery --stack prod)"
+        "pulumi config set dragonfly:appInstanceName <another>, or dragonfly:namespace\n"
+        "(where an update of this stack was cut off: .venv/bin/python -m dragonfly.recovery --stack prod; "
+        "where that brings nothing back, and nobody else has the object: kubectl delete secret s --namespace p2p)"
     )
 
 
 def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     with pytest.raises(ExistingObjectError, match="pulumi config set dragonfly:createNamespace false"):
         create(hook_of(monkeypatch, api.url), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p"}})
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    hook = hook_of(monkeypatch, api.url)
+    asked: list[str] = []
+
+    def refuse(_: object, _version: str, _kind: str, name: str) -> bool:
+        asked.append(name)
+        raise NoClusterError(api.url)
+
+    monkeypatch.setattr(Cluster, "has_object", refuse)
+    for _ in range(2):
+        create(hook, SECRET)
+    assert asked == ["s"]
 
 
 def test_where_nobody_can_be_asked_the_plug_in_tells_it(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:

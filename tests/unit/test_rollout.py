@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dragonfly import rollout
+from dragonfly.status.cluster_access import KubeconfigError
+from dragonfly.status.cluster_objects import Cluster, NoClusterError
 from tests.unit.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
 from tests.unit.played_api_server import NAMES, ApiServer, installed_api_server, kubeconfig, workload
 from tests.unit.recorded_program import Cloud, run_main
@@ -57,6 +59,28 @@ def test_when_the_time_is_over_the_reason_is_told(api: ApiServer) -> None:
     let_mysql_be(api, ready=0)
     with pytest.raises(rollout.NotReadyError, match=f"StatefulSet {NAMES.mysql} did not become Ready within 0 s: .+"):
         wait(api, 0.1)
+
+
+def test_a_control_plane_that_is_away_for_a_moment_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer
+) -> None:
+    let_mysql_be(api, ready=1)
+    away = [NoClusterError("away"), KubeconfigError("no token")]
+    read = Cluster.read
+
+    def read_once_it_is_back(cluster: Cluster, app: str) -> Any:
+        if away:
+            raise away.pop()
+        return read(cluster, app)
+
+    monkeypatch.setattr(Cluster, "read", read_once_it_is_back)
+    wait(api, 30)
+    assert away == []
+
+
+def test_one_that_stays_away_is_the_reason_when_the_time_is_over(api: ApiServer) -> None:
+    with pytest.raises(rollout.NotReadyError, match=r"within 0 s: http://127\.0\.0\.1:1 does not answer: "):
+        rollout._wait(kubeconfig("http://127.0.0.1:1"), None, "p2p", NAMES, NAMES.mysql, 0)  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.parametrize(

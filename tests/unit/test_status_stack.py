@@ -43,6 +43,13 @@ def test_config_alone_tells_names_and_context_before_anything_is_in_the_state() 
         assert stack.secrets == {"chosen.password"}
 
 
+def test_what_is_recorded_as_installed_goes_before_a_config_that_is_refused() -> None:
+    record = {"dragonfly:namespace": "installed", "dragonfly:appInstanceName": "first", "dragonfly:network": ""}
+    kept = {"type": "dragonfly:immutable_config:KeptConfig", "urn": "urn:config", "inputs": {"config": record}}
+    settings = read(kept).settings
+    assert (settings.namespace, settings.names.manager, settings.network) == ("installed", "first-manager", None)
+
+
 def test_kubeconfig_comes_from_the_provider() -> None:
     stack = read(provider(kubeconfig=secret("its contents"), context="of the provider"))
     assert (stack.kubeconfig, stack.context, stack.has_provider) == ("its contents", "of the provider", True)
