@@ -24,6 +24,7 @@ with socket.socket(socket.AF_UNIX) as server:
         signal.signal(ending, lambda number, _: server.send(bytes([number])))
     code = int(server.recv(16) or -signal.SIGKILL)
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)

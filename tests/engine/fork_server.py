@@ -83,8 +83,6 @@ class _Request:
         os.environ.clear()
         os.environ.update(self.environment)
         os.chdir(self.folder)
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL)
         sys.path[1:1] = filter(None, self.environment.get("PYTHONPATH", "").split(os.pathsep))
         script, *_ = self.arguments
         if script == "-m":
