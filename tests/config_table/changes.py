@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dragonfly.settings import Settings
 from local.kubeconfig import CONTEXT
 from tests.unit.known_stacks import SECRET_KEYS
 
@@ -35,6 +36,28 @@ class Stacks:
 TOGETHER = (frozenset({"dragonfly:network", "dragonfly:subnetwork"}),)
 """Keys of which one without the other is a fault."""
 
+_ANYWHERE: Mapping[str, Any] = {
+    "dragonfly:appInstanceName": "other",
+    "dragonfly:namespace": "other",
+    "dragonfly:dbPersistentDiskSize": "12Gi",
+    "dragonfly:redisPersistentDiskSize": "8Gi",
+    "dragonfly:metricsExporterEnabled": True,
+    "dragonfly:tag": "2.1.35",
+    "dragonfly:imageRegistry": "example.com/mirror",
+    "dragonfly:images": {"manager": "example.com/manager:2.1.35", "mysql": "example.com/mysql:8.0.47"},
+    "dragonfly:dbUserPassword": "another-Passw0rd",
+    "dragonfly:dbRootPassword": "another-Passw0rd",
+    "dragonfly:dbExporterPassword": "another-Passw0rd",
+    "dragonfly:redisPassword": "another-Passw0rd",
+    "dragonfly:peerPort": 65100,
+    "dragonfly:proxyPort": 65101,
+    "dragonfly:uploadPort": 65102,
+    "dragonfly:peerHealthPort": 65103,
+    "dragonfly:peerMetricsPort": 65104,
+    "dragonfly:readyTimeoutSeconds": 120,
+}
+"""What means something with a cluster of the stack's and in an existing one."""
+
 GKE = Stacks(
     name="gke",
     gke=True,
@@ -52,25 +75,8 @@ GKE = Stacks(
             "dragonfly:spot": True,
             "dragonfly:registryMirrors": ["docker.io"],
             "dragonfly:deletionProtection": True,
-            "dragonfly:appInstanceName": "other",
-            "dragonfly:namespace": "other",
             "dragonfly:defaultStorageClass": "premium-rwo",
-            "dragonfly:dbPersistentDiskSize": "12Gi",
-            "dragonfly:redisPersistentDiskSize": "8Gi",
-            "dragonfly:metricsExporterEnabled": True,
-            "dragonfly:tag": "2.1.35",
-            "dragonfly:imageRegistry": "example.com/mirror",
-            "dragonfly:images": {"mysql": "example.com/mysql:8.0.47"},
-            "dragonfly:dbUserPassword": "another-Passw0rd",
-            "dragonfly:dbRootPassword": "another-Passw0rd",
-            "dragonfly:dbExporterPassword": "another-Passw0rd",
-            "dragonfly:redisPassword": "another-Passw0rd",
-            "dragonfly:peerPort": 65100,
-            "dragonfly:proxyPort": 65101,
-            "dragonfly:uploadPort": 65102,
-            "dragonfly:peerHealthPort": 65103,
-            "dragonfly:peerMetricsPort": 65104,
-            "dragonfly:readyTimeoutSeconds": 120,
+            **_ANYWHERE,
         },
         # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
         {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}},
@@ -88,12 +94,13 @@ EXISTING = Stacks(
             "dragonfly:registryMirrors": ["docker.io"],
             "dragonfly:registryConfigPath": "/var/lib/rancher/k3s/agent/etc/containerd/certs.d",
             "dragonfly:createNamespace": False,
-            "dragonfly:proxyPort": 65101,
+            **_ANYWHERE,
             # The definition is there: it outlives the first stack.
             "dragonfly:installApplicationCrd": False,
         },
     ),
-    one_way={"dragonfly:provisionCluster": True},
+    # A class that is not there: no claim of a stack would find its volume.
+    one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},
 )
 
 PAIRS: Sequence[tuple[str, str]] = (
@@ -112,6 +119,8 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "spot": ("false", "true"),
     "metricsExporterEnabled": ("false", "true"),
     "tag": ("2.1.34", "2.1.35"),
+    "imageRegistry": (Settings.model_fields["image_registry"].default, "example.com/mirror"),
+    "images": ("{}", '{"manager": "example.com/manager:2.1.35"}'),
     "installApplicationCrd": ("true", "false"),
 }
 """What the engine tests carry out, and back: every key that replaces, makes or deletes something."""

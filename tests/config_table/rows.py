@@ -136,7 +136,7 @@ class Trial:
         if config.get(CREATE_NAMESPACE) is False:
             with connect(self.cluster.kubeconfig) as client:
                 core: Any = CoreV1Api(client)
-                core.create_namespace({"metadata": {"name": name}})
+                core.create_namespace({"metadata": {"name": config.get("dragonfly:namespace", name)}})
         # The stand-in cloud is for the change to a stack that makes its cluster.
         stack = LocalStack(self.engine, name, None, _first_config(name, gke=False))
         stack.prepare()

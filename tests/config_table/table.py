@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -130,7 +129,7 @@ def _worth_showing(rows: Sequence[Row]) -> Iterator[Row]:
     for row in rows:
         if not row.gke:
             same = single.get(row.keys[0])
-            shown = same is None or _line(replace(same, gke=False)) != _line(row)
+            shown = same is None or _effects(same) != _effects(row)
         elif len(row.keys) > 1 and all(key in single for key in row.keys):
             shown = _does_something_else(row.there, [single[key].there for key in row.keys])
         else:
@@ -160,11 +159,15 @@ def _line(row: Row) -> str:
     keys = " and ".join(f"`{key.removeprefix('dragonfly:')}`" for key in row.keys)
     where = "" if row.gke else ", existing cluster"
     old, new = (", ".join(dict.fromkeys(map(_value, row.keys, values))) for values in (row.old, row.new))
+    return f"| {' | '.join((f'{keys}{where}', f'{old} → {new}', *_effects(row)))} |"
+
+
+def _effects(row: Row) -> tuple[str, str, str]:
+    """Return what happens, what happens on the way back, and to data."""
     there = described(row.there)
     back = "" if row.back is None else described(row.back)
     plans = [row.there] if row.back is None else [row.there, row.back]
-    cells = [f"{keys}{where}", f"{old} → {new}", there, "the same" if back == there else back, _data(plans)]
-    return f"| {' | '.join(cells)} |"
+    return there, "the same" if back == there else back, _data(plans)
 
 
 def _value(key: str, value: Any) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from dragonfly.config_fault import ConfigFault
+from dragonfly.immutable_config import changed_config
 from dragonfly.refused_change import refused_change
+from dragonfly.settings import Settings
 from local.plugins.gcp_provider import KINDS
 from local.plugins.google_changes import changes
 from local.plugins.google_schema import planned
@@ -19,8 +22,9 @@ from tests.config_table.rows import Row
 from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
 from tests.unit.gke_stack import GKE_CONFIG, VERSION, google
 from tests.unit.known_stacks import SECRET_KEYS
-from tests.unit.recorded_program import Resource, revealed, run_main
+from tests.unit.recorded_program import RecordedProgram, Resource, revealed, run_main
 from tests.unit.test_pulumi_yaml import DECLARED
+from tests.unit.test_refused_changes import kept
 
 GOOGLE_KEYS = {"gcp:project", "gcp:zone"}
 POOL = "gcp:container/nodePool:NodePool"
@@ -32,15 +36,36 @@ def test_every_key_has_its_row_and_no_row_is_of_another() -> None:
 
 
 def test_what_replaces_makes_or_deletes_is_carried_out_by_the_engine_tests() -> None:
-    assert documented(DOCUMENT.read_text())[Group.REPLACED] <= set(REPLACING)
+    page = DOCUMENT.read_text()
+    run_again = set(re.findall(r"^\| `(\w+)`.*runs Job", page, re.MULTILINE))
+    assert "tag" in run_again
+    assert documented(page)[Group.REPLACED] | run_again <= set(REPLACING)
+
+
+def run_with(keys: Mapping[str, Any]) -> RecordedProgram:
+    """Return the program of a GKE stack with some config, by full keys."""
+    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
+    recorded = run_main({**GKE_CONFIG, **config}, cloud=google(offered=VERSION, running=VERSION, nodes=VERSION))
+    assert recorded.error is None
+    return recorded
 
 
 def declared_with(keys: Mapping[str, Any]) -> dict[str, Resource]:
     """Return Google's resources in a stack with some config, by type and name."""
-    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
-    recorded = run_main({**GKE_CONFIG, **config}, cloud=google(offered=VERSION, running=VERSION, nodes=VERSION))
-    assert recorded.error is None
-    return {f"{one.type} {one.name}": one for one in recorded.resources if one.type in KINDS}
+    return {f"{one.type} {one.name}": one for one in run_with(keys).resources if one.type in KINDS}
+
+
+def test_a_refused_row_says_what_the_program_says_now() -> None:
+    values = {key: value for each in (*GKE.others, GKE.one_way) for key, value in each.items()}
+    before = kept(run_with({})).manifest["config"]
+    rows = re.findall(r"^\| (`[^|,]+`) \| [^|]+ \| refused: ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert len(rows) > 5
+    for cell, words in rows:
+        keys = [key if ":" in key else f"dragonfly:{key}" for key in re.findall(r"`([\w:]+)`", cell)]
+        changed = {key: values[key] for key in keys}
+        fields: dict[str, Any] = {"clusterLocation": changed.get("dragonfly:clusterLocation")}
+        faults = changed_config(before, kept(run_with(changed)).manifest["config"], Settings(**fields))
+        assert {fault.rule.partition(" before: ")[2] for fault in faults} == {words}, keys
 
 
 def _never(path: str, old: object, new: object) -> bool:
