@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ MOMENT_SECONDS = 240
 
 END_SECONDS = 120
 """Within which an interrupted engine has ended: it waits for what goes on in the cloud."""
-
-Interruption = Callable[[subprocess.Popen[bytes]], None]
 
 
 def _stateful_sets(ledger: Ledger) -> int:
@@ -55,8 +53,10 @@ def cluster_ends(ledger: Ledger) -> bool:
     return cluster_status(ledger) == "STOPPING"
 
 
-def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Ledger], bool], how: Interruption) -> int:
-    """Stops a command of the CLI at a moment; returns its exit code once the stand-ins have ended too."""
+def interrupted(
+    stack: LocalStack, log: Path, command: str, moment: Callable[[Ledger], bool], how: signal.Signals
+) -> int:
+    """Sends a command of the CLI a signal at a moment; returns its exit code once the stand-ins have ended too."""
     with log.open("ab") as output:
         process = stack.start(command, "--yes", "--skip-preview", stdout=output)
         try:
@@ -69,7 +69,7 @@ def interrupted(stack: LocalStack, log: Path, command: str, moment: Callable[[Le
             assert process.poll() is None, f"too late to interrupt; see {log}"
             children = psutil.Process(process.pid).children()
             plugins = [child for child in children if "local.plugins.server" in child.cmdline()]
-            how(process)
+            process.send_signal(how)
             code = process.wait(END_SECONDS)
             # What a dead update started must not go on behind the next one's back.
             wait_until(lambda: not any(map(_works, plugins)), "the stand-ins have ended")

@@ -62,3 +62,15 @@ def test_a_signal_reaches_the_program(engine: Engine, program: Path, how: signal
         launcher.send_signal(how)
         assert launcher.wait() == code
         wait_until(lambda: not running.is_running(), "the program has ended")
+
+
+def test_a_program_ends_with_what_called_it(engine: Engine, program: Path) -> None:
+    command = ["sh", "-c", '"$0" "$@" & wait', engine.python, program, "wait"]
+    with subprocess.Popen(
+        command, env={"SAID": "yes"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as caller:
+        assert caller.stdout is not None
+        caller.stdout.readline()
+        running = psutil.Process(int(caller.stdout.readline()))
+        caller.kill()
+        wait_until(lambda: not running.is_running(), "the program has ended")

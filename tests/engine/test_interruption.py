@@ -13,19 +13,13 @@ from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
 from local.abandoned_plugins import abandoned_plugins
-from local.stack import Engine, LocalStack, StackError
+from local.stack import LocalStack, StackError
 from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values, unready_pods
 from tests.engine.conftest import StackFactory
 from tests.waiting import wait_until
 
 END_SECONDS = 120
 """Within which an interrupted engine has ended."""
-
-
-@pytest.fixture(scope="module")
-def engine(plain_engine: Engine) -> Engine:
-    """Its processes are interrupted, or lose their parent: they must be those that the user has."""
-    return plain_engine
 
 
 def _wait_for_workloads(api: ApiClient, namespace: str) -> None:

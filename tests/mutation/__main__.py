@@ -79,8 +79,8 @@ def _ask(
             results.write(_line(key, test, state))
             print(f"{noticed} of {len(left)}: {key}: {test}", flush=True)
 
-        search = Search(left, unbroken, tell)
-        search.ask_again({key: test for key, (test, _) in last.items()})
+        search = Search(left, unbroken, {key: test for key, (test, _) in last.items()}, tell)
+        search.ask_again()
         search.ask_likely()
         search.ask_all(lambda line: print(line, flush=True))
 

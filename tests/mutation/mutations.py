@@ -2,8 +2,8 @@
 
 Broken are:
 
-- numbers (one more), booleans (the other one), texts (the first number in it one more, of an amount with its unit twice
-  and one more, else a letter more);
+- numbers (one more), booleans (the other one), texts (each number in it one more, of an amount with its unit twice and
+  one more; where there is none, a letter more);
 - a setting of an object of an SDK: left out, where its value is not a plain one, which is broken by itself;
 - comparisons, `and`, `or`, conditions and arithmetic: the opposite or the neighbouring one;
 - a call whose result nobody uses: left out.
@@ -118,7 +118,7 @@ class _Finder:
     def _of(self, node: ast.AST) -> Iterator[tuple[int, str, Callable[[], None]]]:
         """Yield line, change and how to apply it, of what is broken in this very node."""
         if isinstance(node, ast.Constant):
-            if (broken := _broken(node.value)) is not None:
+            for broken in map(ast.Constant, _broken(node.value)):
                 yield node.lineno, f"{_short(node)} -> {_short(broken)}", partial(setattr, node, "value", broken.value)
         elif isinstance(node, ast.Compare):
             for index, old in enumerate(node.ops):
@@ -195,17 +195,19 @@ def _root(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _broken(value: object) -> ast.Constant | None:
+def _broken(value: object) -> Iterator[bool | float | str]:
     if isinstance(value, bool):
-        return ast.Constant(not value)
-    if isinstance(value, int | float):
-        return ast.Constant(value + 1)
-    if isinstance(value, str):
+        yield not value
+    elif isinstance(value, int | float):
+        yield value + 1
+    elif isinstance(value, str):
         # Of an amount, one more may be as good.
         factor = 2 if _AMOUNT.search(value) else 1
-        one_more = re.sub(r"\d+", lambda number: str(int(number[0]) * factor + 1), value, count=1)
-        return ast.Constant(one_more if one_more != value else f"{value}x")
-    return None
+        numbers = list(re.finditer(r"\d+", value))
+        for number in numbers:
+            yield f"{value[: number.start()]}{int(number[0]) * factor + 1}{value[number.end() :]}"
+        if not numbers:
+            yield f"{value}x"
 
 
 def _short(node: ast.AST) -> str:

@@ -28,44 +28,52 @@ class Search:
     """What is known of some mutations."""
 
     def __init__(
-        self, mutations: Mapping[str, Mutation], unbroken: Mapping[str, Outcome], tell: Callable[[str, str], None]
+        self,
+        mutations: Mapping[str, Mutation],
+        unbroken: Mapping[str, Outcome],
+        last: Mapping[str, str],
+        tell: Callable[[str, str], None],
     ) -> None:
         """Begin.
 
         Args:
             mutations: by key; those of one file follow one another.
             unbroken: what came of each file of tests with nothing broken.
+            last: what noticed mutations last time, these and others, by key.
             tell: is given each mutation's key and what noticed it, as soon as it is known.
         """
         self._left = dict(mutations)
         self._unbroken = unbroken
+        self._last = last
         self._tell = tell
         self._tests = {test for file, one in unbroken.items() for test in (file, *one.tests)}
         # How often each test noticed something, by place in the program.
         self._noticed: dict[str, Counter[str]] = {}
+        for key, test in last.items():
+            self._remember(key, test)
 
     @property
     def left(self) -> Sequence[str]:
         """The keys of those that nothing noticed so far."""
         return list(self._left)
 
-    def ask_again(self, noticed: Mapping[str, str]) -> None:
+    def ask_again(self) -> None:
         """Ask what noticed a mutation last time."""
         for key in self.left:
-            test = noticed.get(key, "").partition(" (")[0]
+            test = _asked(self._last.get(key, ""))
             if test in self._tests:
                 self._ask([test], [key])
 
-    def _remember(self, mutation: Mutation, test: str) -> None:
+    def _remember(self, key: str, test: str) -> None:
         """Count for which test is likely to notice what stands around a mutation."""
-        for place in _places(mutation):
-            self._noticed.setdefault(place, Counter())[test.partition(" (")[0]] += 1
+        for place in _places(key):
+            self._noticed.setdefault(place, Counter())[_asked(test)] += 1
 
     def ask_likely(self) -> None:
         """Ask, of each mutation, the few tests that noticed most around it, and the one that compares everything."""
         compared = self._unbroken[_COMPARES_EVERYTHING].files
         for key in self.left:
-            near = [self._noticed.get(place, Counter[str]()) for place in _places(self._left[key])]
+            near = [self._noticed.get(place, Counter[str]()) for place in _places(key)]
             tests = sorted(near[0] | near[1], key=lambda test: [count[test] for count in near], reverse=True)
             likely = [test for test in tests if test in self._tests][:_LIKELY]
             if self._left[key].path in compared:
@@ -109,11 +117,18 @@ class Search:
         seconds = 60 + 20 * sum(self._unbroken[test.partition("::")[0]].seconds for test in tests)
         failed = outcome(tests, [self._left[key] for key in keys], seconds).failed
         if failed and len(keys) == 1:
-            self._remember(self._left.pop(keys[0]), failed)
+            del self._left[keys[0]]
+            self._remember(keys[0], failed)
             self._tell(keys[0], failed)
         return failed is not None
 
 
-def _places(mutation: Mutation) -> Sequence[str]:
+def _places(key: str) -> Sequence[str]:
     """Return what is around a mutation, from near to far."""
-    return f"{mutation.path} {mutation.scope}", mutation.path
+    scope = key.partition(": ")[0]
+    return scope, scope.partition(" ")[0]
+
+
+def _asked(told: str) -> str:
+    """Return the test that failed; what is told of it says besides if it did not end."""
+    return told.partition(" (")[0]
