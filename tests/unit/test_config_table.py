@@ -16,7 +16,7 @@ from dragonfly.settings import Settings
 from local.plugins.gcp_provider import KINDS
 from local.plugins.google_changes import changes
 from local.plugins.google_schema import planned
-from tests.config_table.changes import GKE, REPLACING, TOGETHER
+from tests.config_table.changes import GKE, REPLACING
 from tests.config_table.plan import Plan, Step, refusals, steps
 from tests.config_table.rows import Row
 from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
@@ -84,14 +84,14 @@ def replaces(before: Mapping[str, Resource], after: Mapping[str, Resource]) -> b
 
 def test_only_one_key_replaces_something_of_google_and_is_not_refused() -> None:
     own = {key: value for other in GKE.others for key, value in other.items() if key not in SECRET_KEYS}
-    single = [{key: value} for key, value in own.items() if not any(key in keys for keys in TOGETHER)]
-    together = [{key: own[key] for key in keys} for keys in TOGETHER]
-    before = declared_with({})
-    replacing = {key for keys in (*single, *together) if replaces(before, declared_with(keys)) for key in keys}
     refused = {key if ":" in key else f"dragonfly:{key}" for key in documented(DOCUMENT.read_text())[Group.REFUSED]}
+    before = declared_with({})
     # Two of them would be a pair to try (`PAIRS`); with a key that is refused by itself, any pair is refused.
-    assert replacing - refused == {"dragonfly:spot"}
-    assert replacing & refused >= {"gcp:zone", "dragonfly:clusterName", "dragonfly:network"}
+    assert replaces(before, declared_with({"dragonfly:spot": own.pop("dragonfly:spot")}))
+    assert not replaces(before, declared_with({key: value for key, value in own.items() if key not in refused}))
+    for keys in (("gcp:zone",), ("dragonfly:clusterName",), ("dragonfly:network", "dragonfly:subnetwork")):
+        assert replaces(before, declared_with({key: own[key] for key in keys}))
+        assert refused.issuperset(keys)
 
 
 def step(kind: str, name: str, *operations: str, paths: tuple[str, ...] = (), retained: bool = False) -> Step:
