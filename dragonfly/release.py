@@ -12,7 +12,7 @@ from dragonfly.created_namespace import CreatedNamespace
 from dragonfly.credentials import Credentials, CredentialsArgs
 from dragonfly.daemon_config import DaemonPorts
 from dragonfly.existing_cluster import existing_cluster_access
-from dragonfly.existing_object import takes_nothing_over
+from dragonfly.existing_object import stack_mark, takes_nothing_over
 from dragonfly.google.provisioned_cluster import ProvisionedCluster
 from dragonfly.images import Image
 from dragonfly.immutable_config import KeptConfig
@@ -69,9 +69,7 @@ class Dragonfly(pulumi.ComponentResource):
             opts: the Kubernetes provider.
         """
         access = cluster.access if cluster else existing_cluster_access(settings)
-        if cluster is None:
-            opts = pulumi.ResourceOptions.merge(opts, takes_nothing_over(access))
-        else:
+        if cluster:
             ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
         super().__init__("dragonfly:release:Dragonfly", name, kept.accepted, opts)
@@ -79,10 +77,6 @@ class Dragonfly(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         names, images = settings.names, settings.images
 
-        self.namespace = self._namespace(settings)
-        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access)
-        self.console_url = CONSOLE_URL
-        self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
         self.credentials = Credentials(
             "credentials",
             CredentialsArgs(
@@ -94,6 +88,12 @@ class Dragonfly(pulumi.ComponentResource):
             child,
         )
         config_hash_key = self.credentials.config_hash_key
+        if cluster is None:
+            child = pulumi.ResourceOptions.merge(child, takes_nothing_over(access, stack_mark(config_hash_key)))
+        self.namespace = self._namespace(settings, child)
+        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access)
+        self.console_url = CONSOLE_URL
+        self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
         mysql = Mysql(
             "mysql",
             MysqlArgs(
@@ -200,8 +200,7 @@ class Dragonfly(pulumi.ComponentResource):
         }
         self.register_outputs({"namespace": self.namespace, "images": self.images})
 
-    def _namespace(self, settings: Settings) -> pulumi.Output[str]:
-        child = pulumi.ResourceOptions(parent=self)
+    def _namespace(self, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
         created = None
         if settings.namespace_is_created:
             namespace = core.Namespace(

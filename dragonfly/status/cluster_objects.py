@@ -95,13 +95,16 @@ class Cluster:
             raise NoClusterError(f"{self.url} refuses the credential of the kubeconfig")
         return status != _NOT_FOUND
 
-    def has_object(self, api_version: str, kind: str, name: str) -> bool:
-        """Ask whether an object exists and is not being deleted, in the namespace, or beside it if that is empty.
+    def annotations(self, api_version: str, kind: str, name: str) -> dict[str, str] | None:
+        """Read an object's annotations, in the namespace, or beside it if that is empty.
 
         Args:
             api_version: Group and version, as in the object.
             kind: Its kind, with a regular plural.
             name: Its name.
+
+        Returns:
+            None where there is no such object, or one that is being deleted.
 
         Raises:
             NoClusterError: There is no answer.
@@ -110,7 +113,9 @@ class Cluster:
         namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
         plural = re.sub("y$", "ie", kind.lower()) + "s"
         status, text = self._get(f"{group}/{namespace}{plural}/{quote(name)}", {}, _REQUEST_SECONDS)
-        return status == _OK and "deletionTimestamp" not in json.loads(text)["metadata"]
+        if status != _OK or "deletionTimestamp" in (metadata := json.loads(text)["metadata"]):
+            return None
+        return cast("dict[str, str]", metadata.get("annotations", {}))
 
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.

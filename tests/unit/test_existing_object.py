@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pulumi
 import pytest
+from pulumi_kubernetes.meta import v1 as meta
 
-from dragonfly.existing_object import ExistingObjectError, takes_nothing_over
+from dragonfly.existing_object import MARK, ExistingObjectError, takes_nothing_over
 from dragonfly.rollout import ClusterAccess
 from dragonfly.status.cluster_objects import Cluster, NoClusterError
 from tests.unit.gke_stack import run_gke
 from tests.unit.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.unit.recorded_program import RecordedProgram
 
-SECRET: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "p2p"}}
+OURS, ANOTHERS = {MARK: "ours"}, {MARK: "another's"}
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "s", "namespace": "p2p", "annotations": OURS},
+}
 HOOK = "takes-nothing-over"
 
 
@@ -36,15 +44,17 @@ class Hook:
 def hook_of(monkeypatch: pytest.MonkeyPatch, url: str, context: str | None = None) -> Hook:
     """The hook that Kubernetes objects get, without an engine at which it is registered."""
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
-    (add,) = takes_nothing_over(ClusterAccess(kubeconfig(url), context)).transformations or []
+    guard = takes_nothing_over(ClusterAccess(kubeconfig(url), context), "ours")
+    (add,) = guard.transformations or []
+    props: dict[str, Any] = {"metadata": meta.ObjectMetaArgs(annotations={"kept": "yes"}), "kept": True}
     added = add(
         pulumi.ResourceTransformationArgs(
-            cast(Any, None), "kubernetes:core/v1:Secret", "s", {"kept": True}, pulumi.ResourceOptions(protect=True)
+            cast(Any, None), "kubernetes:core/v1:Secret", "s", props, pulumi.ResourceOptions(protect=True)
         )
     )
     assert added is not None
-    assert added.props == {"kept": True}
+    assert added.props == props
+    assert props["metadata"].annotations == {"kept": "yes", MARK: "ours"}
     assert added.opts.protect
     binding: Any = added.opts.hooks
     return binding.before_create[0]
@@ -81,32 +91,48 @@ def test_what_is_not_there_or_on_its_way_out_is_made(monkeypatch: pytest.MonkeyP
     assert [path for path, _ in api.asked] == [f"{NAMESPACE}/secrets/s"] * 2
 
 
-def test_what_is_there_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
-    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {}})
+def test_what_the_stack_made_itself_is_taken_up(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {"annotations": OURS}})
+    create(hook_of(monkeypatch, api.url), SECRET)
+    assert api.asked
+
+
+def test_every_object_that_is_asked_for_bears_the_mark_of_its_stack(default_program: RecordedProgram) -> None:
+    marks = {one.name: one.manifest["metadata"].get("annotations", {}).get(MARK) for one in default_program.objects}
+    assert {name for name, mark in marks.items() if mark is None} == {"application-crd", "root-password"}
+    (mark,) = set(marks.values()) - {None}
+    key = default_program.random["config-hash-key"]
+    assert mark == hmac.new(key.encode(), MARK.encode(), hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("metadata", [{}, {"annotations": {}}, {"annotations": ANOTHERS}])
+def test_what_is_there_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer, metadata: dict[str, Any]
+) -> None:
+    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": metadata})
     with pytest.raises(ExistingObjectError) as refused:
         create(hook_of(monkeypatch, api.url), SECRET)
     assert str(refused.value) == (
         "Secret s already exists and is not this stack's; it stays as it is: "
-        "pulumi config set dragonfly:appInstanceName <another>, or dragonfly:namespace\n"
-        "(where an update of this stack was cut off: .venv/bin/python -m dragonfly.recovery --stack prod; "
-        "where that brings nothing back, and nobody else has the object: kubectl delete secret s --namespace p2p)"
+        "pulumi config set dragonfly:appInstanceName <another>, or dragonfly:namespace"
     )
 
 
 def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p", "annotations": OURS}}
     with pytest.raises(ExistingObjectError, match="pulumi config set dragonfly:createNamespace false"):
-        create(hook_of(monkeypatch, api.url), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p"}})
+        create(hook_of(monkeypatch, api.url), namespace)
 
 
 def test_a_cluster_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     hook = hook_of(monkeypatch, api.url)
     asked: list[str] = []
 
-    def refuse(_: object, _version: str, _kind: str, name: str) -> bool:
+    def refuse(_: object, _version: str, _kind: str, name: str) -> None:
         asked.append(name)
         raise NoClusterError(api.url)
 
-    monkeypatch.setattr(Cluster, "has_object", refuse)
+    monkeypatch.setattr(Cluster, "annotations", refuse)
     for _ in range(2):
         create(hook, SECRET)
     assert asked == ["s"]
