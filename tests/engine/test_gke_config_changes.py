@@ -130,8 +130,12 @@ def test_a_cluster_of_its_own_is_refused_to_a_stack_in_an_existing_one_before_an
         assert stack.ledger.read().all() == []
 
 
-def test_a_smaller_disk_is_refused_and_never_made(stack: LocalStack) -> None:
+def test_after_a_smaller_disk_was_refused_mirrors_go_from_the_nodes_when_the_config_names_none(
+    stack: LocalStack,
+) -> None:
     before = disks(stack.ledger)
+    assert mirrors(stack.ledger)
+    change(stack, registryMirrors="[]")
     with changed(stack, dbPersistentDiskSize="2Gi"):
         printed = failure_of(stack, "up", "--yes", "--skip-preview")
     assert "pulumi config set dragonfly:dbPersistentDiskSize 8Gi" in printed
@@ -139,12 +143,6 @@ def test_a_smaller_disk_is_refused_and_never_made(stack: LocalStack) -> None:
     # Set back, the next update goes on.
     stack.output("up", "--yes", "--skip-preview")
     assert disks(stack.ledger) == before
-
-
-def test_mirrors_go_from_the_nodes_when_the_config_names_none(stack: LocalStack) -> None:
-    assert mirrors(stack.ledger)
-    change(stack, registryMirrors="[]")
-    stack.output("up", "--yes", "--skip-preview")
     assert mirrors(stack.ledger) == []
 
 

@@ -105,42 +105,36 @@ def test_what_would_replace_cluster_and_disks_is_refused_at_preview(stack: Local
         stack.config_file.write_text(before)
 
 
-def test_a_disk_grows_in_place(stack: LocalStack) -> None:
-    before = (_volumes(stack), disks(stack.ledger))
-    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "12Gi")
-    # The claim is Bound, and its class binds late: whoever waits for it to be Pending waits in vain.
-    stack.output("up", "--yes", "--skip-preview")
-    assert (_volumes(stack), disks(stack.ledger)) == before
-    assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
-
-
 def test_a_smaller_disk_is_refused_with_what_to_do_and_not_with_how_to_end_its_protection(stack: LocalStack) -> None:
     before = stack.config_file.read_text()
-    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "8Gi")
+    stack.output("config", "set", "dragonfly:dbPersistentDiskSize", "5Gi")
     try:
         printed = failure_of(stack, "preview")
     finally:
         stack.config_file.write_text(before)
-    assert "pulumi config set dragonfly:dbPersistentDiskSize 12Gi" in printed
+    assert "pulumi config set dragonfly:dbPersistentDiskSize 8Gi" in printed
     assert "unprotect" not in printed
 
 
-def test_other_nodes_ports_and_networks_keep_cluster_and_data(stack: LocalStack) -> None:
+def test_a_disk_grows_in_place_and_other_nodes_ports_and_networks_keep_cluster_and_data(stack: LocalStack) -> None:
     before = (_volumes(stack), disks(stack.ledger))
     made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]
-    # The last is the first of the two steps of a wanted end.
     changes = (
         "dragonfly:nodeMachineType=e2-standard-8",
         "dragonfly:nodeCount=4",
         "dragonfly:nodeDiskSize=200Gi",
         "dragonfly:proxyPort=65101",
         'dragonfly:authorizedNetworks=["203.0.113.0/24"]',
+        "dragonfly:dbPersistentDiskSize=12Gi",
+        # The first of the two steps of a wanted end.
         "dragonfly:deletionProtection=false",
     )
     stack.output("config", "set-all", *(f"--plaintext={change}" for change in changes))
+    # The claim is Bound, and its class binds late: whoever waits for it to be Pending waits in vain.
     stack.output("up", "--yes", "--skip-preview")
     assert _machine_types(stack) == ["e2-standard-8"] * 4
     assert (_volumes(stack), disks(stack.ledger)) == before
+    assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == made
     assert "replace" not in stack.last_changes()
     with cluster_client(stack.ledger) as api:
