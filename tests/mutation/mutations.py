@@ -19,7 +19,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -58,16 +57,17 @@ class Mutation:
         line: where it is broken.
         scope: the function or class around it, dotted; empty at the module's own level.
         change: what was there, and what is there instead.
-        kind: whether it takes something out, turns a condition round or changes a value.
+        kind: whether it takes something out, turns a condition round or changes a value; those of one kind can be
+            applied together.
         tree: the file's; shared by all mutations of the file.
-        apply: changes the tree, for good; those of other mutations can be applied besides.
+        apply: changes the tree, for good.
     """
 
     path: str
     line: int
     scope: str
     change: str
-    kind: Literal["removal", "condition", "value"]
+    kind: str
     tree: ast.Module
     apply: Callable[[], None]
 
@@ -107,10 +107,10 @@ class _Finder:
     def _below(self, node: ast.AST, scope: str) -> Iterator[Mutation]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             scope = f"{scope}.{node.name}".lstrip(".")
-        for line, change, apply in self._of(node):
-            kind = (
-                "removal" if change.endswith("left out") else "value" if isinstance(node, ast.Constant) else "condition"
-            )
+        for number, (line, change, apply) in enumerate(self._of(node)):
+            value = isinstance(node, ast.Constant)
+            # Of one constant's, what is applied last would undo the others.
+            kind = "removal" if change.endswith("left out") else f"value {number}" if value else "condition"
             yield Mutation(self._path, line, scope, change, kind, self._tree, apply)
         for child in _children(node, scope):
             yield from self._below(child, scope)

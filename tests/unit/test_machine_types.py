@@ -14,6 +14,9 @@ from dragonfly.google.machine_types import (
     machine_type_named,
 )
 
+SHARES = {"standard": 4, "highmem": 8, "highcpu": 2}
+"""GiB for each vCPU in the newer families (Compute Engine documentation, "General-purpose machine family")."""
+
 
 def test_example_node_of_the_gke_documentation() -> None:
     node = allocatable(machine_type_named("e2-standard-4"))
@@ -81,6 +84,10 @@ def test_every_machine_type_has_room_for_pods_and_grows_with_its_size() -> None:
         ("c3-highcpu-4", 4, 8),
         ("c3-standard-8-lssd", 8, 32),
         ("t2d-standard-4", 4, 16),
+        ("t2a-standard-4", 4, 16),
+        *((f"{family}-{size}-4", 4, share * 4) for family in ("n4", "c2d", "c3d") for size, share in SHARES.items()),
+        *((f"{family}-highmem-4", 4, 32) for family in ("n2", "n2d", "c3")),
+        *((f"{family}-highcpu-4", 4, 4) for family in ("n2", "n2d")),
         ("e2-custom-4-8192", 4, 8),
         ("n2-custom-2-21504-ext", 2, 21),
         ("custom-6-20224", 6, 19.75),
@@ -108,6 +115,11 @@ def test_what_no_name_tells_is_left_to_google(name: str) -> None:
     with pytest.raises(UnknownMachineTypeError):
         machine_type_named(name)
     assert not is_of_known_family(name)
+
+
+@pytest.mark.parametrize("family", ["e2", "n1", "n2", "n2d", "t2d", "c2", "c2d"])
+def test_a_class_that_a_finished_family_does_not_have_is_a_mistake(family: str) -> None:
+    assert is_of_known_family(f"{family}-standart-4")
 
 
 def test_unknown_machine_type_names_the_nearest() -> None:

@@ -411,6 +411,15 @@ def test_project_and_zone_may_come_from_the_environment(project: str, zone: str)
         ("clusterName", "c" * 40),
         ("namespace", "n" * 63),
         ("namespace", "1st"),
+        # Every digit, wherever one may stand.
+        *(("namespace", name) for name in ("0", "9", "a0", "a9", "a09a", "aa")),
+        *(
+            ("defaultStorageClass", name)
+            for name in ("0", "9", "a0", "a9", "a09a", "b.0", "b.9", "b.b0", "b.b9", "b.b09b")
+        ),
+        *(("clusterName", name) for name in ("c0", "c9", "c09c", "cc")),
+        *(("registryConfigPath", f"/{digit}/containerd/{digit}") for digit in "09"),
+        ("defaultStorageClass", "s" * 253),
         ("defaultStorageClass", "example.com.fast"),
         ("dbPersistentDiskSize", "1"),
         ("dbPersistentDiskSize", "1.5Ti"),
