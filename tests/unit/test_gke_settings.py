@@ -111,6 +111,28 @@ def test_what_the_stack_encrypts_is_not_shown(key: str, value: str, secret: str)
     assert secret not in str(refused.value).replace("--secret", "")
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *({"network": name, "subnetwork": name} for name in ("n0", "n9", "n09n", "nn", "n" * 63)),
+        *({"network": f"projects/{digit}/global/networks/n", "subnetwork": "n"} for digit in "09"),
+        *({"network": "n", "subnetwork": f"projects/{digit}/regions/us-west1/subnetworks/n"} for digit in "09"),
+        {"nodeCount": "1000"},
+        *({"nodeDiskSize": size} for size in ("10Gi", "65536Gi")),
+        *({key: "64Ti"} for key in ("dbPersistentDiskSize", "redisPersistentDiskSize")),
+        {"authorizedNetworks": json.dumps([f"203.0.113.{host}/32" for host in range(100)])},
+    ],
+    ids=str,
+)
+def test_good_value_at_the_edge(keys: dict[str, str]) -> None:
+    settings(**keys)
+
+
+@pytest.mark.parametrize("key", ["network", "subnetwork"])
+def test_a_name_of_64_is_too_long(key: str) -> None:
+    assert list(faults(**{"network": "n", "subnetwork": "n", key: "n" * 64})) == [key]
+
+
 def test_all_faults_are_named_at_once() -> None:
     found = faults(
         clusterLocation="europe-west1",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
 from dragonfly.claim import shrunk_claim
 from dragonfly.config_fault import ConfigFault
 from dragonfly.created_namespace import given_up_namespace
 from dragonfly.immutable_config import changed_config
+from dragonfly.refused_change import RefusedChangeError, refused_change, refuses
 from dragonfly.settings import Settings
 from tests.unit.gke_stack import run_gke
 from tests.unit.recorded_program import RecordedProgram, Resource
@@ -111,6 +114,7 @@ def test_a_disk_may_grow(old: str, new: str) -> None:
 def test_a_disk_does_not_shrink() -> None:
     (fault,) = shrunk_claim("dragonfly:dbPersistentDiskSize", claim("8Gi"), claim("8000Mi"))
     assert fault.remedy == "pulumi config set dragonfly:dbPersistentDiskSize 8Gi"
+    assert fault.rule == 'was "8Gi" before: a disk can grow, not shrink'
     hooks = {one.name: one.hooks for one in run_gke().of_kind("PersistentVolumeClaim")}
     assert hooks == {f"{db}-claim": (f"{db}-claim-does-not-shrink",) for db in ("mysql", "redis")}
 
@@ -124,7 +128,56 @@ def test_a_smaller_disk_is_refused_before_the_disk_is_looked_at(database: str, k
 
 def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_does_not_count() -> None:
     (fault,) = given_up_namespace({"name": "p2p"}, {"name": ""})
-    assert fault.key == "dragonfly:createNamespace"
-    assert "namespace p2p would be deleted with everything in it" in fault.rule
+    assert (fault.key, fault.found) == ("dragonfly:createNamespace", "false")
+    assert fault.remedy == "pulumi config set dragonfly:createNamespace true"
+    assert fault.rule == ("was true before: namespace p2p would be deleted with everything in it, the databases too")
     assert given_up_namespace({"name": ""}, {"name": "p2p"}) == []
     assert given_up_namespace({"name": "p2p"}, {"name": "p2p"}) == []
+
+
+def test_a_refusal_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine would call, without an engine at which it is registered."""
+    hooks: list[tuple[Callable[[pulumi.ResourceHookArgs], None], bool | None]] = []
+
+    def keep(name: str, compare: Any, opts: pulumi.ResourceHookOptions) -> Any:
+        hooks.append((compare, opts.on_dry_run))
+        return name
+
+    monkeypatch.setattr(pulumi, "ResourceHook", keep)
+    monkeypatch.setattr(pulumi, "ResourceHookBinding", lambda before_update: before_update)
+    seen: list[tuple[Any, Any]] = []
+
+    def compared(old: Any, new: Any) -> list[ConfigFault]:
+        seen.append((old, new))
+        return given_up_namespace(old, new)
+
+    refuses("keeps", compared)
+    ((compare, in_preview),) = hooks
+    assert in_preview
+
+    def update(old: dict[str, Any] | None, read: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        compare(pulumi.ResourceHookArgs("urn", "", "n", "t", new_inputs=new, old_inputs=old, old_outputs=read))
+
+    update({"name": ""}, None, {"name": "p2p"})
+    # What was read back counts.
+    with pytest.raises(RefusedChangeError) as refused:
+        update({"name": ""}, {"name": "p2p"}, {"name": ""})
+    assert seen[-1] == ({"name": "p2p"}, {"name": ""})
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "an installed stack keeps what the config changes here; set it back"
+    assert [line.strip() for line in lines if line.strip().startswith("pulumi")] == [
+        "pulumi config set dragonfly:createNamespace true",
+        "pulumi config set dragonfly:deletionProtection false",
+        "pulumi up",
+        "pulumi destroy",
+    ]
+    assert "pulumi stack init <name>" in str(refused.value)
+
+
+def test_a_secret_of_before_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragonfly.refused_change.is_config_secret", lambda key: True)
+    fault = refused_change("dragonfly:namespace", "before", "now", "gone")
+    assert (fault.found, fault.rule) == (None, "was another before: gone")
+    assert fault.remedy == "pulumi config set --secret dragonfly:namespace"
+    unset = refused_change("dragonfly:namespace", "", "now", "gone")
+    assert (unset.rule, unset.remedy) == ("was not set before: gone", "pulumi config rm dragonfly:namespace")

@@ -13,7 +13,14 @@ from dragonfly.registry_mirrors import (
 )
 
 
-@pytest.mark.parametrize("registry", [*DEFAULT_REGISTRIES, "registry.example.com:5000", "10.0.1.2:5000"])
+# The edges of a port, and every digit wherever one may stand.
+@pytest.mark.parametrize(
+    "registry",
+    [
+        *(*DEFAULT_REGISTRIES, "registry.example.com:5000", "10.0.1.2:5000", "a.b:1", "a.b:65535"),
+        *("0.b", "9.b", "a0.b", "a9.b", "a09a.b", "a.0", "a.9", "a.b0", "a.b9", "a.b09b"),
+    ],
+)
 def test_good_registry(registry: str) -> None:
     assert registry_name_fault(registry) is None
 
@@ -31,6 +38,7 @@ def test_good_registry(registry: str) -> None:
         ("quay.io:", "lower-case"),
         ("quay.io:70000", "port"),
         ("quay.io:0", "port"),
+        ("quay.io:65536", "port"),
         ("registry", "full host name"),
         ("registry-1.docker.io", "write docker.io"),
         ("marketplace.gcr.io", "before the first peer runs"),
