@@ -120,7 +120,7 @@ def test_what_is_there_is_refused_with_what_to_do(
 
 def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p", "annotations": OURS}}
-    with pytest.raises(ExistingObjectError, match="pulumi config set dragonfly:createNamespace false"):
+    with pytest.raises(ExistingObjectError, match=r"pulumi config set dragonfly:createNamespace false$"):
         create(hook_of(monkeypatch, api.url), namespace)
 
 

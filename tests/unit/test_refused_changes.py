@@ -136,15 +136,15 @@ def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_do
 
 
 def test_a_refusal_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the engine would call, without an engine at which it is registered."""
     hooks: list[tuple[Callable[[pulumi.ResourceHookArgs], None], bool | None]] = []
 
     def keep(name: str, compare: Any, opts: pulumi.ResourceHookOptions) -> Any:
         hooks.append((compare, opts.on_dry_run))
         return name
 
+    # There is no engine here at which a hook could be registered.
     monkeypatch.setattr(pulumi, "ResourceHook", keep)
-    monkeypatch.setattr(pulumi, "ResourceHookBinding", lambda before_update: before_update)
+    monkeypatch.setattr(pulumi, "ResourceHookBinding", dict)
     seen: list[tuple[Any, Any]] = []
 
     def compared(old: Any, new: Any) -> list[ConfigFault]:
@@ -175,7 +175,10 @@ def test_a_refusal_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_secret_of_before_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragonfly.refused_change.is_config_secret", lambda key: True)
+    def secret(key: str) -> bool:
+        return bool(key)
+
+    monkeypatch.setattr("dragonfly.refused_change.is_config_secret", secret)
     fault = refused_change("dragonfly:namespace", "before", "now", "gone")
     assert (fault.found, fault.rule) == (None, "was another before: gone")
     assert fault.remedy == "pulumi config set --secret dragonfly:namespace"

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from dragonfly.status.cluster_objects import Object
-from dragonfly.status.pod_reasons import Reason, pod_reason, restart_reasons, together, with_log
+from dragonfly.status.pod_reasons import (
+    Reason,
+    events_of,
+    pod_reason,
+    restart_reasons,
+    running_reason,
+    together,
+    with_log,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 IMAGE = "registry.example.com/team/manager:9.9"
@@ -272,3 +280,83 @@ def test_a_ready_pod_tells_restarts_of_the_last_hour_alone() -> None:
     (found,) = restart_reasons(lately, [], NOW)
     assert found.what == "manager was killed for memory (exit code 137): its limit is 512Mi"
     assert restart_reasons(long_ago, [], NOW) == []
+
+
+@pytest.mark.parametrize(
+    "why", ["InvalidImageName", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"]
+)
+def test_every_reason_of_kubelets_for_a_missing_image_is_known(why: str) -> None:
+    found = reason_of(pod(container(waiting(why))))
+    assert (found.what, found.image) == (f"cannot pull {IMAGE}: {why}", IMAGE)
+
+
+def test_a_pod_that_is_set_up_is_starting_and_not_unable_to_start() -> None:
+    starting = [reason_of(pod(container(waiting(why)))) for why in ("ContainerCreating", "PodInitializing")]
+    assert starting[0] == starting[1]
+    assert "cannot start" not in starting[0].what
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"reason": "Unschedulable"}, "no node takes it: Unschedulable"),
+        ({}, "no node takes it: the scheduler has not said why"),
+    ],
+)
+def test_a_scheduler_of_few_words_is_quoted(more: dict[str, str], what: str) -> None:
+    assert reason_of(pod(conditions=[{"type": "PodScheduled", "status": "False", **more}])).what == what
+
+
+@pytest.mark.parametrize("name", ["lastTimestamp", "eventTime", "series"])
+def test_the_newest_event_is_told_whichever_of_its_times_says_so(name: str) -> None:
+    old = event("FailedMount", "the old one", time=at(timedelta(seconds=10)))
+    new = {**event("FailedMount", "the new one", time=at(timedelta(minutes=9))), "lastTimestamp": None}
+    time = at(timedelta(seconds=5))
+    new |= {"series": {"lastObservedTime": time}} if name == "series" else {name: time}
+    for events in ([old, new], [new, old]):
+        assert [each["message"] for each in events_of(pod(), events)] == ["the new one", "the old one"]
+
+
+def test_an_event_without_a_time_of_its_own_is_as_old_as_its_object() -> None:
+    old, new = (
+        {**event("FailedMount", name, time=at(timedelta(seconds=ago))), "lastTimestamp": None}
+        for name, ago in (("old", 9), ("new", 5))
+    )
+    for events in ([old, new], [new, old]):
+        assert [each["message"] for each in events_of(pod(), events)] == ["new", "old"]
+
+
+def test_an_init_container_that_fails_is_the_reason() -> None:
+    first = {**container(ended(3)), "name": "first"}
+    found = reason_of(pod(container(waiting("PodInitializing")), initContainerStatuses=[first]))
+    assert found.what == "first ended with exit code 3"
+
+
+def test_an_init_container_that_is_done_is_none() -> None:
+    first = {**container(ended(0, "Completed")), "name": "first"}
+    found = reason_of(pod(container(ended(3)), initContainerStatuses=[first]))
+    assert found.what == "manager ended with exit code 3"
+
+
+def test_a_silent_node_without_a_message_is_told_with_its_reason() -> None:
+    condition = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}
+    node = {"metadata": {"name": "node-1"}, "status": {"conditions": [condition]}}
+    assert reason_of(pod(container(RUNNING)), nodes=[node]).what == "its node node-1 is not Ready: NodeStatusUnknown"
+    good = {**node, "status": {"conditions": [{**condition, "status": "True"}]}}
+    assert "its node" not in reason_of(pod(container(RUNNING)), nodes=[good]).what
+
+
+def test_an_evicted_pod_without_a_message_is_told_with_its_reason() -> None:
+    assert reason_of(pod(phase="Failed", reason="Evicted")).what == "Evicted"
+
+
+def test_a_container_that_runs_is_told_with_its_restarts() -> None:
+    found = running_reason(pod(container(RUNNING, restarts=2)))
+    assert (found.what, found.container, found.runs, found.restarts) == ("still runs", "manager", True, 2)
+
+
+@pytest.mark.parametrize("code", [137, 143])
+def test_either_signal_of_kubelet_is_told_with_its_probe(code: int) -> None:
+    told = event("Unhealthy", "Liveness probe failed: timeout", fieldPath="spec.containers{manager}")
+    found = reason_of(pod(container(waiting("CrashLoopBackOff"), ended(code), restarts=1)), told)
+    assert f"exit code {code}, after its probe failed: " in found.what

@@ -108,6 +108,8 @@ def test_a_workload_whose_pods_are_all_new_and_ready_is_ready(made: Object) -> N
         (daemon_set(observedGeneration=1), "not Ready 3 of 3"),
         # Its controller has not seen it yet.
         ({**daemon_set(), "status": {}}, "not Ready 0 of 0"),
+        ({**deployment(), "status": {}}, "not Ready"),
+        ({**stateful_set(), "status": {}, "spec": {"replicas": 2}}, "not Ready 0 of 2"),
     ],
 )
 def test_a_workload_that_is_not_there_yet_is_not_ready(made: Object, state: str) -> None:
@@ -145,6 +147,28 @@ def test_pods_of_a_deployment_that_are_refused_are_told_by_its_condition() -> No
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
     found = judged(NAMES.manager, workloads=[deployment(readyReplicas=0, conditions=[failure])])
     assert [each.what for each in found.reasons] == ["FailedCreate: exceeded quota"]
+
+
+def test_a_refusal_is_told_once_and_one_that_is_over_not_at_all() -> None:
+    events = [event(NAMES.manager, "FailedCreate", "exceeded quota", time=f"2026-01-02T03:04:0{n}Z") for n in (1, 2)]
+    over = {"type": "ReplicaFailure", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"}
+    found = judged(NAMES.manager, workloads=[deployment(readyReplicas=0, conditions=[over])], events=events)
+    assert [each.what for each in found.reasons] == ["its pods are refused: exceeded quota"]
+
+
+def test_restarts_of_a_ready_workload_are_told_and_those_of_a_done_job_are_not() -> None:
+    ended = {"terminated": {"exitCode": 3, "finishedAt": "2026-01-02T03:04:00Z"}}
+
+    def restarted(component: Component) -> Object:
+        made = pod("restarted", component, ready=True)
+        made["status"]["containerStatuses"][0] |= {"restartCount": 1, "lastState": ended}
+        return made
+
+    pods = [restarted(Component.MYSQL), restarted(Component.ROOT_PASSWORD)]
+    done = job({"type": "Complete", "status": "True"})
+    assert judged(NAMES.root_password_job, workloads=[done], pods=pods).reasons == []
+    (told,) = judged(NAMES.mysql, workloads=[stateful_set()], pods=pods).reasons
+    assert told.what == "program ended with exit code 3"
 
 
 def test_a_roll_that_goes_on_is_told() -> None:
@@ -199,6 +223,10 @@ def test_a_claim_that_stays_pending_is_told_by_its_event_a_warning_first() -> No
     found = judged(NAMES.mysql_claim, claims=[claim("Pending")], events=events[1:])
     assert [each.what for each in found.reasons] == ["waiting"]
     assert judged(NAMES.mysql_claim, claims=[claim("Bound")]).ready
+    # Nobody has seen it yet.
+    found = judged(NAMES.mysql_claim, claims=[{**claim(""), "status": {}}])
+    assert (found.kind, found.ready, found.state) == ("PersistentVolumeClaim", False, "Pending")
+    assert [each.what for each in found.reasons] == ["the cluster does not say why"]
 
 
 def test_everything_that_the_config_expects_and_the_cluster_lacks_is_missing() -> None:
@@ -208,3 +236,7 @@ def test_everything_that_the_config_expects_and_the_cluster_lacks_is_missing() -
     assert not any(each.ready for each in found)
     expected = {*NAMES.workloads(), NAMES.root_password_job, *NAMES.claims(), *NAMES.services()}
     assert {each.name for each in found} == expected - {NAMES.manager_service}
+    kinds = {each.name: each.kind for each in found}
+    assert {kinds[name] for name in NAMES.claims()} == {"PersistentVolumeClaim"}
+    assert {kinds[name] for name in set(NAMES.services()) & kinds.keys() - set(NAMES.workloads())} == {"Service"}
+    assert {reason.what for each in found for reason in each.reasons} == {"is not in the cluster"}
