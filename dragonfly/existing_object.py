@@ -79,7 +79,7 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
     def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if not args.type_.startswith(_KUBERNETES) or args.type_.endswith(_NOT_ASKED_FOR):
             return None
-        metadata: meta.ObjectMetaArgs = args.props["metadata"]
+        metadata = cast(meta.ObjectMetaArgs, args.props["metadata"])
         marked = {**cast("dict[str, pulumi.Input[str]]", metadata.annotations or {}), MARK: mark}
         metadata.annotations = marked
         return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, looks))
