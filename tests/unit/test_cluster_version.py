@@ -42,7 +42,14 @@ def test_nodes_that_are_new_enough_or_not_there(nodes: str) -> None:
     check_mirror_support("1.35.1-gke.1", nodes)
 
 
+def test_nodes_that_lag_behind_are_told_without_the_asterisk_of_several_versions() -> None:
+    with pytest.raises(GkeVersionError, match=r"but its nodes run 1\.33\.1-gke\.1; "):
+        check_mirror_support("1.35.1-gke.1", "1.33.1-gke.1*")
+
+
 def test_default_of_the_channel_is_taken_before_its_newest() -> None:
+    first = str(REGISTRY_HOSTS_SINCE)
+    assert version_with_mirrors({"REGULAR": first}, {"REGULAR": "1.36.0-gke.1"}, "x") == first
     assert version_with_mirrors({"REGULAR": "1.35.1-gke.1"}, {"REGULAR": "1.36.0-gke.1"}, "x") == "1.35.1-gke.1"
 
 

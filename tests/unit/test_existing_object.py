@@ -91,6 +91,21 @@ def test_what_is_not_there_or_on_its_way_out_is_made(monkeypatch: pytest.MonkeyP
     assert [path for path, _ in api.asked] == [f"{NAMESPACE}/secrets/s"] * 2
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "path"),
+    [
+        ("apps/v1", "StatefulSet", "apis/apps/v1/namespaces/p2p/statefulsets"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "apis/networking.k8s.io/v1/namespaces/p2p/networkpolicies"),
+    ],
+)
+def test_an_object_of_a_group_is_found(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer, version: str, kind: str, path: str
+) -> None:
+    api.answers[f"/{path}/s"] = (200, {"metadata": {}})
+    with pytest.raises(ExistingObjectError, match=f"{kind} s already exists"):
+        create(hook_of(monkeypatch, api.url), {**SECRET, "apiVersion": version, "kind": kind})
+
+
 def test_what_the_stack_made_itself_is_taken_up(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {"annotations": OURS}})
     create(hook_of(monkeypatch, api.url), SECRET)

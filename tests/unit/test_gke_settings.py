@@ -268,3 +268,7 @@ def test_names_stay_different_when_they_are_shortened() -> None:
     assert len(names) == 30
     assert all(len(name) <= 63 and re.fullmatch(r"[a-z](?:[a-z0-9-]*[a-z0-9])?", name) for name in names)
     assert google_name("cluster", "nodes", limit=30) == "cluster-nodes"
+    assert google_name("cluster", "nodes", limit=13) == "cluster-nodes"
+    # As long as it may be, with 24 bits of the hash.
+    assert re.fullmatch(r"a{17}-[0-9a-f]{6}-nodes", google_name("a" * 40, "nodes", limit=30))
+    assert re.fullmatch(r"a{16}-[0-9a-f]{6}-nodes", google_name("a" * 16, "b" * 9, "nodes", limit=30))
