@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -50,27 +52,26 @@ def test_a_program_has_its_arguments_environment_folder_files_and_exit_code(engi
     assert (done.stderr, done.returncode) == ("to the errors\n", 3)
 
 
+@contextmanager
+def waiting_program(*command: str | Path) -> Generator[tuple[subprocess.Popen[str], psutil.Process]]:
+    """What runs the command, and the program that waits in it."""
+    with subprocess.Popen(
+        [*command, "wait"], env={"SAID": "yes"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as caller:
+        assert caller.stdout is not None
+        caller.stdout.readline()
+        yield caller, psutil.Process(int(caller.stdout.readline()))
+
+
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_signal_reaches_the_program(engine: Engine, program: Path, how: signal.Signals, code: int) -> None:
-    command = [engine.python, program, "wait"]
-    with subprocess.Popen(
-        command, env={"SAID": "yes"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as launcher:
-        assert launcher.stdout is not None
-        launcher.stdout.readline()
-        running = psutil.Process(int(launcher.stdout.readline()))
+    with waiting_program(engine.python, program) as (launcher, running):
         launcher.send_signal(how)
         assert launcher.wait() == code
         wait_until(lambda: not running.is_running(), "the program has ended")
 
 
 def test_a_program_ends_with_what_called_it(engine: Engine, program: Path) -> None:
-    command = ["sh", "-c", '"$0" "$@" & wait', engine.python, program, "wait"]
-    with subprocess.Popen(
-        command, env={"SAID": "yes"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as caller:
-        assert caller.stdout is not None
-        caller.stdout.readline()
-        running = psutil.Process(int(caller.stdout.readline()))
+    with waiting_program("sh", "-c", '"$0" "$@" & wait', engine.python, program) as (caller, running):
         caller.kill()
         wait_until(lambda: not running.is_running(), "the program has ended")

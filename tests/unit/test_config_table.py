@@ -42,6 +42,11 @@ def test_what_replaces_makes_or_deletes_is_carried_out_by_the_engine_tests() -> 
     assert documented(page)[Group.REPLACED] | run_again <= set(REPLACING)
 
 
+def full_key(written: str) -> str:
+    """Return a key of the page as the config has it."""
+    return written if ":" in written else f"dragonfly:{written}"
+
+
 def run_with(keys: Mapping[str, Any]) -> RecordedProgram:
     """Return the program of a GKE stack with some config, by full keys."""
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
@@ -61,7 +66,7 @@ def test_a_refused_row_says_what_the_program_says_now() -> None:
     rows = re.findall(r"^\| (`[^|,]+`) \| [^|]+ \| refused: ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE)
     assert len(rows) > 5
     for cell, words in rows:
-        keys = [key if ":" in key else f"dragonfly:{key}" for key in re.findall(r"`([\w:]+)`", cell)]
+        keys = [full_key(key) for key in re.findall(r"`([\w:]+)`", cell)]
         changed = {key: values[key] for key in keys}
         fields: dict[str, Any] = {"clusterLocation": changed.get("dragonfly:clusterLocation")}
         faults = changed_config(before, kept(run_with(changed)).manifest["config"], Settings(**fields))
@@ -84,7 +89,7 @@ def replaces(before: Mapping[str, Resource], after: Mapping[str, Resource]) -> b
 
 def test_only_one_key_replaces_something_of_google_and_is_not_refused() -> None:
     own = {key: value for other in GKE.others for key, value in other.items() if key not in SECRET_KEYS}
-    refused = {key if ":" in key else f"dragonfly:{key}" for key in documented(DOCUMENT.read_text())[Group.REFUSED]}
+    refused = set(map(full_key, documented(DOCUMENT.read_text())[Group.REFUSED]))
     before = declared_with({})
     # Two of them would be a pair to try (`PAIRS`); with a key that is refused by itself, any pair is refused.
     assert replaces(before, declared_with({"dragonfly:spot": own.pop("dragonfly:spot")}))

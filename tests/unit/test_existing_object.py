@@ -37,8 +37,8 @@ def api() -> Iterator[ApiServer]:
 class Hook:
     """What the engine would call."""
 
-    def __init__(self, name: str, look: Any, opts: pulumi.ResourceHookOptions) -> None:
-        self.name, self.look, self.in_preview = name, look, opts.on_dry_run
+    def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions) -> None:
+        self.name, self.call, self.in_preview = name, call, opts.on_dry_run
 
 
 def hook_of(monkeypatch: pytest.MonkeyPatch, url: str, context: str | None = None) -> Hook:
@@ -61,7 +61,7 @@ def hook_of(monkeypatch: pytest.MonkeyPatch, url: str, context: str | None = Non
 
 
 def create(hook: Hook, inputs: dict[str, Any]) -> None:
-    asyncio.run(hook.look(pulumi.ResourceHookArgs("urn", "", "s", "kubernetes:core/v1:Secret", new_inputs=inputs)))
+    asyncio.run(hook.call(pulumi.ResourceHookArgs("urn", "", "s", "kubernetes:core/v1:Secret", new_inputs=inputs)))
 
 
 def test_every_object_is_asked_for_but_those_that_are_shared(default_program: RecordedProgram) -> None:

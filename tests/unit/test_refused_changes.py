@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pulumi
@@ -16,6 +15,7 @@ from dragonfly.refused_change import RefusedChangeError, refused_change, refuses
 from dragonfly.settings import Settings
 from tests.unit.gke_stack import run_gke
 from tests.unit.recorded_program import RecordedProgram, Resource
+from tests.unit.test_existing_object import Hook
 
 ZONAL = {"clusterLocation": "us-west1-a"}
 REGIONAL = {"clusterLocation": "us-west1"}
@@ -136,27 +136,19 @@ def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_do
 
 
 def test_a_refusal_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks: list[tuple[Callable[[pulumi.ResourceHookArgs], None], bool | None]] = []
-
-    def keep(name: str, compare: Any, opts: pulumi.ResourceHookOptions) -> Any:
-        hooks.append((compare, opts.on_dry_run))
-        return name
-
-    # There is no engine here at which a hook could be registered.
-    monkeypatch.setattr(pulumi, "ResourceHook", keep)
-    monkeypatch.setattr(pulumi, "ResourceHookBinding", dict)
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
     seen: list[tuple[Any, Any]] = []
 
     def compared(old: Any, new: Any) -> list[ConfigFault]:
         seen.append((old, new))
         return given_up_namespace(old, new)
 
-    refuses("keeps", compared)
-    ((compare, in_preview),) = hooks
-    assert in_preview
+    binding: Any = refuses("keeps", compared).hooks
+    hook: Hook = binding.before_update[0]
+    assert hook.in_preview
 
     def update(old: dict[str, Any] | None, read: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        compare(pulumi.ResourceHookArgs("urn", "", "n", "t", new_inputs=new, old_inputs=old, old_outputs=read))
+        hook.call(pulumi.ResourceHookArgs("urn", "", "n", "t", new_inputs=new, old_inputs=old, old_outputs=read))
 
     update({"name": ""}, None, {"name": "p2p"})
     # What was read back counts.
