@@ -22,12 +22,9 @@ END_SECONDS = 120
 """Within which an interrupted engine has ended."""
 
 
-def _wait_for_workloads(api: ApiClient, namespace: str) -> None:
-    def all_made() -> bool:
-        made = objects_by_kind(api, namespace)
-        return len(made["StatefulSet"]) == 4 and bool(made["Deployment"]) and bool(made["DaemonSet"])
-
-    wait_until(all_made, "every workload has been made")
+def _has_all_workloads(api: ApiClient, namespace: str) -> bool:
+    made = objects_by_kind(api, namespace)
+    return len(made["StatefulSet"]) == 4 and bool(made["Deployment"]) and bool(made["DaemonSet"])
 
 
 def _interrupt(stack: LocalStack, api: ApiClient, log: Path, how: Callable[[subprocess.Popen[bytes]], None]) -> int:
@@ -35,7 +32,12 @@ def _interrupt(stack: LocalStack, api: ApiClient, log: Path, how: Callable[[subp
     with log.open("wb") as output, no_room(api):
         process = stack.start("up", "--yes", "--skip-preview", stdout=output)
         try:
-            _wait_for_workloads(api, stack.name)
+            wait_until(
+                lambda: process.poll() is not None or _has_all_workloads(api, stack.name),
+                "every workload has been made",
+                evidence=log.read_text,
+            )
+            assert process.poll() is None, log.read_text()
             how(process)
             return process.wait(END_SECONDS)
         finally:
