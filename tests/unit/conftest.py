@@ -15,10 +15,7 @@ gc.disable()
 
 
 def _run(config: dict[str, str]) -> RecordedProgram:
-    recorded = run_main(config, SECRET_KEYS)
-    if recorded.error is not None:
-        raise recorded.error
-    return recorded
+    return run_main(config, SECRET_KEYS).completed()
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +39,4 @@ def program(request: pytest.FixtureRequest) -> RecordedProgram:
 @pytest.fixture(scope="session")
 def previewed_program() -> RecordedProgram:
     """The program in the preview of a first installation, where nothing random is known."""
-    recorded = run_main(DEFAULT_CONFIG, preview=True)
-    if recorded.error is not None:
-        raise recorded.error
-    return recorded
+    return run_main(DEFAULT_CONFIG, preview=True).completed()

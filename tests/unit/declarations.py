@@ -66,7 +66,4 @@ _Dumper.add_representer(str, _text)
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, run in STACKS.items():
-        recorded = run()
-        if recorded.error is not None:
-            raise recorded.error
-        file_of(name).write_text(declared(recorded))
+        file_of(name).write_text(declared(run().completed()))

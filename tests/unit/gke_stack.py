@@ -70,10 +70,7 @@ def run_gke(*, offered: str = VERSION, running: str = VERSION, nodes: str = VERS
         keys: config of the project beside GKE_CONFIG.
     """
     config = {**GKE_CONFIG, **{f"dragonfly:{key}": value for key, value in keys.items()}}
-    recorded = run_main(config, cloud=google(offered=offered, running=running, nodes=nodes))
-    if recorded.error is not None:
-        raise recorded.error
-    return recorded
+    return run_main(config, cloud=google(offered=offered, running=running, nodes=nodes)).completed()
 
 
 def configured_gke() -> RecordedProgram:

@@ -224,6 +224,18 @@ class RecordedProgram:
     def setting(self, key: str, default: str) -> str:
         return self.config.get(f"dragonfly:{key}", default)
 
+    def completed(self) -> RecordedProgram:
+        """Return the program itself; raise what ended it, if anything did."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+    @property
+    def kept_config(self) -> Resource:
+        """The record with which an update's config is compared."""
+        (found,) = [one for one in self.resources if one.type == "dragonfly:immutable_config:KeptConfig"]
+        return found
+
     @property
     def app(self) -> str:
         return self.setting("appInstanceName", "dragonfly-1")

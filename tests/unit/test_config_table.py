@@ -22,9 +22,8 @@ from tests.config_table.rows import Row
 from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
 from tests.unit.gke_stack import GKE_CONFIG, VERSION, google
 from tests.unit.known_stacks import SECRET_KEYS
+from tests.unit.project_file import DECLARED
 from tests.unit.recorded_program import RecordedProgram, Resource, revealed, run_main
-from tests.unit.test_pulumi_yaml import DECLARED
-from tests.unit.test_refused_changes import kept
 
 GOOGLE_KEYS = {"gcp:project", "gcp:zone"}
 POOL = "gcp:container/nodePool:NodePool"
@@ -50,9 +49,8 @@ def full_key(written: str) -> str:
 def run_with(keys: Mapping[str, Any]) -> RecordedProgram:
     """Return the program of a GKE stack with some config, by full keys."""
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
-    recorded = run_main({**GKE_CONFIG, **config}, cloud=google(offered=VERSION, running=VERSION, nodes=VERSION))
-    assert recorded.error is None
-    return recorded
+    cloud = google(offered=VERSION, running=VERSION, nodes=VERSION)
+    return run_main({**GKE_CONFIG, **config}, cloud=cloud).completed()
 
 
 def declared_with(keys: Mapping[str, Any]) -> dict[str, Resource]:
@@ -62,14 +60,14 @@ def declared_with(keys: Mapping[str, Any]) -> dict[str, Resource]:
 
 def test_a_refused_row_says_what_the_program_says_now() -> None:
     values = {key: value for each in (*GKE.others, GKE.one_way) for key, value in each.items()}
-    before = kept(run_with({})).manifest["config"]
+    before = run_with({}).kept_config.manifest["config"]
     rows = re.findall(r"^\| (`[^|,]+`) \| [^|]+ \| refused: ([^|]+) \|", DOCUMENT.read_text(), re.MULTILINE)
     assert len(rows) > 5
     for cell, words in rows:
         keys = [full_key(key) for key in re.findall(r"`([\w:]+)`", cell)]
         changed = {key: values[key] for key in keys}
         fields: dict[str, Any] = {"clusterLocation": changed.get("dragonfly:clusterLocation")}
-        faults = changed_config(before, kept(run_with(changed)).manifest["config"], Settings(**fields))
+        faults = changed_config(before, run_with(changed).kept_config.manifest["config"], Settings(**fields))
         assert {fault.rule.partition(" before: ")[2] for fault in faults} == {words}, keys
 
 

@@ -17,6 +17,7 @@ from dragonfly.rollout import ClusterAccess
 from dragonfly.status.cluster_objects import Cluster, NoClusterError
 from tests.unit.gke_stack import run_gke
 from tests.unit.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
+from tests.unit.played_hook import Hook
 from tests.unit.recorded_program import RecordedProgram
 
 OURS, ANOTHERS = {MARK: "ours"}, {MARK: "another's"}
@@ -32,13 +33,6 @@ HOOK = "takes-nothing-over"
 def api() -> Iterator[ApiServer]:
     with installed_api_server() as server:
         yield server
-
-
-class Hook:
-    """What the engine would call."""
-
-    def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions) -> None:
-        self.name, self.call, self.in_preview = name, call, opts.on_dry_run
 
 
 def hook_of(monkeypatch: pytest.MonkeyPatch, url: str, context: str | None = None) -> Hook:

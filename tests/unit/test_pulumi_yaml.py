@@ -13,10 +13,9 @@ from pydantic.alias_generators import to_camel
 from dragonfly.images import Image
 from dragonfly.settings import PROJECT, Settings
 from tests.unit.known_stacks import DEFAULT_CONFIG
+from tests.unit.project_file import DECLARED, PROJECT_FILE
 from tests.unit.recorded_program import ROOT
 
-PROJECT_FILE = cast(dict[str, Any], yaml.safe_load((ROOT / "Pulumi.yaml").read_text()))
-DECLARED = cast(dict[str, dict[str, Any]], PROJECT_FILE["config"])
 FIELDS = {field.alias or to_camel(name): name for name, field in Settings.model_fields.items()}
 
 

@@ -14,8 +14,8 @@ from dragonfly.immutable_config import changed_config
 from dragonfly.refused_change import RefusedChangeError, refused_change, refuses
 from dragonfly.settings import Settings
 from tests.unit.gke_stack import run_gke
-from tests.unit.recorded_program import RecordedProgram, Resource
-from tests.unit.test_existing_object import Hook
+from tests.unit.played_hook import Hook
+from tests.unit.recorded_program import RecordedProgram
 
 ZONAL = {"clusterLocation": "us-west1-a"}
 REGIONAL = {"clusterLocation": "us-west1"}
@@ -23,12 +23,7 @@ REGIONAL = {"clusterLocation": "us-west1"}
 
 def record(**keys: str) -> dict[str, Any]:
     """What is recorded with some config."""
-    return kept(run_gke(**keys)).manifest["config"]
-
-
-def kept(program: RecordedProgram) -> Resource:
-    (found,) = [one for one in program.resources if one.type == "dragonfly:immutable_config:KeptConfig"]
-    return found
+    return run_gke(**keys).kept_config.manifest["config"]
 
 
 def faults(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> dict[str, ConfigFault]:
@@ -37,13 +32,13 @@ def faults(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> dict[str,
 
 def test_the_record_is_compared_before_anything_else_is_made() -> None:
     gke = run_gke()
-    assert kept(gke).hooks == ("keeps-its-config",)
+    assert gke.kept_config.hooks == ("keeps-its-config",)
     top = [one for one in gke.resources if one.type in ("dragonfly:gke:GkeCluster", "dragonfly:release:Dragonfly")]
-    assert [one.inputs for one in top] == [{"keptConfig": kept(gke).urn}] * 2
+    assert [one.inputs for one in top] == [{"keptConfig": gke.kept_config.urn}] * 2
 
 
 def test_an_installation_into_an_existing_cluster_records_too(default_program: RecordedProgram) -> None:
-    assert kept(default_program).manifest["config"] == {
+    assert default_program.kept_config.manifest["config"] == {
         "dragonfly:provisionCluster": False,
         "dragonfly:appInstanceName": "dragonfly-1",
         "dragonfly:namespace": "default",
