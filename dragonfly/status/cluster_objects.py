@@ -211,6 +211,6 @@ def _message(text: str) -> str:
 
 def _in_short(error: Exception) -> str:
     # "<object at 0x...>: what happened", of the innermost where one wraps another.
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+    while isinstance(error.__cause__, Exception):
         error = error.__cause__
     return str(getattr(error, "reason", None) or error).rpartition(">: ")[2]
