@@ -65,7 +65,7 @@ def test_quantity(text: str, value: str) -> None:
         "",
         "Gi",
         "8gi",
-        "1e0001",
+        "1e1000",
         "8GI",
         "8Gib",
         "8GB",

@@ -216,7 +216,7 @@ def test_several_keys_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
 
     def compared(old: Any, new: Any) -> list[ConfigFault]:
-        return changed_config(old["config"], new["config"], Settings())
+        return changed_config(old["config"], new["config"], Settings.model_validate({}))
 
     binding: Any = refuses("keeps", compared).hooks
     with pytest.raises(RefusedChangeError) as refused:

@@ -71,7 +71,11 @@ def test_it_is_not_asked_for_without_a_pause(api: ApiServer, monkeypatch: pytest
 
 def test_reasons_stand_apart(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Condition("StatefulSet", NAMES.mysql, False, "not Ready", [Reason("the first"), Reason("the second")])
-    monkeypatch.setattr(rollout, "_condition", lambda *_: found)
+
+    def judge(*_: object) -> Condition:
+        return found
+
+    monkeypatch.setattr(rollout, "_condition", judge)
     with pytest.raises(rollout.NotReadyError) as late:
         wait(api, 0)
     assert str(late.value) == f"StatefulSet {NAMES.mysql} did not become Ready within 0 s: the first; the second"

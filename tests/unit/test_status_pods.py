@@ -343,7 +343,7 @@ def test_an_event_without_a_time_of_its_own_is_as_old_as_its_object() -> None:
     )
     for events in ([old, new], [new, old]):
         assert [each["message"] for each in events_of(pod(), events)] == ["new", "old"]
-    timeless = {**old, "metadata": {}, "message": "nobody knows when"}
+    timeless: Object = {**old, "metadata": {}, "message": "nobody knows when"}
     assert events_of(pod(), [timeless, old])[-1] == timeless
 
 
