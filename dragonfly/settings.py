@@ -295,7 +295,7 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(typed)
         except ValidationError as error:
-            found = error.errors(include_url=False)
+            found = error.errors()
             faults.extend(_validation_fault(details, values, secret_keys) for details in found)
             faulty = {str(details["loc"][0]) for details in found}
         else:
@@ -314,7 +314,7 @@ class Settings(BaseModel):
 
 
 def _key(field: str) -> str:
-    return Settings.model_fields[field].alias or to_camel(field)
+    return Settings.model_fields[field].alias or field
 
 
 def _typed_value(annotation: Any, text: str) -> Any:
@@ -348,7 +348,7 @@ def _image_keys(value: Any) -> Any:
 
 def _nearest(key: str, candidates: list[str]) -> str:
     lowered = {candidate.lower(): candidate for candidate in candidates}
-    return lowered[difflib.get_close_matches(key.lower(), list(lowered), n=1, cutoff=0.0)[0]]
+    return lowered[difflib.get_close_matches(key.lower(), list(lowered), cutoff=0.0)[0]]
 
 
 def _unknown_key(key: str, known: list[str]) -> ConfigFault:
@@ -391,7 +391,7 @@ def _validation_fault(details: Any, values: Mapping[str, str], secret_keys: froz
     found = None if secret else _found(values[f"{PROJECT}:{key}"], location[1:])
     if details["type"] == RULE_BROKEN:
         rule = details["ctx"]["message"]
-    elif details["loc"][-1] == "[key]" or details["type"] == "enum":
+    elif details["loc"][-1] == "[key]":
         nearest = _nearest(str(location[-1]), [image.value for image in Image])
         return ConfigFault(
             f"{PROJECT}:{path}",

@@ -74,7 +74,7 @@ def version_with_mirrors(default: Mapping[str, str], latest: Mapping[str, str], 
     )
 
 
-def check_mirror_support(control_plane: str, nodes: str = "") -> None:
+def check_mirror_support(control_plane: str, nodes: str) -> None:
     """Refuses a cluster whose version does not have the feature: GKE would ignore or reject the node pool's mirrors.
 
     Args:
@@ -85,7 +85,7 @@ def check_mirror_support(control_plane: str, nodes: str = "") -> None:
     Raises:
         GkeVersionError: a version is too old.
     """
-    for version, who in ((control_plane, "the cluster runs"), (nodes.rstrip("*"), "its nodes run")):
+    for version, who in ((control_plane, "the cluster runs"), (nodes.removesuffix("*"), "its nodes run")):
         if version and GkeVersion.parse(version) < REGISTRY_HOSTS_SINCE:
             raise GkeVersionError(
                 f"registry mirrors need GKE {REGISTRY_HOSTS_SINCE} or later, but {who} {version}; {_REMEDY}. After an "

@@ -187,7 +187,7 @@ def _told_by(name: str) -> MachineType | None:
     if match is None or share is None or name in _IRREGULAR:
         return None
     vcpus = int(match["vcpus"])
-    if vcpus % 2 and vcpus > 1:
+    if vcpus % 2 and vcpus != 1:
         # Predefined types have one vCPU or whole cores.
         return None
     return MachineType(name, vcpus, vcpus * share)

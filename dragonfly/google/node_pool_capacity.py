@@ -92,8 +92,6 @@ def pool_holds(machine_type: MachineType, nodes: int, boot_disk_gib: int, *, met
         metrics_exporter_enabled: whether the databases have the sidecar that exports their metrics.
     """
     room = room_of_a_node(machine_type, boot_disk_gib)
-    if min(room.cpu_millicores, room.memory_bytes) < 0:
-        return False
     pods = sorted(
         (*pods_of_a_cluster(metrics_exporter_enabled=metrics_exporter_enabled), *SYSTEM_PODS_OF_A_CLUSTER),
         key=lambda pod: (pod.cpu_millicores, pod.memory_bytes),

@@ -210,7 +210,9 @@ def _message(text: str) -> str:
 
 
 def _in_short(error: Exception) -> str:
-    # "<object at 0x...>: what happened", of the innermost where one wraps another.
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    return str(getattr(error, "reason", None) or error).rpartition(">: ")[2]
+    # "<object at 0x...>: what happened", of the innermost: one is raised from another, or has it as reason or argument.
+    reason = getattr(error, "reason", None)
+    for inner in (error.__cause__, reason, *error.args[-1:]):
+        if isinstance(inner, Exception):
+            return _in_short(inner)
+    return str(reason or error).rpartition(">: ")[2]

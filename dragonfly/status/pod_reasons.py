@@ -58,8 +58,8 @@ class Reason:
     ended: bool = False
     restarts: int = field(default=0, compare=False)
     pod: str = field(default="", compare=False)
-    log: str | None = field(default=None, compare=False)
-    pods: int = field(default=1, compare=False)
+    log: str | None = None
+    pods: int = 1
 
 
 def is_ready(pod: Object) -> bool:
@@ -138,7 +138,7 @@ def with_log(reason: Reason, last_log_line: LastLogLine) -> Reason:
     # Of a container that does not run, the present log is that of the run that ended.
     line = last_log_line(reason.pod, reason.container, False)
     if reason.runs and line and (address := awaited_address(line)):
-        return replace(reason, what=f"{reason.container} waits for {address}", ended=False)
+        return replace(reason, what=f"{reason.container} waits for {address}")
     if reason.runs and reason.ended:
         line = last_log_line(reason.pod, reason.container, True)
     return replace(reason, log=line)
@@ -259,7 +259,7 @@ def _no_image(status: Object, waiting: Object, events: Sequence[Object]) -> Reas
 
 def _cause(message: str, image: str) -> str:
     _, found, rest = message.rpartition(image)
-    return rest.strip('": ') if found else ""
+    return rest.lstrip('": ') if found else ""
 
 
 def _end(pod: Object, container: str, ended: Object, events: Sequence[Object]) -> str:

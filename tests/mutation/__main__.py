@@ -113,8 +113,8 @@ def _by_key(found: Iterable[Mutation]) -> dict[str, Mutation]:
 
 def _state_of_the_code() -> str:
     digest = hashlib.sha256()
-    files = (*Path("dragonfly").rglob("*.py"), *Path("tests/unit").rglob("*.py"), *Path("tests/unit").rglob("*.yaml"))
-    for path in sorted((*files, Path("__main__.py"), Path("Pulumi.yaml"))):
+    code = (path for folder in ("dragonfly", "local", "tests") for path in Path(folder).rglob("*.py"))
+    for path in sorted((*code, *Path("tests/unit").rglob("*.yaml"), Path("__main__.py"), Path("Pulumi.yaml"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:_STATE_LENGTH]
 

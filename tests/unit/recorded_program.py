@@ -211,6 +211,7 @@ class RecordedProgram:
         config: the stack's config that it ran with.
         random: results of the random passwords, by Pulumi's name of the resource.
         component_outputs: what each component gave to `register_outputs`, by URN, secrets wrapped.
+        asked: what a provider was asked for, by the function's token, and the names of what was registered by then.
         error: what ended it, if anything did.
     """
 
@@ -219,6 +220,9 @@ class RecordedProgram:
     exports: dict[str, Export] = field(default_factory=dict[str, Export])
     random: dict[str, str] = field(default_factory=dict[str, str])
     component_outputs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    asked: dict[str, tuple[dict[str, Any], frozenset[str]]] = field(
+        default_factory=dict[str, tuple[dict[str, Any], frozenset[str]]]
+    )
     error: BaseException | None = None
 
     def setting(self, key: str, default: str) -> str:
@@ -310,6 +314,8 @@ class _Provider(pulumi_mocks.Mocks):
     def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if self._cloud is None or args.token not in self._cloud.functions:
             raise AssertionError(f"the program must not ask a provider for {args.token}")
+        before = frozenset(one.name for one in list(self._recorded.resources))
+        self._recorded.asked[args.token] = cast(dict[str, Any], args.args), before
         return dict(self._cloud.functions[args.token]), []
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:

@@ -167,6 +167,26 @@ def test_new_cluster_asks_for_a_version_that_has_the_mirrors(gke: RecordedProgra
     assert cluster(gke)["minMasterVersion"] == gke_stack.VERSION
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments", "first"),
+    [
+        ("gcp:compute/getZones:getZones", {"project": "my-project", "region": "us-west1"}, "compute-api"),
+        (
+            "gcp:container/getEngineVersions:getEngineVersions",
+            {"project": "my-project", "location": "us-west1"},
+            "container-api",
+        ),
+        ("gcp:organizations/getProject:getProject", {"projectId": "my-project"}, "cluster"),
+    ],
+)
+def test_google_is_asked_for_the_stacks_own_place_once_it_can_answer(
+    regional: RecordedProgram, function: str, arguments: dict[str, str], first: str
+) -> None:
+    asked, before = regional.asked[function]
+    assert asked == arguments
+    assert first in before
+
+
 def test_old_release_channel_is_refused_before_the_cluster_is_made() -> None:
     with pytest.raises(GkeVersionError, match=r"need GKE 1\.34\.1-gke\.2980000 or later, and release channel REGULAR"):
         run_gke(offered="1.33.5-gke.1")

@@ -40,14 +40,17 @@ def _faults(environment: dict[str, str] | None, keys: dict[str, str]) -> list[tu
     return [(key.removeprefix("dragonfly:").rstrip(":"), rule, remedy) for key, rule, remedy in found]
 
 
+ZONE_RULE = "must be a zone such as us-west1-a; `gcloud compute zones list` shows them"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "place", "rule"),
     [
         ("clusterLocation", "moon", "clusterLocation", "zone such as us-west1-a"),
         ("clusterLocation", "us-west1-", "clusterLocation", "zone such as us-west1-a"),
         ("clusterLocation", "europe-west1", "clusterLocation", "gcp:zone, us-west1-a, is not in"),
-        ("gcp:zone", "us-west1", "gcp:zone", "is a region and must be a zone"),
-        ("gcp:zone", "moon", "gcp:zone", "is no zone and must be a zone"),
+        ("gcp:zone", "us-west1", "gcp:zone", f"is a region and {ZONE_RULE}"),
+        ("gcp:zone", "moon", "gcp:zone", f"is no zone and {ZONE_RULE}"),
         ("network", "vpc", "subnetwork", "is not set, but dragonfly:network is"),
         ("subnetwork", "nodes", "network", "is not set, but dragonfly:subnetwork is"),
         ("network", "My_Network", "network", "must be a network's name"),
@@ -64,6 +67,7 @@ def _faults(environment: dict[str, str] | None, keys: dict[str, str]) -> list[tu
         ("nodeAutoscaling", "5", "nodeAutoscaling", "an object with min and max"),
         ("nodeAutoscaling", '{"min": 3}', "nodeAutoscaling.max", "must be given"),
         ("nodeAutoscaling", '{"min": 3, "max": "5"}', "nodeAutoscaling.max", "must be a whole number"),
+        ("nodeAutoscaling", '{"min": "3", "max": 5}', "nodeAutoscaling.min", "must be a whole number"),
         ("nodeAutoscaling", '{"min": 5, "max": 3}', "nodeAutoscaling", "a min above its max"),
         ("nodeAutoscaling", '{"min": 0, "max": 3}', "nodeAutoscaling.min", "1 to 1000 nodes"),
         ("nodeAutoscaling", '{"min": 3, "max": 3, "size": 3}', "nodeAutoscaling.size", "is not known here"),
@@ -117,6 +121,14 @@ def test_what_the_stack_encrypts_is_not_shown(key: str, value: str, secret: str)
         *({"network": name, "subnetwork": name} for name in ("n0", "n9", "n09n", "nn", "n" * 63)),
         *({"network": f"projects/{digit}/global/networks/n", "subnetwork": "n"} for digit in "09"),
         *({"network": "n", "subnetwork": f"projects/{digit}/regions/us-west1/subnetworks/n"} for digit in "09"),
+        *(
+            {
+                "network": "n",
+                "subnetwork": f"projects/p/regions/{region}/subnetworks/n",
+                "gcp:zone": f"{region}-a",
+            }
+            for region in ("europe-west9", "europe-west10")
+        ),
         {"nodeCount": "1000"},
         *({"nodeDiskSize": size} for size in ("10Gi", "65536Gi")),
         *({key: "64Ti"} for key in ("dbPersistentDiskSize", "redisPersistentDiskSize")),
@@ -167,7 +179,9 @@ def test_subnetwork_is_in_the_clusters_region(place: dict[str, str], fits: bool)
         assert settings(**keys).subnetwork == keys["subnetwork"]
     else:
         assert list(faults(**keys)) == ["subnetwork"]
-        assert "is in us-west1 and the cluster in us-east1" in faults(**keys)["subnetwork"]
+        assert faults(**keys)["subnetwork"] == (
+            "is in us-west1 and the cluster in us-east1: GKE takes a subnetwork of the cluster's own region only"
+        )
         assert remedies(**keys) == ["pulumi config set dragonfly:subnetwork <value>"]
     assert settings(**{**keys, "subnetwork": "nodes"}).subnetwork == "nodes"
 
@@ -197,6 +211,36 @@ def test_zone_of_the_environment_is_judged_like_the_configs(variable: str) -> No
     assert "gcp:zone, europe-west1-b, is not in" in found["clusterLocation"]
     # The config's goes first, as the provider has it.
     assert settings(other, clusterLocation="us-west1").cluster_location == "us-west1"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "count", "enough"), [("1", "one node", "e2-standard-2"), ("2", "2 nodes", "e2-standard-2")]
+)
+def test_pool_that_is_too_small_is_told_what_would_do(nodes: str, count: str, enough: str) -> None:
+    assert faults(nodeMachineType="e2-small", nodeCount=nodes) == {
+        "nodeMachineType": f"is too small: {count} of it cannot hold what Dragonfly and GKE's own pods request; "
+        f"the smallest type that can is {enough}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("nodeMachineType", "e2-standart-4", "nodeMachineType"),
+        ("nodeCount", "0", "nodeCount"),
+        ("nodeAutoscaling", '{"min": 5, "max": 3}', "nodeAutoscaling"),
+        ("nodeDiskSize", "5Gi", "nodeDiskSize"),
+        ("metricsExporterEnabled", "yes", "metricsExporterEnabled"),
+    ],
+)
+def test_pool_is_not_judged_by_a_default_in_place_of_a_fault(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, place: str
+) -> None:
+    def too_small(*_: object, **__: object) -> bool:
+        return False
+
+    monkeypatch.setattr(config_rules, "pool_holds", too_small)
+    assert [found for found, _, _ in _faults(None, {key: value})] == [place]
 
 
 def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +283,8 @@ def test_dev_stack_needs_a_project_and_nothing_else() -> None:
         ("us-west1", "us-west1", False),
         ("northamerica-northeast2-c", "northamerica-northeast2", True),
         ("us-central1-ai1a", "us-central1", True),
+        ("us-central1-ai0a", "us-central1", True),
+        ("us-central1-ai9a", "us-central1", True),
         ("me-central2", "me-central2", False),
         ("us-west", None, False),
         ("US-west1-a", None, False),
@@ -269,6 +315,7 @@ def test_names_stay_different_when_they_are_shortened() -> None:
     assert all(len(name) <= 63 and re.fullmatch(r"[a-z](?:[a-z0-9-]*[a-z0-9])?", name) for name in names)
     assert google_name("cluster", "nodes", limit=30) == "cluster-nodes"
     assert google_name("cluster", "nodes", limit=13) == "cluster-nodes"
+    assert re.fullmatch(r"x{17}-[0-9a-f]{6}-nodes", google_name("x" * 40, "nodes", limit=30))
     # As long as it may be, with 24 bits of the hash.
     assert re.fullmatch(r"a{17}-[0-9a-f]{6}-nodes", google_name("a" * 40, "nodes", limit=30))
     assert re.fullmatch(r"a{16}-[0-9a-f]{6}-nodes", google_name("a" * 16, "b" * 9, "nodes", limit=30))

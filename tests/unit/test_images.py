@@ -72,6 +72,20 @@ def test_configured_reference_takes_the_place_of_one_default(image: Image) -> No
     assert {one: images.reference(one) for one in Image} == {**DEFAULTS, image: "a/b:c"}
 
 
+def test_every_image_is_told_by_the_keys_that_decide_on_it() -> None:
+    images = _images(overrides={Image.REDIS: "a/b:c"})
+    keys = {image: images.config_keys(images.reference(image)) for image in Image}
+    assert keys == {
+        **{image: ("tag", "imageRegistry", f"images.{image.value}") for image in DRAGONFLY},
+        Image.MYSQL: ("imageRegistry", "images.mysql"),
+        Image.MYSQLD_EXPORTER: ("imageRegistry", "images.mysqlExporter"),
+        Image.REDIS: ("images.redis",),
+        Image.REDIS_EXPORTER: ("imageRegistry", "images.redisExporter"),
+        Image.METRICS_EXPORTER: ("images.metricsExporter",),
+    }
+    assert images.config_keys("somebody.example.com/sidecar:1") == ()
+
+
 @pytest.mark.parametrize(
     "reference",
     [
@@ -131,7 +145,7 @@ def test_bad_reference(reference: str, fault: str) -> None:
     assert fault in (image_reference_fault(reference) or "")
 
 
-@pytest.mark.parametrize("tag", ["2", "2.1", "2.1.34", "2.1.34-debian11", "_x", "V2", "2" * 128, "latest-2"])
+@pytest.mark.parametrize("tag", ["0", "9", "2", "2.1", "2.1.34", "2.1.34-debian11", "_x", "V2", "2" * 128, "latest-2"])
 def test_good_tag(tag: str) -> None:
     assert tag_fault(tag) is None
 
@@ -142,7 +156,14 @@ def test_bad_tag(tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "registry", [REGISTRY, "docker.io", "localhost", "localhost:5000", "127.0.0.1:5000/a/b_c", "a.b-c.D/e"]
+    "registry",
+    [
+        *(REGISTRY, "docker.io", "localhost", "localhost:5000", "127.0.0.1:5000/a/b_c", "a.b-c.D/e"),
+        # Every digit, wherever one may stand.
+        *(f"{name}:5000" for name in ("0", "9", "a0", "a9", "a09a", "b.0", "b.9", "b.b0", "b.b9", "b.b09b")),
+        *(f"a/{name}" for name in ("0", "9", "a.0", "a.9")),
+        *("a:1", "a:0", "a:9"),
+    ],
 )
 def test_good_registry(registry: str) -> None:
     assert registry_fault(registry) is None

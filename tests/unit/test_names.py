@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dragonfly.labels import ALL_INSTANCES
 from dragonfly.names import Names
 from tests.unit.recorded_program import WORKLOADS, RecordedProgram, Resource
 
@@ -68,6 +69,7 @@ def test_names_knows_which_are_services_and_workloads() -> None:
     assert sorted(names.workloads()) == sorted(set[str]().union(*(OBJECTS[kind] for kind in WORKLOADS)))
     # A Job's name is a label of its pods.
     assert names.limited()["x-root-password"] == 63
+    assert {names.limited()[service] for service in names.services() if service not in names.workloads()} == {63}
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
@@ -121,6 +123,8 @@ def test_every_object_carries_the_labels_of_its_instance(program: RecordedProgra
         assert labels[NAME] == program.app
         assert set(labels) >= RECOMMENDED, one.name
         assert labels["app.kubernetes.io/part-of"] == "dragonfly"
+        key, _, value = ALL_INSTANCES.partition("=")
+        assert labels[key] == value
 
 
 def test_every_object_of_a_component_carries_its_label(program: RecordedProgram) -> None:

@@ -7,6 +7,8 @@ import pytest
 from dragonfly.google import node_pool_capacity
 from dragonfly.google.machine_types import MACHINE_TYPES, MIB, machine_type_named
 from dragonfly.google.node_pool_capacity import (
+    SYSTEM_PODS_OF_A_CLUSTER,
+    SYSTEM_PODS_OF_A_NODE,
     Requests,
     pods_of_a_cluster,
     pool_holds,
@@ -57,6 +59,12 @@ def test_peer_is_taken_off_every_node() -> None:
     machine_type = machine_type_named("e2-standard-4")
     room, peer = room_of_a_node(machine_type, 100), requests_of(Image.PEER)
     assert room.cpu_millicores < 3920 - peer.cpu_millicores
+
+
+def test_pods_of_gke_itself_are_counted() -> None:
+    # On every node; and of the cluster two kube-dns pods, and the others together.
+    assert vars(SYSTEM_PODS_OF_A_NODE) == {"cpu_millicores": 350, "memory_bytes": 700 * MIB}
+    assert list(SYSTEM_PODS_OF_A_CLUSTER) == [*[Requests(280, 140 * MIB)] * 2, Requests(100, 200 * MIB)]
 
 
 def test_tight_fit_is_not_refused() -> None:

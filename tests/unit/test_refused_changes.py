@@ -7,15 +7,16 @@ from typing import Any
 import pulumi
 import pytest
 
-from dragonfly.claim import shrunk_claim
+from dragonfly.claim import keeps_its_size, shrunk_claim
 from dragonfly.config_fault import ConfigFault
 from dragonfly.created_namespace import given_up_namespace
 from dragonfly.immutable_config import changed_config
 from dragonfly.refused_change import RefusedChangeError, refused_change, refuses
 from dragonfly.settings import Settings
 from tests.unit.gke_stack import run_gke
+from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.played_hook import Hook
-from tests.unit.recorded_program import RecordedProgram
+from tests.unit.recorded_program import RecordedProgram, run_main
 
 ZONAL = {"clusterLocation": "us-west1-a"}
 REGIONAL = {"clusterLocation": "us-west1"}
@@ -85,7 +86,10 @@ def test_of_zone_and_location_the_key_that_decides_is_named() -> None:
     assert "GKE cluster" in faults(record(), elsewhere)["gcp:zone"].rule
     assert set(faults(record(**ZONAL), elsewhere, clusterLocation="us-west1-b")) == {"dragonfly:clusterLocation"}
     # Of a regional cluster the zone is the disks' alone.
-    assert set(faults(record(**REGIONAL), {**record(**REGIONAL), "gcp:zone": "us-west1-b"})) == {"gcp:zone"}
+    disks = faults(record(**REGIONAL), {**record(**REGIONAL), "gcp:zone": "us-west1-b"})
+    assert {key: fault.rule for key, fault in disks.items()} == {
+        "gcp:zone": 'was "us-west1-a" before: the databases\' disks would be deleted, and new, empty ones made'
+    }
     assert set(faults(record(**REGIONAL), record())) == {"dragonfly:clusterLocation"}
     assert set(faults(record(), record(**REGIONAL), clusterLocation="us-west1")) == {"dragonfly:clusterLocation"}
 
@@ -121,6 +125,39 @@ def test_a_smaller_disk_is_refused_before_the_disk_is_looked_at(database: str, k
     assert component.manifest == {"diskSize": "20Gi"}
 
 
+def test_a_component_keeps_the_size_of_what_it_has_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    binding: Any = keeps_its_size("mysql", "dragonfly:dbPersistentDiskSize").hooks
+
+    def update(old: dict[str, Any], new: str) -> None:
+        args = pulumi.ResourceHookArgs("urn", "", "n", "t", old_inputs=old, new_inputs={"diskSize": new})
+        binding.before_update[0].call(args)
+
+    # What recorded nothing has no size to keep.
+    update({}, "1Gi")
+    update({"claimedSize": "8Gi"}, "8Gi")
+    with pytest.raises(RefusedChangeError, match=r'was "8Gi" before: a disk can grow, not shrink\n'):
+        update({"claimedSize": "8Gi"}, "5Gi")
+
+
+def test_a_database_that_is_to_shrink_is_told_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    compare: dict[str, Any] = {}
+
+    class Noted(pulumi.ResourceHook):
+        def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions) -> None:
+            super().__init__(name, call, opts)
+            compare[name] = call
+
+    monkeypatch.setattr(pulumi, "ResourceHook", Noted)
+    assert run_main(DEFAULT_CONFIG).error is None
+    for database, key in {"mysql": "dbPersistentDiskSize", "redis": "redisPersistentDiskSize"}.items():
+        sizes = {"old_inputs": claim("8Gi"), "new_inputs": claim("1Gi")}
+        recorded = {"old_inputs": {"claimedSize": "8Gi"}, "new_inputs": {"diskSize": "1Gi"}}
+        for hook, inputs in ((f"{database}-claim-does-not-shrink", sizes), (f"{database}-keeps-its-size", recorded)):
+            with pytest.raises(RefusedChangeError, match=f"\n    pulumi config set dragonfly:{key} 8Gi\n"):
+                compare[hook](pulumi.ResourceHookArgs("urn", "", "n", "t", **inputs))
+
+
 def test_a_namespace_that_the_stack_made_stays_and_one_that_it_could_not_make_does_not_count() -> None:
     (fault,) = given_up_namespace({"name": "p2p"}, {"name": ""})
     assert (fault.key, fault.found) == ("dragonfly:createNamespace", "false")
@@ -150,15 +187,36 @@ def test_a_refusal_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RefusedChangeError) as refused:
         update({"name": ""}, {"name": "p2p"}, {"name": ""})
     assert seen[-1] == ({"name": "p2p"}, {"name": ""})
-    lines = str(refused.value).splitlines()
-    assert lines[0] == "an installed stack keeps what the config changes here; set it back"
-    assert [line.strip() for line in lines if line.strip().startswith("pulumi")] == [
-        "pulumi config set dragonfly:createNamespace true",
-        "pulumi config set dragonfly:deletionProtection false",
-        "pulumi up",
-        "pulumi destroy",
-    ]
-    assert "pulumi stack init <name>" in str(refused.value)
+    assert (
+        str(refused.value)
+        == """\
+an installed stack keeps what the config changes here; set it back
+
+  dragonfly:createNamespace: false
+    was true before: namespace p2p would be deleted with everything in it, the databases too
+    pulumi config set dragonfly:createNamespace true
+
+  A second installation beside this one is another stack: pulumi stack init <name>
+  To give this one up with all its data, set back what is listed here, then run one after the other
+    pulumi config set dragonfly:deletionProtection false
+    pulumi up
+    pulumi destroy
+  after which the stack takes any config.
+"""
+    )
+
+
+def test_several_keys_stand_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {"old_inputs": {"config": record()}, "new_inputs": {"config": record(network="v", subnetwork="s")}}
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+
+    def compared(old: Any, new: Any) -> list[ConfigFault]:
+        return changed_config(old["config"], new["config"], Settings.model_validate({}))
+
+    binding: Any = refuses("keeps", compared).hooks
+    with pytest.raises(RefusedChangeError) as refused:
+        binding.before_update[0].call(pulumi.ResourceHookArgs("urn", "", "n", "t", **changed))
+    assert "rm dragonfly:network\n\n  dragonfly:subnetwork: " in str(refused.value)
 
 
 def test_a_secret_of_before_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

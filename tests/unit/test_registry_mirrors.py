@@ -36,6 +36,7 @@ def test_good_registry(registry: str) -> None:
         ("quay_io", "lower-case"),
         ("", "lower-case"),
         ("quay.io:", "lower-case"),
+        ("quay.io:000080", "lower-case"),
         ("quay.io:70000", "port"),
         ("quay.io:0", "port"),
         ("quay.io:65536", "port"),

@@ -98,8 +98,8 @@ def test_creation_beside_what_an_earlier_replacement_left_is_a_resource_of_its_o
 
 def test_default_pool_of_a_cluster_whose_creation_was_killed_is_removed_by_the_next_update() -> None:
     (found,) = [one for one in run_gke().resources if one.name == "cluster"]
-    creating = {"urn": found.urn, "type": found.type, "inputs": found.manifest}
-    (cluster,) = entered(creating=creating)
+    inputs = {**found.manifest, "resourceLabels": {"a": "b"}}
+    (cluster,) = entered(creating={"urn": found.urn, "type": found.type, "inputs": inputs})
     assert cluster["inputs"]["removeDefaultNodePool"] is True
-    labels = {"goog-pulumi-provisioned": "true"}
-    assert cluster["outputs"] == {**found.manifest, "removeDefaultNodePool": False, "pulumiLabels": labels}
+    labels = {"a": "b", "goog-pulumi-provisioned": "true"}
+    assert cluster["outputs"] == {**inputs, "removeDefaultNodePool": False, "pulumiLabels": labels}

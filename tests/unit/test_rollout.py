@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 
 from dragonfly import rollout
 from dragonfly.status.cluster_access import KubeconfigError
 from dragonfly.status.cluster_objects import Cluster, NoClusterError
+from dragonfly.status.pod_reasons import Reason
+from dragonfly.status.workloads import Condition
 from tests.unit.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
 from tests.unit.played_api_server import NAMES, ApiServer, installed_api_server, kubeconfig, workload
 from tests.unit.recorded_program import Cloud, run_main
@@ -55,6 +59,29 @@ def test_it_is_waited_for_until_it_is_ready(api: ApiServer) -> None:
     assert sum(path == STATEFUL_SETS for path, _ in api.asked) > 1
 
 
+def test_it_is_not_asked_for_without_a_pause(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_mysql_be(api, ready=0)
+    slept: list[float] = []
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.06)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with pytest.raises(rollout.NotReadyError):
+        wait(api, 0.3)
+    # Nobody else sleeps so long.
+    assert 0.06 in slept
+
+
+def test_reasons_stand_apart(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Condition("StatefulSet", NAMES.mysql, False, "not Ready", [Reason("the first"), Reason("the second")])
+
+    def judge(*_: object) -> Condition:
+        return found
+
+    monkeypatch.setattr(rollout, "_condition", judge)
+    with pytest.raises(rollout.NotReadyError) as late:
+        wait(api, 0)
+    assert str(late.value) == f"StatefulSet {NAMES.mysql} did not become Ready within 0 s: the first; the second"
+
+
 def test_when_the_time_is_over_the_reason_is_told(api: ApiServer) -> None:
     let_mysql_be(api, ready=0)
     with pytest.raises(rollout.NotReadyError, match=f"StatefulSet {NAMES.mysql} did not become Ready within 0 s: .+"):
@@ -96,7 +123,12 @@ def test_only_a_change_that_its_controller_has_not_seen_is_waited_for(
     def note(*args: Any) -> None:
         asked.append(args)
 
+    def tell(message: str, _: object = None, *, ephemeral: bool = False) -> None:
+        told.append((message, ephemeral))
+
+    told: list[tuple[str, bool]] = []
     monkeypatch.setattr(rollout, "_wait", note)
+    monkeypatch.setattr(pulumi.log, "info", tell)
     generation, observed = generations
     found = {
         "metadata": {"name": NAMES.redis, "namespace": "p2p", "generation": generation},
@@ -113,3 +145,5 @@ def test_only_a_change_that_its_controller_has_not_seen_is_waited_for(
     assert [(*each[:3], each[4], each[5]) for each in asked] == [
         ("the-kubeconfig", "chosen", "p2p", NAMES.redis, 77)
     ] * (4 if waits else 0)
+    # Shown for as long as it goes on.
+    assert told == [(f"Waiting until {NAMES.redis} has rolled out", True)] * (4 if waits else 0)

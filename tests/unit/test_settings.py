@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
+from dragonfly.google.config_rules import NodeAutoscaling
 from dragonfly.images import Image
 from dragonfly.names import Names, longest_app_name
 from dragonfly.settings import Settings, SettingsError
@@ -88,6 +89,8 @@ BAD_STACKS = (
     _one("storage-class-too-long", "defaultStorageClass", "s" * 254, "name of a StorageClass"),
     _one("cluster-name-too-long", "clusterName", "c" * 41, "1 to 40"),
     _one("cluster-name-with-digit-first", "clusterName", "4ever", "starting with a letter"),
+    _one("containerd-path-of-another", "registryConfigPath", "/etc/cni/net.d", "in containerd's own"),
+    _one("containerd-path-that-leads-away", "registryConfigPath", "/etc/../containerd/certs.d", "in containerd's own"),
     # Unknown keys.
     BadStack("unknown-key", {"appName": "x"}, (("appName", "nearest one is dragonfly:appInstanceName"),)),
     BadStack("key-misspelt", {"redisPasword": "x"}, (("redisPasword", "nearest one is dragonfly:redisPassword"),)),
@@ -122,6 +125,12 @@ BAD_STACKS = (
     *(
         BadStack(f"short-{key}", {key: "short"}, ((key, "must be 12 to 128 characters"),), frozenset({key}))
         for key in PASSWORD_KEYS
+    ),
+    BadStack(
+        "long-password",
+        {"dbRootPassword": "a" * 129},
+        (("dbRootPassword", "must be 12 to 128 characters"),),
+        frozenset({"dbRootPassword"}),
     ),
     *(
         BadStack(
@@ -297,6 +306,44 @@ def test_every_fault_comes_with_the_command_that_mends_it(stack: BadStack) -> No
         assert ("." in key) == ("--path " in remedy)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "rule", "remedy"),
+    [
+        ("provisionCluster", "yes", "must be true or false", "set dragonfly:provisionCluster <value>"),
+        ("peerPort", "http", "must be a whole number", "set dragonfly:peerPort <value>"),
+        ("images", '["redis:7"]', "must be an object", "set dragonfly:images <value>"),
+        ("images", '{"redis": 7}', "must be a string", "set --path dragonfly:images.redis <value>"),
+        ("authorizedNetworks", "all", "must be a list", "set dragonfly:authorizedNetworks <value>"),
+        ("registryMirrors", "[7]", "must be a string", "set --path 'dragonfly:registryMirrors[0]' <value>"),
+        ("nodeAutoscaling", "5", "must be an object with min and max", "set dragonfly:nodeAutoscaling <value>"),
+        ("nodeAutoscaling", '{"min": 3}', "must be given", "set --path dragonfly:nodeAutoscaling.max <value>"),
+        (
+            "nodeAutoscaling",
+            '{"min": 3, "max": 3, "size": 3}',
+            "is not known here; an object with min and max is expected",
+            "rm --path dragonfly:nodeAutoscaling.size",
+        ),
+        (
+            "redisPassword",
+            "short",
+            "must be 12 to 128 characters out of letters, digits and . _ ~ + = , ^ ! * - "
+            "(others would have to be quoted differently in SQL, DSN, YAML and shell)",
+            "set --secret dragonfly:redisPassword",
+        ),
+    ],
+)
+def test_fault_is_told_in_full(key: str, value: str, rule: str, remedy: str) -> None:
+    (fault,) = _faults(_message({key: value}, frozenset(PASSWORD_KEYS)))
+    assert fault[2:] == (rule, f"pulumi config {remedy}")
+
+
+def test_missing_project_and_zone_come_with_an_example() -> None:
+    assert [remedy for *_, remedy in _faults(_message({"provisionCluster": "true"}))] == [
+        "pulumi config set gcp:project my-project",
+        "pulumi config set gcp:zone us-west1-a",
+    ]
+
+
 @pytest.mark.parametrize("stack", BAD_STACKS, ids=lambda stack: stack.id)
 def test_bad_value_is_shown_unless_it_is_a_secret(stack: BadStack) -> None:
     for key, found, rule, _ in _faults(_message(stack.config, stack.secret, stack.environment)):
@@ -449,9 +496,21 @@ def test_good_password(password: str) -> None:
 
 
 def test_settings_are_frozen() -> None:
-    settings = _load({})
+    settings = _load({"nodeAutoscaling": '{"min": 1, "max": 2}'})
     with pytest.raises(ValidationError, match="frozen"):
         settings.tag = "2.1.35"  # pyright: ignore[reportAttributeAccessIssue] - what must not work
+    assert settings.node_autoscaling
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.node_autoscaling.max = 3  # pyright: ignore[reportAttributeAccessIssue] - what must not work
+
+
+@pytest.mark.parametrize(
+    ("model", "value"), [(Settings, {"redisPassword": 20401}), (NodeAutoscaling, {"min": 20402, "max": 20401})]
+)
+def test_error_of_the_validation_itself_holds_no_value(model: type[BaseModel], value: dict[str, int]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(value)
+    assert "20401" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import socketserver
 import ssl
 import sys
 import tempfile
@@ -15,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiException
 
+from dragonfly.status import cluster_objects
 from dragonfly.status.cluster_access import KubeconfigError, connect
 from dragonfly.status.cluster_objects import Cluster, NoClusterError
 from local.certificates import Authority, Certificate
+from tests.unit import played_api_server
 
 PASSWORD = "not.for.the.public"
-LOG = f"first\nDSN dragonfly:{PASSWORD}@tcp(mysql)\n\n"
+# With a byte that is no text.
+LOG = f"first\n\udcff DSN dragonfly:{PASSWORD}@tcp(mysql)\n\n"
 LOG_OF_MYSQL = """\
 0 [Note] InnoDB: Header page consists of zero bytes in datafile: ./ibdata1
 0 [ERROR] InnoDB: The data file './ibdata1' has the wrong space ID. It should be 0, but 0 was found
@@ -55,9 +60,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
             asked.append((user, self.headers["Authorization"]))
             log = LOG_OF_MYSQL if "mysql" in self.path else LOG
             text = log if "/log" in self.path else json.dumps(EVENTS)
-            self.send_response(200 if user or self.headers["Authorization"] else 401)
+            # An API server has objects as JSON and logs as text.
+            taken = self.headers["Accept"] == "application/json, */*"
+            self.send_response(406 if not taken else 200 if user or self.headers["Authorization"] else 401)
             self.end_headers()
-            self.wfile.write(text.encode())
+            self.wfile.write(text.encode(errors="surrogateescape"))
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -94,7 +101,8 @@ def kubeconfig(server: Server, **user: Any) -> str:
 
 def ask(text: str | None, context: str | None = None) -> Cluster:
     with connect(text, context) as client:
-        cluster = Cluster(client, "p2p", [PASSWORD])
+        # One may begin with another.
+        cluster = Cluster(client, "p2p", [PASSWORD[:12], PASSWORD])
         assert cluster.has_namespace(5)
         return cluster
 
@@ -153,6 +161,23 @@ def test_token_of_a_plug_in_signs_in(server: Server, tmp_path: Path) -> None:
     assert server.asked == [("", "Bearer of-the-plug-in")]
 
 
+def test_plug_in_goes_before_a_password_of_the_same_user(server: Server, tmp_path: Path) -> None:
+    user = plugin(tmp_path, {"token": "of-the-plug-in"})
+    ask(kubeconfig(server, username="u", password="p", **user))
+    assert server.asked == [("", "Bearer of-the-plug-in")]
+
+
+def test_plug_in_that_gives_a_certificate_without_its_key_is_refused(server: Server, tmp_path: Path) -> None:
+    user = plugin(tmp_path, {"clientCertificateData": server.client.certificate.read_text()})
+    with pytest.raises(KubeconfigError, match=r"returned neither a token nor a certificate with its key$"):
+        connect(kubeconfig(server, **user), None)
+
+
+def test_certificate_of_a_kubeconfig_without_its_key_is_nobodys(server: Server) -> None:
+    with pytest.raises((KubeconfigError, NoClusterError)):
+        ask(kubeconfig(server, **{"client-certificate-data": embedded(server.client.certificate)}))
+
+
 def test_plug_in_that_is_not_there_is_told_with_its_hint(server: Server) -> None:
     user = {"exec": {"apiVersion": "v1", "command": "nowhere", "installHint": "install it"}}
     with pytest.raises(KubeconfigError, match="the kubeconfig cannot be used: nowhere is not on PATH: install it"):
@@ -178,6 +203,17 @@ def test_ambient_kubeconfig_and_a_context_of_it_serve_with_files_beside_it(
     assert server.asked == [("somebody", None)]
     with pytest.raises(KubeconfigError, match=r"the kubeconfig cannot be used: .*another"):
         connect(None, None)
+
+
+def test_kubeconfig_of_the_home_is_the_ambient_one(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(kubeconfig(server, token="of-the-home"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ask(None)
+    assert server.asked == [("", "Bearer of-the-home")]
 
 
 def test_path_of_a_kubeconfig_serves_and_the_ambient_one_where_there_is_no_such_file(
@@ -212,6 +248,41 @@ def test_nobody_is_told_that_the_credential_is_refused(server: Server) -> None:
 def test_loopback_is_asked_without_the_environments_proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     ask(kubeconfig(server, token="t"))
+    for given, expected in {"": "", "example.com": "example.com,"}.items():
+        monkeypatch.setenv("NO_PROXY", given)
+        with connect(kubeconfig(server, token="t"), None) as client:
+            client_of: Any = client
+            assert client_of.configuration.no_proxy == f"{expected}localhost,127.0.0.0/8,::1"
+
+
+def test_server_that_hangs_up_is_not_asked_again() -> None:
+    asked: list[str] = []
+
+    class HangsUp(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(str(self.request.recv(1 << 16)))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as listening:
+        threading.Thread(target=listening.serve_forever, args=[0.02], daemon=True).start()
+        url = f"http://127.0.0.1:{listening.server_address[1]}"
+        with (
+            connect(played_api_server.kubeconfig(url), None) as client,
+            pytest.raises(NoClusterError, match="does not answer: Remote end closed connection without response$"),
+        ):
+            Cluster(client, "p2p", []).has_namespace(5)
+        listening.shutdown()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("<connection object at 0x7f>: Name or service not known"), "Name or service not known"),
+        (ApiException(status=0, reason="SSLError: unexpected end"), "SSLError: unexpected end"),
+    ],
+)
+def test_error_is_told_without_the_objects_around_it(error: Exception, told: str) -> None:
+    assert cluster_objects._in_short(error) == told  # pyright: ignore[reportPrivateUsage]
 
 
 def test_server_of_another_authority_is_not_believed(server: Server, tmp_path: Path) -> None:
@@ -223,7 +294,10 @@ def test_server_of_another_authority_is_not_believed(server: Server, tmp_path: P
 
 def test_passwords_are_masked_in_logs_and_messages_and_names_stay(server: Server) -> None:
     cluster = ask(kubeconfig(server, token="t"))
-    assert cluster.last_log_line("pod", "name", previous=False) == "DSN dragonfly:[secret]@tcp(mysql)"
+    assert (
+        cluster.last_log_line("pod", "name", previous=False)
+        == "\N{REPLACEMENT CHARACTER} DSN dragonfly:[secret]@tcp(mysql)"
+    )
     assert cluster.read("app").events == [{"message": "probe of [secret] failed", "name": PASSWORD}]
 
 

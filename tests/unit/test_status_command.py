@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dragonfly.status import __main__ as command
+from dragonfly.status.cluster_access import connect
+from dragonfly.status.cluster_objects import Cluster
 from tests.unit.played_api_server import NAMES, NAMESPACE, WORKLOADS, ApiServer, installed_api_server, kubeconfig
 from tests.unit.played_pulumi import PlayedPulumi
 from tests.unit.recorded_program import ROOT
@@ -129,6 +132,17 @@ def test_a_refusal_is_told_and_the_end_is_2(
     assert capsys.readouterr().err == f"{api.url} {told}\n"
 
 
+def test_logs_last_lines_are_asked_for_and_a_refusal_is_no_log(api: ApiServer) -> None:
+    with connect(kubeconfig(api.url), None) as client:
+        cluster = Cluster(client, "p2p", [])
+        path = f"{NAMESPACE}/pods/mysql-0/log"
+        for answer, line in (((200, "first\nlast\n"), "last"), ((200, ""), None), ((403, "forbidden"), None)):
+            api.answers[path] = answer
+            assert cluster.last_log_line("mysql-0", "mysql", previous=True) == line
+    query = {"container": ["mysql"], "previous": ["true"], "tailLines": ["50"]}
+    assert api.asked == [(path, query)] * 3
+
+
 def test_an_error_where_a_refusal_is_tolerated_is_told_too(api: ApiServer, cli: PlayedPulumi) -> None:
     api.answers["/api/v1/nodes"] = (500, {})
     assert run() == 2
@@ -158,6 +172,24 @@ def test_a_stack_that_the_cli_does_not_find_is_told_in_its_words(
     monkeypatch.setenv("PATH", "/nowhere")
     assert run() == 2
     assert capsys.readouterr().err == "pulumi is not on PATH\n"
+
+
+@pytest.mark.parametrize(("loading", "late", "patience"), [(1.5, 0.0, 5.0), (1.5, 4.9, 0.5), (6.0, 0.0, 2.5)], ids=str)
+def test_first_answer_is_waited_for_seven_seconds_in_all_and_never_less_than_three(
+    cli: PlayedPulumi, monkeypatch: pytest.MonkeyPatch, loading: float, late: float, patience: float
+) -> None:
+    given: list[float] = []
+
+    def no_namespace(_: Cluster, seconds: float) -> bool:
+        given.append(seconds)
+        return False
+
+    # When the command begins, has asked the CLI, begins to ask the cluster, and has its client.
+    clock = iter([100.0, 100.0, 100.0, 100.0 + late])
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: next(clock), process_time=lambda: loading))
+    monkeypatch.setattr(Cluster, "has_namespace", no_namespace)
+    assert run() == 1
+    assert given == [pytest.approx(patience)]
 
 
 def test_what_hangs_is_given_up_in_time(

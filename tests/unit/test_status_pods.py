@@ -129,6 +129,13 @@ CAUSE = f'failed to pull and unpack image "{IMAGE}": failed to resolve reference
             [],
             'Head "https://registry.example.com/v2/": dial tcp: lookup registry.example.com: no such host',
         ),
+        (waiting("ErrImagePull", f"rpc error: code = Unknown desc = {IMAGE}: no space left"), [], "no space left"),
+        (waiting("ErrImagePull", f'failed to pull {IMAGE}: no "manifest"'), [], 'no "manifest"'),
+        (
+            waiting("ErrImagePull", f'Failed to pull image "{IMAGE}": x509: certificate has expired or is from ext'),
+            [],
+            "x509: certificate has expired or is from ext",
+        ),
         (waiting("ErrImageNeverPull", f'Container image "{IMAGE}" is not present'), [], "ErrImageNeverPull"),
     ],
 )
@@ -159,14 +166,23 @@ def test_the_log_of_the_run_that_failed_is_told_once_the_next_one_has_begun() ->
 
 
 def test_a_crash_of_long_ago_is_no_reason() -> None:
-    before = ended(1, finished=at(timedelta(hours=5)))
-    assert reason_of(pod(container(RUNNING, before, restarts=1))).what == "manager runs, is not Ready yet"
+    def told(ago: timedelta) -> str:
+        return reason_of(pod(container(RUNNING, ended(1, finished=at(ago)), restarts=1))).what
+
+    assert told(timedelta(hours=5)) == told(timedelta(minutes=10)) == "manager runs, is not Ready yet"
+    assert told(timedelta(minutes=9, seconds=59)) == "manager ended with exit code 1"
 
 
 @pytest.mark.parametrize("state", [waiting("CrashLoopBackOff"), RUNNING])
 def test_a_container_that_was_killed_for_memory_is_told_with_its_limit(state: Object) -> None:
     found = reason_of(pod(container(state, ended(137, "OOMKilled"), restarts=2)))
     assert found.what == "manager was killed for memory (exit code 137): its limit is 512Mi"
+
+
+def test_a_container_without_a_limit_has_that_of_its_node() -> None:
+    killed = pod(container(RUNNING, ended(137, "OOMKilled"), restarts=2))
+    del killed["spec"]["containers"][0]["resources"]
+    assert reason_of(killed).what == "manager was killed for memory (exit code 137): its limit is that of its node"
 
 
 def test_a_container_that_kubelet_ended_is_told_with_what_the_probe_met() -> None:
@@ -204,6 +220,8 @@ def test_a_container_that_has_what_it_waited_for_is_not_said_to_wait() -> None:
     told = with_log(found, lambda pod, name, previous: "dragonfly-1-mysql-svc:3306 answers")
     assert told.what == "manager runs, is not Ready yet"
     assert told.log == "dragonfly-1-mysql-svc:3306 answers"
+    told = with_log(found, lambda pod, name, previous: "gives up waiting for a lease")
+    assert told.what == "manager runs, is not Ready yet"
 
 
 def test_a_container_whose_probe_fails_is_told_with_what_the_probe_met() -> None:
@@ -238,6 +256,8 @@ def test_of_two_containers_the_one_that_fails_is_told() -> None:
 def test_an_evicted_pod_is_told_with_kubelets_message() -> None:
     evicted = pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
     assert reason_of(evicted).what == "Evicted: The node was low on resource: memory."
+    evicted = pod(phase="Failed", reason="Evicted", message="Usage of volume exceeds that of max")
+    assert reason_of(evicted).what == "Evicted: Usage of volume exceeds that of max"
 
 
 def test_a_node_that_is_silent_is_the_reason() -> None:
@@ -324,6 +344,8 @@ def test_an_event_without_a_time_of_its_own_is_as_old_as_its_object() -> None:
     )
     for events in ([old, new], [new, old]):
         assert [each["message"] for each in events_of(pod(), events)] == ["new", "old"]
+    timeless: Object = {**old, "metadata": {}, "message": "nobody knows when"}
+    assert events_of(pod(), [timeless, old])[-1] == timeless
 
 
 def test_an_init_container_that_fails_is_the_reason() -> None:

@@ -91,6 +91,8 @@ def test_a_page_of_words_is_cut_and_lines_stay_readable_in_a_narrow_terminal() -
     assert lines("it-is-a/reference:1-that-does-not-break-anywhere", 1)[0] == (
         "    it-is-a/reference:1-that-does-not-break-anywhere"
     )
+    assert lines(f"{'a' * 34} b", 1)[0] == f"    {'a' * 34} b"
+    assert lines(f"{'a' * 35} b", 1)[0] == f"    {'a' * 35}"
     assert lines("word " * 12, 1)[:2] == [f"    {'word ' * 7}".rstrip(), f"      {'word ' * 5}".rstrip()]
 
 

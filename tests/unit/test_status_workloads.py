@@ -88,7 +88,18 @@ def judged(name: str, log: str | None = None, **objects: list[Object]) -> Condit
     return next(each for each in found if each.name == name)
 
 
-@pytest.mark.parametrize("made", [stateful_set(), deployment(), daemon_set()], ids=lambda made: made["kind"])
+NONE_WANTED: dict[str, Any] = {"spec": {"replicas": 0}, "status": {"observedGeneration": 2}}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        *(stateful_set(), deployment(), daemon_set()),
+        # Kubernetes leaves out a number that is 0.
+        *({**stateful_set(), **NONE_WANTED}, {**deployment(), **NONE_WANTED}),
+    ],
+    ids=lambda made: made["kind"],
+)
 def test_a_workload_whose_pods_are_all_new_and_ready_is_ready(made: Object) -> None:
     assert judged(made["metadata"]["name"], workloads=[made]).ready
 
@@ -103,6 +114,14 @@ def test_a_workload_whose_pods_are_all_new_and_ready_is_ready(made: Object) -> N
         # The new pod is not Ready, the old one serves.
         (deployment(replicas=2), "not Ready"),
         (deployment(updatedReplicas=0), "not Ready"),
+        (
+            {
+                **deployment(),
+                "metadata": metadata(NAMES.manager, Component.MANAGER, generation=1),
+                "status": {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1},
+            },
+            "not Ready",
+        ),
         (daemon_set(numberReady=1), "not Ready 1 of 3"),
         (daemon_set(updatedNumberScheduled=2), "not Ready 3 of 3"),
         (daemon_set(observedGeneration=1), "not Ready 3 of 3"),
@@ -150,7 +169,10 @@ def test_pods_of_a_deployment_that_are_refused_are_told_by_its_condition() -> No
 
 
 def test_a_refusal_is_told_once_and_one_that_is_over_not_at_all() -> None:
-    events = [event(NAMES.manager, "FailedCreate", "exceeded quota", time=f"2026-01-02T03:04:0{n}Z") for n in (1, 2)]
+    events = [
+        event(NAMES.manager, "FailedCreate", message, time=f"2026-01-02T03:04:0{n}Z")
+        for n, message in enumerate(("exceeded another quota", "exceeded quota"))
+    ]
     over = {"type": "ReplicaFailure", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"}
     found = judged(NAMES.manager, workloads=[deployment(readyReplicas=0, conditions=[over])], events=events)
     assert [each.what for each in found.reasons] == ["its pods are refused: exceeded quota"]
@@ -181,6 +203,12 @@ def test_a_job_that_is_done_is_ready_though_its_pod_is_not() -> None:
     done = pod("root-password-1", Component.ROOT_PASSWORD, ready=False, phase="Succeeded")
     found = judged(NAMES.root_password_job, workloads=[job({"type": "Complete", "status": "True"})], pods=[done])
     assert (found.ready, found.state, found.reasons) == (True, "done", [])
+
+
+def test_a_pod_that_succeeded_is_no_reason() -> None:
+    done = pod("root-password-1", Component.ROOT_PASSWORD, ready=False, phase="Succeeded")
+    found = judged(NAMES.root_password_job, workloads=[job()], pods=[done])
+    assert [each.what for each in found.reasons] == ["the change is not everywhere yet"]
 
 
 def test_a_job_that_runs_tells_what_it_waits_for() -> None:
