@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from tests.config_table.changes import EXISTING, GKE
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial
 from tests.config_table.table import DOCUMENT, markdown
+from tests.engine.fork_server import fork_server
 
 
 def main() -> None:
@@ -26,8 +28,10 @@ def main() -> None:
         cluster = Cluster(Path(folder) / "cluster", tools=tools)
         cluster.start()
         try:
-            trial = Trial(Engine.provide(Path(folder) / "pulumi", console, tools), cluster, console)
-            rows = [row for stacks in (GKE, EXISTING) for row in trial.rows(stacks)]
+            with fork_server(Path(folder)) as python:
+                engine = Engine.provide(Path(folder) / "pulumi", console, tools)
+                trial = Trial(replace(engine, python=str(python)), cluster, console)
+                rows = [row for stacks in (GKE, EXISTING) for row in trial.rows(stacks)]
         finally:
             cluster.stop(remove=True)
     DOCUMENT.write_text(markdown(rows))

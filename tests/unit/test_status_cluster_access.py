@@ -267,7 +267,7 @@ def test_server_that_hangs_up_is_not_asked_again() -> None:
         url = f"http://127.0.0.1:{listening.server_address[1]}"
         with (
             connect(played_api_server.kubeconfig(url), None) as client,
-            pytest.raises(NoClusterError, match="does not answer: Remote end closed connection without response$"),
+            pytest.raises(NoClusterError, match=r"does not answer: Remote end closed connection without response$"),
         ):
             Cluster(client, "p2p", []).has_namespace(5)
         listening.shutdown()
