@@ -5,11 +5,11 @@ import signal
 
 import pulumi
 
-from dragonfly.existing_cluster import existing_cluster
-from dragonfly.gke import GkeCluster
-from dragonfly.immutable_config import KeptConfig
+from dragonfly.access.existing_cluster import existing_cluster
+from dragonfly.gke.cluster import GkeCluster
 from dragonfly.release import Dragonfly
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
+from dragonfly.updates.immutable_config import KeptConfig
 
 # The engine interrupts the program when an update fails. Python's own handler would print a traceback over the reason,
 # and wait for its threads until the engine kills it, five seconds later.

@@ -6,29 +6,29 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from dragonfly.application import Application, ApplicationArgs
-from dragonfly.console import CONSOLE_URL, port_forward_command
-from dragonfly.created_namespace import CreatedNamespace
-from dragonfly.credentials import Credentials, CredentialsArgs
-from dragonfly.daemon_config import DaemonPorts
-from dragonfly.existing_cluster import existing_cluster_access
-from dragonfly.existing_object import stack_mark, takes_nothing_over
-from dragonfly.google.provisioned_cluster import ProvisionedCluster
-from dragonfly.images import Image
-from dragonfly.immutable_config import KeptConfig
-from dragonfly.instance import Instance
-from dragonfly.labels import instance_labels
-from dragonfly.manager import Manager, ManagerArgs
-from dragonfly.mysql import Mysql, MysqlArgs
-from dragonfly.node_mirrors import NodeMirrors
-from dragonfly.object_name import object_name
-from dragonfly.peer import Peer, PeerArgs
-from dragonfly.redis import Redis, RedisArgs
-from dragonfly.registry_mirrors import registry_mirror
-from dragonfly.scheduler import Scheduler, SchedulerArgs
-from dragonfly.seed_peer import SeedPeer, SeedPeerArgs
-from dragonfly.settings import Settings
-from dragonfly.stateless_objects import deleted_with
+from dragonfly.access.existing_cluster import existing_cluster_access
+from dragonfly.components.application import Application, ApplicationArgs
+from dragonfly.components.manager import Manager, ManagerArgs
+from dragonfly.components.mysql import Mysql, MysqlArgs
+from dragonfly.components.node_mirrors import NodeMirrors
+from dragonfly.components.peer import Peer, PeerArgs
+from dragonfly.components.redis import Redis, RedisArgs
+from dragonfly.components.scheduler import Scheduler, SchedulerArgs
+from dragonfly.components.seed_peer import SeedPeer, SeedPeerArgs
+from dragonfly.config_files.daemon import DaemonPorts
+from dragonfly.gke.provisioned_cluster import ProvisionedCluster
+from dragonfly.instance.credentials import Credentials, CredentialsArgs
+from dragonfly.instance.object_name import object_name
+from dragonfly.instance.objects import Instance
+from dragonfly.parts.console import CONSOLE_URL, port_forward_command
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import instance_labels
+from dragonfly.parts.registry_mirrors import registry_mirror
+from dragonfly.pods.stateless_objects import deleted_with
+from dragonfly.settings.model import Settings
+from dragonfly.updates.created_namespace import CreatedNamespace
+from dragonfly.updates.existing_object import stack_mark, takes_nothing_over
+from dragonfly.updates.immutable_config import KeptConfig
 
 
 class Dragonfly(pulumi.ComponentResource):

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
 from local.cluster import Cluster
 from local.containers.container_nodes import ContainerNodes
 from local.readiness_timeline import readiness_timeline
@@ -33,9 +33,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-import dragonfly.existing_cluster
+import dragonfly.access.existing_cluster
 import dragonfly.release
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
 
 cluster = dragonfly.existing_cluster.existing_cluster(Settings.load())
 word = random.RandomPassword("word", length=24)

@@ -10,7 +10,7 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
-from dragonfly.labels import ALL_INSTANCES
+from dragonfly.parts.labels import ALL_INSTANCES
 
 _POLL_SECONDS: Final = 0.5
 

@@ -16,7 +16,7 @@ from kubernetes.client.exceptions import ApiException
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
-from dragonfly.labels import ALL_INSTANCES
+from dragonfly.parts.labels import ALL_INSTANCES
 from local.kubeconfig import connect
 
 _STAGES = ("made", "placed", "running", "Ready")

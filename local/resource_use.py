@@ -15,10 +15,11 @@ from typing import Any, Final
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from rich.table import Table
 
-from dragonfly import mysql, ports, redis
-from dragonfly.images import Image
-from dragonfly.labels import ALL_INSTANCES
-from dragonfly.names import Names
+from dragonfly.components import mysql, redis
+from dragonfly.parts import databases, ports
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import ALL_INSTANCES
+from dragonfly.parts.names import Names
 from dragonfly.quantity import parse_quantity
 from local.images.catalog import default_references
 from local.kubeconfig import connect
@@ -217,7 +218,7 @@ def _load_pod(names: Names) -> dict[str, Any]:
                     "mysql",
                     Image.MYSQL,
                     _MYSQL_LOAD,
-                    [names.mysql_service, mysql.USER, mysql.DATABASE],
+                    [names.mysql_service, databases.USER, databases.DATABASE],
                     MYSQL_PWD=(names.mysql_secret, mysql.USER_PASSWORD_KEY),
                 ),
                 container(

@@ -9,7 +9,7 @@ from kubernetes.client.api.apps_v1_api import AppsV1Api
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
-from dragonfly.google.node_pool_capacity import SYSTEM_PODS_OF_A_NODE
+from dragonfly.settings.node_pool_capacity import SYSTEM_PODS_OF_A_NODE
 
 _NAMESPACE = "kube-system"
 _NAME = "gke-system-pods"

@@ -1,1 +1,1 @@
-"""What a cluster on Google Cloud is made of, and the rules of the config keys that shape it."""
+"""What Google says of machines, disks, versions, places and names."""

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from dragonfly.settings import SettingsError
-from dragonfly.status.cluster_access import KubeconfigError, connect
-from dragonfly.status.cluster_objects import Cluster, ClusterObjects, NoClusterError
+from dragonfly.access.client import KubeconfigError, connect
+from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
+from dragonfly.settings.model import SettingsError
 from dragonfly.status.report import Report
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images

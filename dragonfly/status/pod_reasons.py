@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dragonfly.status.cluster_objects import Object, listed
-from dragonfly.wait_for import awaited_address
+from dragonfly.access.objects import Object, listed
+from dragonfly.scripts.wait_for import awaited_address
 
 _OUT_OF_MEMORY = "OOMKilled"
 # kubelet's reasons (pkg/kubelet/images/types.go, pkg/kubelet/container/sync_result.go).

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic.alias_generators import to_camel
 
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
 from dragonfly.status.pod_reasons import Reason
 
 # Words of the scheduler's (pkg/scheduler/framework/plugins: noderesources, nodeports) and of the volume controller's.

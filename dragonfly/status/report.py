@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dragonfly.console import CONSOLE_URL, port_forward_command
-from dragonfly.settings import Settings
+from dragonfly.parts.console import CONSOLE_URL, port_forward_command
+from dragonfly.settings.model import Settings
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import MISSING, remedy
 from dragonfly.status.versions import version

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from dragonfly.config_fault import PROJECT
-from dragonfly.settings import Settings
+from dragonfly.settings.fault import PROJECT
+from dragonfly.settings.model import Settings
 
 _PROVIDER = "pulumi:providers:kubernetes"
 _CREDENTIALS = "dragonfly:credentials:Credentials"

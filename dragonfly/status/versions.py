@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dragonfly.labels import COMPONENT_LABEL, Component
-from dragonfly.status.cluster_objects import Object, listed
+from dragonfly.access.objects import Object, listed
+from dragonfly.parts.labels import COMPONENT_LABEL, Component
 
 # https://nvd.nist.gov/vuln/detail/CVE-2026-24124: the manager's REST API, fixed in 2.4.1.
 _JOBS_ARE_OPEN = "CVE-2026-24124"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dragonfly.labels import COMPONENT_LABEL
-from dragonfly.names import Names
-from dragonfly.status.cluster_objects import ClusterObjects, Object, listed
+from dragonfly.access.objects import ClusterObjects, Object, listed
+from dragonfly.parts.labels import COMPONENT_LABEL
+from dragonfly.parts.names import Names
 from dragonfly.status.pod_reasons import (
     LastLogLine,
     Reason,

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import yaml
 
-from dragonfly.images import Image, Images
+from dragonfly.parts.images import Image, Images
 from local.images.layer import Entry, Layer
 from local.images.oci_archive import OciImage
 from local.stack import PROJECT_FOLDER

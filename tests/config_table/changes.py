@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
 from local.kubeconfig import CONTEXT
 from tests.unit.known_stacks import SECRET_KEYS
 

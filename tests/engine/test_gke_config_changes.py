@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.google.apis import NEEDED_FIRST, enable_command
+from dragonfly.gke.apis import NEEDED_FIRST, enable_command
 from local.cloud.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
 from local.stack import Engine, LocalStack
 from tests.config_table.changes import REPLACING

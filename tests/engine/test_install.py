@@ -16,8 +16,8 @@ import yaml
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.status import cluster_objects as status
-from dragonfly.status.cluster_access import connect
+from dragonfly.access import objects as status
+from dragonfly.access.client import connect
 from local.cluster import Cluster
 from local.kubeconfig import CONTEXT
 from local.stack import LocalStack, StackError

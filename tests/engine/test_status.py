@@ -13,7 +13,7 @@ import pytest
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.names import Names
+from dragonfly.parts.names import Names
 from local.cluster import Cluster
 from local.stack import Engine, LocalStack, StackError
 from tests.engine.cluster_objects import unready_pods

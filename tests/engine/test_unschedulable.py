@@ -7,7 +7,7 @@ import time
 import pytest
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.names import Names
+from dragonfly.parts.names import Names
 from local.stack import StackError
 from tests.engine.cluster_objects import no_room
 from tests.engine.conftest import StackFactory

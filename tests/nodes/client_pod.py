@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from dragonfly import ports
-from dragonfly.images import Image
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image
 from local.images.catalog import default_references
 
 NAME = "client"

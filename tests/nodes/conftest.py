@@ -14,7 +14,7 @@ from types import FrameType
 import pytest
 from rich.console import Console
 
-from dragonfly.images import Image
+from dragonfly.parts.images import Image
 from local import toolchain
 from local.cluster import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS

@@ -12,7 +12,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from dragonfly.names import Names
+from dragonfly.parts.names import Names
 from local.cluster import Cluster
 from local.containers.containerd import ctr_command
 from local.readiness_timeline import ReadinessTimeline, readiness_timeline

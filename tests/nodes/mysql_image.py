@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, cast
 
-from dragonfly.pod_security import DATABASE_UID
+from dragonfly.pods.security import DATABASE_UID
 from local.images.archive import provide_archive
 from tests.waiting import wait_until
 

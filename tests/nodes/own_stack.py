@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from dragonfly.names import APPLICATION_CRD, Names
+from dragonfly.parts.names import APPLICATION_CRD, Names
 from local import toolchain
 from local.cluster import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS

@@ -28,10 +28,10 @@ import yaml
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import ListValue, Struct
 
-from dragonfly.daemon_config import DaemonPorts, daemon_config, peer_discovery, seed_peer_discovery
-from dragonfly.manager_config import manager_config
-from dragonfly.names import Names
-from dragonfly.scheduler_config import scheduler_config
+from dragonfly.config_files.daemon import DaemonPorts, daemon_config, peer_discovery, seed_peer_discovery
+from dragonfly.config_files.manager import manager_config
+from dragonfly.config_files.scheduler import scheduler_config
+from dragonfly.parts.names import Names
 from local import toolchain
 from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
 from tests.waiting import wait_until, while_busy

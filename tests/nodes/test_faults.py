@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dragonfly import mysql
+from dragonfly.parts import databases
 from tests.nodes.installation import Container, Installation, wait_for
 
 READY_SECONDS = 60
@@ -58,7 +58,7 @@ class Survivors:
         return faults
 
     def _sql(self, statements: str) -> str:
-        return self._client.sql(mysql.USER, self._database_password, f"USE {mysql.DATABASE};\n{statements}")
+        return self._client.sql(databases.USER, self._database_password, f"USE {databases.DATABASE};\n{statements}")
 
     def _redis(self, commands: str) -> str:
         return self._client.redis(self._redis_password, commands)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from dragonfly import mysql, ports
-from dragonfly.root_password import PUBLIC_PASSWORD
+from dragonfly.components.root_password import PUBLIC_PASSWORD
+from dragonfly.parts import databases, ports
 from local.bench import READY_GOAL_SECONDS
 from tests.engine.cluster_objects import secret_values
 from tests.nodes.client_pod import CallError
@@ -33,12 +33,12 @@ def test_every_container_runs_and_none_was_started_twice(installation: Installat
     assert [container for container in installation.at_first if container.restarts > 0] == []
 
 
-@pytest.mark.parametrize(("user", "output"), [("root", "dbRootPassword"), (mysql.USER, "dbUserPassword")])
+@pytest.mark.parametrize(("user", "output"), [("root", "dbRootPassword"), (databases.USER, "dbUserPassword")])
 def test_mysql_lets_in_who_has_the_password_and_nobody_else(installation: Installation, user: str, output: str) -> None:
     client_pod = installation.client
     question = "SELECT CURRENT_USER(), DATABASE();\n"
-    statements = f"USE {mysql.DATABASE};\n{question}"
-    assert client_pod.sql(user, installation.outputs[output], statements) == f"{user}@%\t{mysql.DATABASE}\n"
+    statements = f"USE {databases.DATABASE};\n{question}"
+    assert client_pod.sql(user, installation.outputs[output], statements) == f"{user}@%\t{databases.DATABASE}\n"
     for password in ("", WRONG_PASSWORD):
         with pytest.raises(CallError, match="Access denied for user"):
             client_pod.sql(user, password, question)
@@ -102,8 +102,8 @@ def _stored_password(installation: Installation) -> str:
     """What the manager has stored of root's password, in a table that each of its versions may name otherwise."""
     column = "encrypted_password"
     tables = f"SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE COLUMN_NAME = '{column}' AND "
-    (table,) = _as_root(installation, f"{tables} TABLE_SCHEMA = '{mysql.DATABASE}';\n").split()
-    stored = _as_root(installation, f"SELECT {column} FROM {mysql.DATABASE}.{table} WHERE name = 'root';\n")
+    (table,) = _as_root(installation, f"{tables} TABLE_SCHEMA = '{databases.DATABASE}';\n").split()
+    stored = _as_root(installation, f"SELECT {column} FROM {databases.DATABASE}.{table} WHERE name = 'root';\n")
     assert stored
     return stored
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from dragonfly import ports
-from dragonfly.images import Image
-from dragonfly.mysql import DATABASE
-from dragonfly.root_password import ROOT_PASSWORD_KEY
+from dragonfly.components.mysql import DATABASE
+from dragonfly.components.root_password import ROOT_PASSWORD_KEY
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image
 from local.cluster import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
 from local.containers.container_nodes import ContainerNodes

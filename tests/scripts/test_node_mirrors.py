@@ -12,8 +12,8 @@ from typing import cast
 
 import pytest
 
-from dragonfly.node_mirrors import NodeMirrors, hosts_file
-from dragonfly.registry_mirrors import registry_mirror
+from dragonfly.components.node_mirrors import NodeMirrors, hosts_file
+from dragonfly.parts.registry_mirrors import registry_mirror
 
 CERTS = "/etc/containerd/certs.d"
 NAMED = f'[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{CERTS}"\n'

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.root_password import PUBLIC_PASSWORD, ROOT_PASSWORD_KEY, set_root_password
+from dragonfly.components.root_password import PUBLIC_PASSWORD, ROOT_PASSWORD_KEY, set_root_password
 from tests.scripts.image_shell import TOOL_SETS, ImageShell, image_shell
 
 LOOPBACK = "127.0.0.1"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dragonfly.wait_for import awaited_address, start_when_reachable
+from dragonfly.scripts.wait_for import awaited_address, start_when_reachable
 from tests.scripts.image_shell import TOOL_SETS, image_shell
 from tests.waiting import wait_until, while_busy
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from dragonfly.labels import COMPONENT_LABEL
-from dragonfly.names import Names
+from dragonfly.parts.labels import COMPONENT_LABEL
+from dragonfly.parts.names import Names
 
 NAMES = Names("dragonfly-1")
 NAMESPACE = "/api/v1/namespaces/p2p"

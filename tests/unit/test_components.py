@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from dragonfly.names import Names
+from dragonfly.parts.names import Names
 from tests.unit.recorded_program import JOB, WORKLOADS, RecordedProgram, Resource
 
 COMPONENTS = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dragonfly.config_fault import ConfigFault
-from dragonfly.immutable_config import changed_config
-from dragonfly.refused_change import refused_change
-from dragonfly.settings import Settings
+from dragonfly.settings.fault import ConfigFault
+from dragonfly.settings.model import Settings
+from dragonfly.updates.immutable_config import changed_config
+from dragonfly.updates.refused_change import refused_change
 from local.plugins.gcp_provider import KINDS
 from local.plugins.google_changes import changes
 from local.plugins.google_schema import planned

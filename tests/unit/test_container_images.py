@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from dragonfly.images import Image, image_reference_fault
+from dragonfly.parts.images import Image, image_reference_fault
 from local.images.catalog import PAUSE, Layers, default_references, images
 from local.images.layer import Entry, Layer, write_layer
 from local.images.oci_archive import write_archive

@@ -12,9 +12,9 @@ import pulumi
 import pytest
 from pulumi_kubernetes.meta import v1 as meta
 
-from dragonfly.existing_object import MARK, ExistingObjectError, takes_nothing_over
-from dragonfly.rollout import ClusterAccess
-from dragonfly.status.cluster_objects import Cluster, NoClusterError
+from dragonfly.access.cluster_access import ClusterAccess
+from dragonfly.access.objects import Cluster, NoClusterError
+from dragonfly.updates.existing_object import MARK, ExistingObjectError, takes_nothing_over
 from tests.unit.gke_stack import run_gke
 from tests.unit.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.unit.played_hook import Hook

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from dragonfly.google.cluster_version import GkeVersionError
-from dragonfly.registry_mirrors import DEFAULT_REGISTRIES
+from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES
 from tests.unit import gke_stack
 from tests.unit.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
 from tests.unit.recorded_program import RecordedProgram

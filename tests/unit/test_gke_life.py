@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.google.database_disk import DISK_TYPES
-from dragonfly.google.node_account import ROLES
+from dragonfly.gke.node_account import ROLES
+from dragonfly.google.disk_types import DISK_TYPES
 from tests.unit import gke_stack
 from tests.unit.gke_stack import all_dependencies, cluster, configured_gke, only, run_gke
 from tests.unit.recorded_program import RecordedProgram, Resource

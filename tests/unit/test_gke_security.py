@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 import yaml
 
-from dragonfly.google.network import NODE_RANGE, POD_RANGE, SERVICE_RANGE
+from dragonfly.gke.network import NODE_RANGE, POD_RANGE, SERVICE_RANGE
 from tests.unit import gke_stack
 from tests.unit.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
 from tests.unit.recorded_program import RecordedProgram, revealed, strings_in

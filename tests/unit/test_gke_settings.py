@@ -8,10 +8,10 @@ import re
 import pytest
 import yaml
 
-from dragonfly.google import config_rules
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google.resource_names import google_name
-from dragonfly.settings import Settings, SettingsError
+from dragonfly.settings import gke_rules as config_rules
+from dragonfly.settings.model import Settings, SettingsError
 from tests.unit.gke_stack import GKE_CONFIG
 from tests.unit.recorded_program import ROOT
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pulumi
 import pytest
 
-from dragonfly.google import apis
-from dragonfly.google.apis import enable_command
+from dragonfly.gke import apis
+from dragonfly.gke.apis import enable_command
 from tests.unit.gke_stack import run_gke
 from tests.unit.recorded_program import ROOT
 

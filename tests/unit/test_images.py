@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.images import Image, Images, image_reference_fault, registry_fault, tag_fault
+from dragonfly.parts.images import Image, Images, image_reference_fault, registry_fault, tag_fault
 
 REGISTRY = "marketplace.gcr.io/google"
 DIGEST = "sha256:" + "0123456789abcdef" * 4

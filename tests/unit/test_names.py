@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.labels import ALL_INSTANCES
-from dragonfly.names import Names
+from dragonfly.parts.labels import ALL_INSTANCES
+from dragonfly.parts.names import Names
 from tests.unit.recorded_program import WORKLOADS, RecordedProgram, Resource
 
 # Spelled out, since dashboards and scripts spell them out too.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dragonfly.node_mirrors import hosts_file
-from dragonfly.registry_mirrors import registry_mirror
+from dragonfly.components.node_mirrors import hosts_file
+from dragonfly.parts.registry_mirrors import registry_mirror
 from tests.unit.gke_stack import run_gke
 from tests.unit.recorded_program import Pod, RecordedProgram, run_main
 

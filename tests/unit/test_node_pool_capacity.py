@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.google import node_pool_capacity
 from dragonfly.google.machine_types import MACHINE_TYPES, MIB, machine_type_named
-from dragonfly.google.node_pool_capacity import (
+from dragonfly.parts.images import Image
+from dragonfly.settings import node_pool_capacity
+from dragonfly.settings.node_pool_capacity import (
     SYSTEM_PODS_OF_A_CLUSTER,
     SYSTEM_PODS_OF_A_NODE,
     Requests,
@@ -16,7 +17,6 @@ from dragonfly.google.node_pool_capacity import (
     room_of_a_node,
     smallest_machine_type,
 )
-from dragonfly.images import Image
 from tests.unit.gke_stack import configured_gke, run_gke
 
 

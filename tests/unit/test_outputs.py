@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from dragonfly.images import Image
+from dragonfly.parts.images import Image
 from tests.unit.recorded_program import RecordedProgram
 
 PASSWORDS = {

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
-from dragonfly.images import Image
-from dragonfly.settings import PROJECT, Settings
+from dragonfly.parts.images import Image
+from dragonfly.settings.model import PROJECT, Settings
 from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.project_file import DECLARED, PROJECT_FILE
 from tests.unit.recorded_program import ROOT

@@ -7,12 +7,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from dragonfly.claim import keeps_its_size, shrunk_claim
-from dragonfly.config_fault import ConfigFault
-from dragonfly.created_namespace import given_up_namespace
-from dragonfly.immutable_config import changed_config
-from dragonfly.refused_change import RefusedChangeError, refused_change, refuses
-from dragonfly.settings import Settings
+from dragonfly.pods.claim import keeps_its_size, shrunk_claim
+from dragonfly.settings.fault import ConfigFault
+from dragonfly.settings.model import Settings
+from dragonfly.updates.created_namespace import given_up_namespace
+from dragonfly.updates.immutable_config import changed_config
+from dragonfly.updates.refused_change import RefusedChangeError, refused_change, refuses
 from tests.unit.gke_stack import run_gke
 from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.played_hook import Hook
@@ -223,7 +223,7 @@ def test_a_secret_of_before_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None
     def secret(key: str) -> bool:
         return bool(key)
 
-    monkeypatch.setattr("dragonfly.refused_change.is_config_secret", secret)
+    monkeypatch.setattr("dragonfly.updates.refused_change.is_config_secret", secret)
     fault = refused_change("dragonfly:namespace", "before", "now", "gone")
     assert (fault.found, fault.rule) == (None, "was another before: gone")
     assert fault.remedy == "pulumi config set --secret dragonfly:namespace"

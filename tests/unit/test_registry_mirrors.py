@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.images import Image, Images
-from dragonfly.registry_mirrors import (
+from dragonfly.parts.images import Image, Images
+from dragonfly.parts.registry_mirrors import (
     DEFAULT_REGISTRIES,
     registry_list_fault,
     registry_mirror,

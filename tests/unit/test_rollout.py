@@ -10,11 +10,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from dragonfly import rollout
-from dragonfly.status.cluster_access import KubeconfigError
-from dragonfly.status.cluster_objects import Cluster, NoClusterError
+from dragonfly.access.client import KubeconfigError
+from dragonfly.access.objects import Cluster, NoClusterError
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.workloads import Condition
+from dragonfly.updates import rollout
 from tests.unit.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
 from tests.unit.played_api_server import NAMES, ApiServer, installed_api_server, kubeconfig, workload
 from tests.unit.recorded_program import Cloud, run_main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from dragonfly.root_password import ROOT_PASSWORD_KEY
+from dragonfly.components.root_password import ROOT_PASSWORD_KEY
 from tests.unit.recorded_program import RecordedProgram, revealed
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.config_document import HASH_ANNOTATION
+from dragonfly.config_files.document import HASH_ANNOTATION
 from tests.unit.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, SECRET_KEYS
 from tests.unit.recorded_program import (
     RecordedProgram,

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from dragonfly.google.config_rules import NodeAutoscaling
-from dragonfly.images import Image
-from dragonfly.names import Names, longest_app_name
-from dragonfly.settings import Settings, SettingsError
+from dragonfly.parts.images import Image
+from dragonfly.parts.names import Names, longest_app_name
+from dragonfly.settings.gke_rules import NodeAutoscaling
+from dragonfly.settings.model import Settings, SettingsError
 from tests.unit.known_stacks import CONFIGURED_CONFIG, SECRET_KEYS
 from tests.unit.recorded_program import run_main
 

@@ -20,13 +20,17 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from dragonfly import ports
-from dragonfly.images import Image, Images
-from dragonfly.names import Names
-from dragonfly.settings import PROJECT, Settings
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image, Images
+from dragonfly.parts.names import Names
+from dragonfly.settings.model import PROJECT, Settings
 from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.recorded_program import ROOT
 
+SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
+    ROOT / "dragonfly" / path
+    for path in ("settings/model.py", "parts/names.py", "parts/images.py", "parts/ports.py", "google/machine_types.py")
+)
 PROGRAM = (*sorted((ROOT / "dragonfly").glob("**/*.py")), ROOT / "__main__.py")
 DEFAULTS = Settings.from_config(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
 # Caches and what a build leaves; nothing of it is in git.
@@ -58,10 +62,10 @@ def _strings(path: Path) -> tuple[str, ...]:
     )
 
 
-def _files_with_text(text: str) -> set[str]:
+def _files_with_text(text: str) -> set[Path]:
     """Files where the text stands in a literal, not as a part of something longer."""
     pattern = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w-]|\.\w)")
-    return {path.name for path in PROGRAM if any(pattern.search(literal) for literal in _strings(path))}
+    return {path for path in PROGRAM if any(pattern.search(literal) for literal in _strings(path))}
 
 
 @cache
@@ -81,8 +85,8 @@ def _numbers(path: Path) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("name", PORTS)
 def test_port_stands_in_ports_only(name: str) -> None:
-    files = {path.name for path in PROGRAM if PORTS[name] in _numbers(path)}
-    assert files == {"ports.py"}
+    files = {path for path in PROGRAM if PORTS[name] in _numbers(path)}
+    assert files == {PORT_NUMBERS}
     assert _files_with_text(str(PORTS[name])) == set()
     assert not any(re.search(rf":{PORTS[name]}\b", literal) for path in PROGRAM for literal in _strings(path))
 
@@ -90,8 +94,8 @@ def test_port_stands_in_ports_only(name: str) -> None:
 @pytest.mark.parametrize("field", PEER_PORT_FIELDS)
 def test_default_port_of_the_peers_stands_in_settings_only(field: str) -> None:
     default = getattr(DEFAULTS, field)
-    files = {path.name for path in PROGRAM if default in _numbers(path)}
-    assert files <= ({"ports.py"} if default in PORTS.values() else set())
+    files = {path for path in PROGRAM if default in _numbers(path)}
+    assert files <= ({PORT_NUMBERS} if default in PORTS.values() else set())
     assert len(PEER_PORT_FIELDS) == 5
 
 
@@ -99,16 +103,16 @@ def test_default_port_of_the_peers_stands_in_settings_only(field: str) -> None:
 def test_image_repository_and_tag_stand_in_images_only(image: Image) -> None:
     reference = Images(registry="R", tag="T", overrides={}).reference(image)
     repository, _, tag = reference.removeprefix("R/").rpartition(":")
-    assert _files_with_text(repository) <= {"images.py"}
-    assert any(repository in literal for literal in _strings(ROOT / "dragonfly" / "images.py"))
+    assert _files_with_text(repository) <= {IMAGES}
+    assert any(repository in literal for literal in _strings(IMAGES))
     if tag != "T":
-        assert _files_with_text(tag) == {"images.py"}
+        assert _files_with_text(tag) == {IMAGES}
 
 
 # The others, such as `manager` and `seedPeer`, are keys of Dragonfly's own config files too.
 @pytest.mark.parametrize("image", [image for image in Image if image.value.endswith("Exporter")])
 def test_key_of_an_image_stands_in_images_only(image: Image) -> None:
-    assert _files_with_text(image.value) == {"images.py"}
+    assert _files_with_text(image.value) == {IMAGES}
 
 
 @pytest.mark.parametrize(
@@ -122,12 +126,12 @@ def test_key_of_an_image_stands_in_images_only(image: Image) -> None:
 )
 def test_default_stands_in_settings_only(field: str) -> None:
     value = getattr(DEFAULTS, field)
-    holders = {path.name for path in PROGRAM if value in set(_strings(path))}
+    holders = {path for path in PROGRAM if value in set(_strings(path))}
     # The table of machine types has the default one too.
-    assert holders - {"machine_types.py"} == {"settings.py"}
+    assert holders - {MACHINE_TYPES} == {SETTINGS}
     if "." in value:
         # Distinctive enough that it must not stand inside a longer text either.
-        assert _files_with_text(value) == {"settings.py"}
+        assert _files_with_text(value) == {SETTINGS}
 
 
 @pytest.mark.parametrize("stack_file", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
@@ -163,12 +167,12 @@ def _derivations(path: Path) -> Iterator[str]:
 
 def test_object_names_are_derived_in_names_only() -> None:
     suffixes = _suffixes()
-    assert {path.name for path in PROGRAM if suffixes & set(_derivations(path))} == {"names.py"}
+    assert {path for path in PROGRAM if suffixes & set(_derivations(path))} == {NAMES}
 
 
 def test_nothing_is_appended_to_the_instances_name_outside_names() -> None:
     for path in PROGRAM:
-        if path.name == "names.py":
+        if path == NAMES:
             continue
         for node in ast.walk(_tree(path)):
             parts: list[ast.expr] = []
@@ -182,7 +186,7 @@ def test_nothing_is_appended_to_the_instances_name_outside_names() -> None:
 
 
 def test_suffix_of_an_object_stands_once() -> None:
-    names_file = list(_derivations(ROOT / "dragonfly" / "names.py"))
+    names_file = list(_derivations(NAMES))
     for suffix in _suffixes() - {Names("").mysql_claim, Names("").redis_claim}:
         assert names_file.count(suffix) == 1, suffix
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException
 
-from dragonfly.status import cluster_objects
-from dragonfly.status.cluster_access import KubeconfigError, connect
-from dragonfly.status.cluster_objects import Cluster, NoClusterError
+from dragonfly.access import objects as cluster_objects
+from dragonfly.access.client import KubeconfigError, connect
+from dragonfly.access.objects import Cluster, NoClusterError
 from local.certificates import Authority, Certificate
 from tests.unit import played_api_server
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from dragonfly.access.client import connect
+from dragonfly.access.objects import Cluster
 from dragonfly.status import __main__ as command
-from dragonfly.status.cluster_access import connect
-from dragonfly.status.cluster_objects import Cluster
 from tests.unit.played_api_server import NAMES, NAMESPACE, WORKLOADS, ApiServer, installed_api_server, kubeconfig
 from tests.unit.played_pulumi import PlayedPulumi
 from tests.unit.recorded_program import ROOT

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.status.cluster_objects import Object
+from dragonfly.access.objects import Object
 from dragonfly.status.pod_reasons import (
     Reason,
     events_of,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dragonfly.labels import COMPONENT_LABEL, Component
-from dragonfly.settings import Settings
-from dragonfly.status.cluster_objects import Object
+from dragonfly.access.objects import Object
+from dragonfly.parts.labels import COMPONENT_LABEL, Component
+from dragonfly.settings.model import Settings
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import remedy
 from dragonfly.status.report import Report

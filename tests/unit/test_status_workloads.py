@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dragonfly.labels import COMPONENT_LABEL, Component
-from dragonfly.names import Names
-from dragonfly.status.cluster_objects import ClusterObjects, Object
+from dragonfly.access.objects import ClusterObjects, Object
+from dragonfly.parts.labels import COMPONENT_LABEL, Component
+from dragonfly.parts.names import Names
 from dragonfly.status.workloads import Condition, conditions
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

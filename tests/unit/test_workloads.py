@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dragonfly.google.machine_types import allocatable, machine_type_named
-from dragonfly.images import Image, Images
+from dragonfly.parts.images import Image, Images
 from dragonfly.quantity import parse_quantity
-from dragonfly.settings import Settings
+from dragonfly.settings.model import Settings
 from tests.unit.known_stacks import SECRET_KEYS
 from tests.unit.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, strings_in
 

@@ -1,0 +1,1 @@
+"""How the cluster is reached: by the plug-in that makes objects, and by the client that looks."""

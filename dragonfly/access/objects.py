@@ -1,0 +1,218 @@
+"""What the cluster says of one instance: its objects as the API server gives them, and its containers' logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote
+
+from kubernetes.client import ApiClient, ApiException
+from urllib3.exceptions import HTTPError
+
+from dragonfly.parts.labels import instance_selector
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as JSON has it."""
+
+
+def listed(object_: Object, key: str) -> list[Object]:
+    """Return a list in the status of an object; Kubernetes leaves out what is empty."""
+    return object_.get("status", {}).get(key) or []
+
+
+_REQUEST_SECONDS = 10.0
+# An API server asks the node's kubelet for a log, and waits for one that does not answer.
+_LOG_SECONDS = 3.0
+# What a database says of why it ends, from its first error to the last line.
+_LOG_LINES = 50
+_MYSQL_ERROR = "[ERROR]"
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_WORKLOADS = {
+    "Deployment": ("apis/apps/v1", "deployments"),
+    "StatefulSet": ("apis/apps/v1", "statefulsets"),
+    "DaemonSet": ("apis/apps/v1", "daemonsets"),
+    "Job": ("apis/batch/v1", "jobs"),
+}
+
+
+class NoClusterError(RuntimeError):
+    """The cluster cannot be asked; the message says what it answered, if anything."""
+
+
+@dataclass(frozen=True)
+class ClusterObjects:
+    """The objects of one instance.
+
+    Attributes:
+        workloads: Deployments, StatefulSets, DaemonSets and Jobs, each with its kind.
+        events: Of the whole namespace; none where the user may not list them.
+        nodes: Of the cluster; none where the user may not list them.
+    """
+
+    workloads: list[Object] = field(default_factory=list[Object])
+    pods: list[Object] = field(default_factory=list[Object])
+    claims: list[Object] = field(default_factory=list[Object])
+    services: list[Object] = field(default_factory=list[Object])
+    events: list[Object] = field(default_factory=list[Object])
+    nodes: list[Object] = field(default_factory=list[Object])
+
+
+class Cluster:
+    """The cluster, whose words are repeated without the instance's secrets."""
+
+    def __init__(self, client: ApiClient, namespace: str, secrets: Iterable[str]) -> None:
+        """Take a client; nothing is asked yet.
+
+        Args:
+            client: Of the API server.
+            namespace: The instance's.
+            secrets: Masked in logs and messages.
+        """
+        self._client = client
+        self._namespace = namespace
+        # The longest first: one may begin with another.
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+
+    @property
+    def url(self) -> str:
+        """The API server's."""
+        return cast("str", cast("Any", self._client).configuration.host)
+
+    def has_namespace(self, seconds: float) -> bool:
+        """Ask whether the instance's namespace exists; one that the user may not see counts as existing.
+
+        Args:
+            seconds: How long the answer may take.
+
+        Raises:
+            NoClusterError: There is no answer, or the credential is refused.
+        """
+        status, _ = self._get(f"api/v1/namespaces/{quote(self._namespace)}", {}, seconds)
+        if status == _UNAUTHORIZED:
+            raise NoClusterError(f"{self.url} refuses the credential of the kubeconfig")
+        return status != _NOT_FOUND
+
+    def annotations(self, api_version: str, kind: str, name: str) -> dict[str, str] | None:
+        """Read an object's annotations, in the namespace, or beside it if that is empty.
+
+        Args:
+            api_version: Group and version, as in the object.
+            kind: Its kind, with a regular plural.
+            name: Its name.
+
+        Returns:
+            None where there is no such object, or one that is being deleted.
+
+        Raises:
+            NoClusterError: There is no answer.
+        """
+        group = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
+        namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
+        plural = re.sub("y$", "ie", kind.lower()) + "s"
+        status, text = self._get(f"{group}/{namespace}{plural}/{quote(name)}", {}, _REQUEST_SECONDS)
+        if status != _OK or "deletionTimestamp" in (metadata := json.loads(text)["metadata"]):
+            return None
+        return cast("dict[str, str]", metadata.get("annotations", {}))
+
+    def read(self, app: str) -> ClusterObjects:
+        """Ask for everything that tells how an instance is.
+
+        Args:
+            app: The instance's name.
+
+        Raises:
+            NoClusterError: There is no answer, or a refusal.
+        """
+        label = ",".join(f"{key}={value}" for key, value in instance_selector(app).items())
+        own = {"labelSelector": label}
+        return ClusterObjects(
+            workloads=[
+                {**each, "kind": kind}
+                for kind, (group, plural) in _WORKLOADS.items()
+                for each in self._list(group, plural, own)
+            ],
+            pods=self._list("api/v1", "pods", own),
+            claims=self._list("api/v1", "persistentvolumeclaims", own),
+            services=self._list("api/v1", "services", own),
+            events=self._list("api/v1", "events", {}, optional=True),
+            nodes=self._list("api/v1", "nodes", {}, in_namespace=False, optional=True),
+        )
+
+    def last_log_line(self, pod: str, container: str, *, previous: bool) -> str | None:
+        """Return the last line that a container wrote, None where there is none to be had.
+
+        Of MySQL, which ends with "Aborting", it is the first that tells of an error ("MySQL 8.0 Reference Manual",
+        "Error Log Output Format").
+
+        Args:
+            pod: Its pod's name.
+            container: Its name.
+            previous: Whether the container is meant that ran before the present one.
+        """
+        path = f"api/v1/namespaces/{quote(self._namespace)}/pods/{quote(pod)}/log"
+        query = {"container": container, "previous": str(previous).lower(), "tailLines": str(_LOG_LINES)}
+        try:
+            status, text = self._get(path, query, _LOG_SECONDS)
+        except NoClusterError:
+            return None
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if status != _OK or not lines:
+            return None
+        return self._masked(next((line for line in lines if _MYSQL_ERROR in line), lines[-1]))
+
+    def _list(
+        self, group: str, plural: str, query: Mapping[str, str], *, in_namespace: bool = True, optional: bool = False
+    ) -> list[Object]:
+        place = f"namespaces/{quote(self._namespace)}/{plural}" if in_namespace else plural
+        status, text = self._get(f"{group}/{place}", query, _REQUEST_SECONDS)
+        if status == _OK:
+            return cast("list[Object]", json.loads(text, object_hook=self._masked_message)["items"])
+        if optional and status == _FORBIDDEN:
+            return []
+        raise NoClusterError(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
+
+    def _get(self, path: str, query: Mapping[str, str], seconds: float) -> tuple[int, str]:
+        """The status and the text of an answer."""
+        client: Any = self._client
+        request = client.param_serialize(
+            "GET",
+            f"/{path}",
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json, */*"},
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = client.call_api(*request, _request_timeout=seconds)
+            text = cast("bytes", response.read()).decode(errors="replace")
+        except (HTTPError, OSError, cast("type[Exception]", ApiException)) as error:
+            raise NoClusterError(f"{self.url} does not answer: {_in_short(error)}") from None
+        return cast("int", response.status), text
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+    def _masked_message(self, value: dict[str, Any]) -> dict[str, Any]:
+        # The one key under which Kubernetes tells what a program said. A name stays: a password may look like one.
+        message = value.get("message")
+        return {**value, "message": self._masked(message)} if isinstance(message, str) else value
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200]
+
+
+def _in_short(error: Exception) -> str:
+    # "<object at 0x...>: what happened", of the innermost: one is raised from another, or has it as reason or argument.
+    reason = getattr(error, "reason", None)
+    for inner in (error.__cause__, reason, *error.args[-1:]):
+        if isinstance(inner, Exception):
+            return _in_short(inner)
+    return str(reason or error).rpartition(">: ")[2]

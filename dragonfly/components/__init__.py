@@ -1,0 +1,1 @@
+"""The programs of an installation, each with everything that belongs to it."""

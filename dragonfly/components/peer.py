@@ -1,0 +1,95 @@
+"""The peers: a `dfget daemon` on every node, which the node's containerd asks for images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pulumi
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+
+from dragonfly.components.node_mirrors import NodeMirrors
+from dragonfly.config_files.daemon import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, peer_discovery
+from dragonfly.instance.objects import Instance
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import Component
+from dragonfly.pods.program import Program, program_pod
+
+
+@dataclass(frozen=True)
+class PeerArgs:
+    """What the peers need to know.
+
+    Args:
+        instance: the instance that they belong to.
+        image: full image reference.
+        ports: of each node that the peer listens on.
+        config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
+        node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
+    """
+
+    instance: Instance
+    image: str
+    ports: DaemonPorts
+    config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
+    node_mirrors: NodeMirrors | None
+
+
+class Peer(pulumi.ComponentResource):
+    """The DaemonSet of the peers, on the nodes' own network: containerd reaches the proxy at the loopback address."""
+
+    def __init__(self, name: str, args: PeerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:peer:Peer", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        scheduler = f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"
+        program = Program(
+            component=Component.PEER,
+            name="dfget",
+            image_key=Image.PEER,
+            image=args.image,
+            command=("/opt/dragonfly/bin/dfget", "daemon"),
+            config_secret=names.peer_config,
+            config_file="dfget.yaml",
+            config=daemon_config(args.ports, peer_discovery(scheduler)),
+            config_hash_key=args.config_hash_key,
+            waits_for=(scheduler,),
+            ports={
+                "grpc": args.ports.grpc,
+                "proxy": args.ports.proxy,
+                "upload": args.ports.upload,
+                "health": args.ports.health,
+                "metrics": args.ports.metrics,
+            },
+            work_size_limit=CACHE_SIZE_LIMIT,
+            after=args.after,
+        )
+        pod = program_pod(name, instance, program, host_network=True, parent=self).template
+        if args.node_mirrors is not None:
+            this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
+            _add(pod, args.node_mirrors.container(args.image, this_one), args.node_mirrors.volumes())
+        apps.DaemonSet(
+            name,
+            metadata=instance.metadata(names.peer, Component.PEER),
+            spec=apps.DaemonSetSpecArgs(
+                selector=instance.selector(Component.PEER),
+                # One node after another would take hours on a cluster of a thousand; containerd falls back to the
+                # registry while its node's peer restarts.
+                update_strategy=apps.DaemonSetUpdateStrategyArgs(
+                    type="RollingUpdate", rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="10%")
+                ),
+                template=pod,
+            ),
+            opts=instance.workload_options(self),
+        )
+        self.register_outputs({})
+
+
+def _add(pod: core.PodTemplateSpecArgs, container: core.ContainerArgs, volumes: list[core.VolumeArgs]) -> None:
+    spec = cast("core.PodSpecArgs", pod.spec)
+    spec.containers = [*cast("list[core.ContainerArgs]", spec.containers), container]
+    spec.volumes = [*cast("list[core.VolumeArgs]", spec.volumes), *volumes]

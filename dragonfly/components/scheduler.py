@@ -1,0 +1,81 @@
+"""The scheduler: decides which peer downloads from which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from dragonfly.config_files.scheduler import scheduler_config
+from dragonfly.instance.objects import Instance
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import Component
+from dragonfly.pods.program import Program, program_pod
+
+
+@dataclass(frozen=True)
+class SchedulerArgs:
+    """What the scheduler needs to know.
+
+    Args:
+        instance: the instance that it belongs to.
+        image: full image reference.
+        redis_password: secret.
+        config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
+    """
+
+    instance: Instance
+    image: str
+    redis_password: pulumi.Input[str]
+    config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
+
+
+class Scheduler(pulumi.ComponentResource):
+    """One scheduler with a stable name, behind one Service."""
+
+    def __init__(self, name: str, args: SchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:scheduler:Scheduler", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        instance.service(
+            f"{name}-service",
+            name=names.scheduler_service,
+            component=Component.SCHEDULER,
+            ports={"grpc": ports.SCHEDULER_GRPC},
+            parent=self,
+        )
+        instance.service(
+            f"{name}-headless",
+            name=names.scheduler_headless,
+            component=Component.SCHEDULER,
+            ports={"grpc": ports.SCHEDULER_GRPC},
+            headless=True,
+            parent=self,
+        )
+        program = Program(
+            component=Component.SCHEDULER,
+            name="scheduler",
+            image_key=Image.SCHEDULER,
+            image=args.image,
+            command=("/opt/dragonfly/bin/scheduler",),
+            config_secret=names.scheduler_config,
+            config_file="scheduler.yaml",
+            config=scheduler_config(names, redis_password=args.redis_password),
+            config_hash_key=args.config_hash_key,
+            waits_for=(f"{names.redis_service}:{ports.REDIS}", f"{names.manager_service}:{ports.MANAGER_GRPC}"),
+            ports={"grpc": ports.SCHEDULER_GRPC, "metrics": ports.METRICS},
+            work_size_limit="1Gi",
+            after=args.after,
+        )
+        instance.stateful_set(
+            name,
+            name=names.scheduler,
+            component=Component.SCHEDULER,
+            service_name=names.scheduler_headless,
+            template=program_pod(name, instance, program, parent=self).template,
+            parent=self,
+        )
+        self.register_outputs({})

@@ -1,0 +1,87 @@
+"""The seed peer: fetches from the registry first, so that every other peer can fetch from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from dragonfly.config_files.daemon import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, seed_peer_discovery
+from dragonfly.instance.objects import Instance
+from dragonfly.parts import ports
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import Component
+from dragonfly.pods.program import Program, program_pod
+
+
+@dataclass(frozen=True)
+class SeedPeerArgs:
+    """What the seed peer needs to know.
+
+    Args:
+        instance: the instance that it belongs to.
+        image: full image reference.
+        config_hash_key: key of the hash by which pods roll, secret.
+        after: see `Program.after`.
+    """
+
+    instance: Instance
+    image: str
+    config_hash_key: pulumi.Input[str]
+    after: Sequence[pulumi.Resource]
+
+
+class SeedPeer(pulumi.ComponentResource):
+    """One seed peer with a stable name. Its cache is refilled from the registry, so it has no claim."""
+
+    def __init__(self, name: str, args: SeedPeerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dragonfly:seed_peer:SeedPeer", name, None, opts)
+        instance, names = args.instance, args.instance.names
+        instance.service(
+            f"{name}-headless",
+            name=names.seed_peer_headless,
+            component=Component.SEED_PEER,
+            ports={"grpc": ports.SEED_PEER_GRPC, "upload": ports.SEED_PEER_UPLOAD},
+            headless=True,
+            parent=self,
+        )
+        manager = f"{names.manager_service}:{ports.MANAGER_GRPC}"
+        program = Program(
+            component=Component.SEED_PEER,
+            name="seed-peer",
+            image_key=Image.SEED_PEER,
+            image=args.image,
+            command=("/opt/dragonfly/bin/dfget", "daemon"),
+            config_secret=names.seed_peer_config,
+            config_file="dfget.yaml",
+            config=daemon_config(
+                DaemonPorts(
+                    grpc=ports.SEED_PEER_GRPC,
+                    proxy=ports.SEED_PEER_PROXY,
+                    upload=ports.SEED_PEER_UPLOAD,
+                    health=ports.SEED_PEER_HEALTH,
+                    metrics=ports.METRICS,
+                ),
+                seed_peer_discovery(manager),
+            ),
+            config_hash_key=args.config_hash_key,
+            waits_for=(manager, f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"),
+            ports={
+                "grpc": ports.SEED_PEER_GRPC,
+                "upload": ports.SEED_PEER_UPLOAD,
+                "health": ports.SEED_PEER_HEALTH,
+                "metrics": ports.METRICS,
+            },
+            work_size_limit=CACHE_SIZE_LIMIT,
+            after=args.after,
+        )
+        instance.stateful_set(
+            name,
+            name=names.seed_peer,
+            component=Component.SEED_PEER,
+            service_name=names.seed_peer_headless,
+            template=program_pod(name, instance, program, parent=self).template,
+            parent=self,
+        )
+        self.register_outputs({})

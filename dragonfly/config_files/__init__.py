@@ -1,0 +1,1 @@
+"""What Dragonfly's programs read when they start."""

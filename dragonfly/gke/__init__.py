@@ -1,0 +1,1 @@
+"""A cluster of the stack: its network, nodes, disks and rights."""

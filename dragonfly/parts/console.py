@@ -1,0 +1,22 @@
+"""How a person reaches the manager's console."""
+
+from __future__ import annotations
+
+from dragonfly.parts import ports
+from dragonfly.parts.names import Names
+
+CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
+"""Where it answers while the port forwarding runs."""
+
+
+def port_forward_command(namespace: str, names: Names) -> str:
+    """Return the command that makes the console reachable from a workstation.
+
+    Args:
+        namespace: The instance's.
+        names: Of its objects.
+    """
+    return (
+        f"kubectl port-forward --namespace {namespace} svc/{names.manager_service} "
+        f"{ports.MANAGER_REST}:{ports.MANAGER_REST}"
+    )

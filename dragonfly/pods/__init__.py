@@ -1,0 +1,1 @@
+"""How a pod is made: its program, disk, probes, security and mounted config."""

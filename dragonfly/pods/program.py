@@ -1,0 +1,153 @@
+"""How each of the four Dragonfly programs runs in a pod: they differ in config, ports and what they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core import v1 as core
+
+from dragonfly.config_files.document import document_hash, render_yaml
+from dragonfly.instance.object_name import object_name
+from dragonfly.instance.objects import Instance
+from dragonfly.parts.container_resources import RESOURCES
+from dragonfly.parts.images import Image
+from dragonfly.parts.labels import Component
+from dragonfly.parts.work_directories import work_mounts, work_volume
+from dragonfly.pods import probes
+from dragonfly.pods.config_mount import config_mount, config_volume
+from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
+from dragonfly.scripts.wait_for import start_when_reachable
+
+# Where the images' own entrypoint looks too; a mounted file and an explicit command serve the click-to-deploy images
+# and upstream's alike, which hold the same binaries at the same paths.
+_CONFIG_DIRECTORY = "/etc/dragonfly"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One Dragonfly program.
+
+    Args:
+        component: which component it is.
+        name: name of its container, as in the chart.
+        image_key: its row in the resources table.
+        image: full image reference.
+        command: the binary and its first arguments; `--config FILE` is added.
+        config_secret: name of the Secret that holds its config file.
+        config_file: name of that file.
+        config: what the file says.
+        config_hash_key: key of the hash by which pods roll, secret.
+        waits_for: `host:port` of everything without which it exits.
+        ports: what it listens on, by name; `grpc` is asked for its health.
+        work_size_limit: of what it writes besides its log, a Kubernetes quantity.
+        after: resources that must exist before its workload is handed to the engine.
+        linger_seconds: how long it goes on serving once its pod is to go.
+    """
+
+    component: Component
+    name: str
+    image_key: Image
+    image: str
+    command: tuple[str, ...]
+    config_secret: str
+    config_file: str
+    config: Mapping[str, object]
+    config_hash_key: pulumi.Input[str]
+    waits_for: tuple[str, ...]
+    ports: Mapping[str, int]
+    work_size_limit: str
+    after: Sequence[pulumi.Resource]
+    linger_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class ProgramPod:
+    """What a program's workload is made of.
+
+    Attributes:
+        template: of its pods.
+        config: the Secret that holds its config file.
+    """
+
+    template: core.PodTemplateSpecArgs
+    config: core.Secret
+
+
+def program_pod(
+    resource_name: str,
+    instance: Instance,
+    program: Program,
+    *,
+    host_network: bool = False,
+    parent: pulumi.Resource,
+) -> ProgramPod:
+    """Declares a program's config Secret and gives the template of the pod that reads it.
+
+    Args:
+        resource_name: Pulumi's name of the component's workload.
+        instance: the instance that the program belongs to.
+        program: which program, and with what config.
+        host_network: on the node's own network, where two programs cannot have the same port.
+        parent: the program's component resource.
+    """
+    text = render_yaml(program.config)
+    secret = core.Secret(
+        f"{resource_name}-config",
+        metadata=instance.metadata(program.config_secret, program.component),
+        string_data={program.config_file: text},
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=program.after),
+    )
+    check = probes.Grpc(program.ports["grpc"])
+    template = core.PodTemplateSpecArgs(
+        metadata=instance.pod_metadata(program.component, document_hash(program.config_hash_key, text)),
+        spec=secured(
+            core.PodSpecArgs(
+                host_network=host_network or None,
+                # On the node's network a pod would otherwise get the node's DNS, which knows no Services.
+                dns_policy="ClusterFirstWithHostNet" if host_network else None,
+                # "Every node" includes those that are kept for special work.
+                tolerations=[core.TolerationArgs(operator="Exists")] if host_network else None,
+                containers=[
+                    core.ContainerArgs(
+                        name=program.name,
+                        image=program.image,
+                        command=start_when_reachable(
+                            program.waits_for,
+                            [*program.command, "--config", f"{_CONFIG_DIRECTORY}/{program.config_file}"],
+                        ),
+                        ports=[
+                            core.ContainerPortArgs(
+                                name=name,
+                                container_port=number,
+                                # The Kubernetes scheduler then puts no two instances on the same ports.
+                                host_port=number if host_network else None,
+                            )
+                            for name, number in program.ports.items()
+                        ],
+                        resources=RESOURCES[program.image_key].requirements(),
+                        security_context=container_security_context(),
+                        lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
+                        startup_probe=probes.startup(check),
+                        readiness_probe=probes.readiness(check),
+                        liveness_probe=probes.liveness(check),
+                        volume_mounts=[config_mount(_CONFIG_DIRECTORY), *work_mounts()],
+                    )
+                ],
+                volumes=[
+                    config_volume(object_name(secret), program.config_file),
+                    work_volume(program.work_size_limit),
+                ],
+            ),
+            DRAGONFLY_UID,
+        ),
+    )
+    return ProgramPod(template, secret)
+
+
+def _linger(seconds: int) -> core.LifecycleArgs:
+    # Every image has the command; kubelet's own `sleep` would ask for a cluster of Kubernetes 1.30 or later.
+    return core.LifecycleArgs(
+        pre_stop=core.LifecycleHandlerArgs(exec_=core.ExecActionArgs(command=["sleep", str(seconds)]))
+    )

@@ -1,0 +1,1 @@
+"""What the shells in containers run, and what they print."""

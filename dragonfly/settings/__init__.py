@@ -1,0 +1,1 @@
+"""What a stack may say: the keys of its config, their rules, and the report of all faults at once."""

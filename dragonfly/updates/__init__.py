@@ -1,0 +1,1 @@
+"""What an update may not do to an installed stack, and what it waits for."""

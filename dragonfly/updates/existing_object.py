@@ -1,0 +1,119 @@
+"""A refusal to take over Kubernetes objects that the stack has not made.
+
+Where it is to create an object that exists, the plug-in applies to it what the program says, without a word
+(pulumi-kubernetes, "Server-Side Apply"). It would be the stack's from then on, and `pulumi destroy` would delete what
+is somebody else's: a database with its data, or a namespace with all that is in it.
+
+An update that is cut off can have made an object of which the state knows nothing. Each bears a mark that no other
+stack has, by which the next update takes it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+import pulumi
+from pulumi_kubernetes.meta import v1 as meta
+
+from dragonfly.access.cluster_access import ClusterAccess
+from dragonfly.config_files.document import document_hash
+from dragonfly.settings.fault import PROJECT
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+_KUBERNETES = "kubernetes:"
+_NOT_ASKED_FOR = (
+    # It shares an object with others, and leaves it there.
+    "Patch",
+    # A changed one is replaced: in the preview of that, the stack's own is still there. Nothing is in it to lose.
+    ":Job",
+)
+
+MARK = "dragonfly.pulumi.com/stack"
+"""The annotation."""
+
+# Not the loop's own, in which every place can be taken by registrations that wait for this answer.
+_ASKING = ThreadPoolExecutor(max_workers=4)
+
+
+class ExistingObjectError(pulumi.RunError):
+    """An object is there that the stack was about to create; the message says which, and what to do."""
+
+
+def stack_mark(key: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the mark of a stack's objects.
+
+    Args:
+        key: random, secret and this stack's alone.
+    """
+    return document_hash(key, MARK)
+
+
+def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi.ResourceOptions:
+    """Return the options of components whose Kubernetes objects are refused where they are somebody else's.
+
+    The preview refuses them too. Where the cluster cannot be asked, the plug-in cannot create anything either.
+
+    Args:
+        access: to the cluster.
+        mark: of what the stack makes.
+    """
+
+    silent = threading.Event()
+
+    async def look(args: pulumi.ResourceHookArgs) -> None:
+        inputs = args.new_inputs or {}
+        kubeconfig = await pulumi.Output.from_input(access.kubeconfig).future()
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(_ASKING, _is_anothers, kubeconfig, access.context, inputs, silent):
+            raise ExistingObjectError(_report(inputs))
+
+    hook = pulumi.ResourceHook("takes-nothing-over", look, pulumi.ResourceHookOptions(on_dry_run=True))
+    looks = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
+
+    def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if not args.type_.startswith(_KUBERNETES) or args.type_.endswith(_NOT_ASKED_FOR):
+            return None
+        metadata = cast(meta.ObjectMetaArgs, args.props["metadata"])
+        marked = {**cast("dict[str, pulumi.Input[str]]", metadata.annotations or {}), MARK: mark}
+        metadata.annotations = marked
+        return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, looks))
+
+    return pulumi.ResourceOptions(transformations=[add])
+
+
+def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any, silent: threading.Event) -> bool:
+    # The client takes a second to load, and most updates create nothing.
+    from dragonfly.access.client import KubeconfigError
+    from dragonfly.access.objects import Cluster, NoClusterError
+
+    metadata = inputs["metadata"]
+    try:
+        if not silent.is_set():
+            cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
+            found = cluster.annotations(inputs["apiVersion"], inputs["kind"], metadata["name"])
+            return found is not None and found.get(MARK) != metadata["annotations"][MARK]
+    except (KubeconfigError, NoClusterError):
+        # Each of fifty objects would wait for the same answer.
+        silent.set()
+    return False
+
+
+@functools.cache
+def _client(kubeconfig: str | None, context: str | None) -> ApiClient:
+    from dragonfly.access.client import connect
+
+    return connect(kubeconfig, context)
+
+
+def _report(inputs: Any) -> str:
+    kind, name, namespace = inputs["kind"], inputs["metadata"]["name"], inputs["metadata"].get("namespace")
+    remedy = f"appInstanceName <another>, or {PROJECT}:namespace" if namespace else "createNamespace false"
+    return (
+        f"{kind} {name} already exists and is not this stack's; it stays as it is: pulumi config set {PROJECT}:{remedy}"
+    )
