@@ -77,7 +77,7 @@ package-lists:
 
 # The nodes cover this folder, which Ubuntu's containerd comes without.
 node-packages: package-lists ## Install what NODES=containers needs from Debian; needs root.
-	$(APT_INSTALL) $$(cat local/containers/debian-packages.txt)
+	$(APT_INSTALL) $$(cat local/nodes/containers/debian-packages.txt)
 	mkdir -p /etc/containerd
 
 test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
@@ -91,7 +91,7 @@ lint: $(TEST_STAMP) ## Style, types and workflows.
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/basedpyright --level error
-	@$(PYTHON_RUN) -m local.workflow_lint
+	@$(PYTHON_RUN) -m local.tools.workflow_lint
 
 format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff check --fix

@@ -19,21 +19,22 @@ import yaml
 from rich.console import Console
 
 from dragonfly.recovery import RecoveryError
-from local import toolchain
-from local.bench import bench
-from local.cloud.clusters import Clusters
-from local.cluster import NODE_KINDS, Cluster, ClusterError, started_kind
-from local.containers.container_nodes import ContainerNodes
-from local.image_supply import what_is_missing
+from local.api.kubeconfig import connect
+from local.bench.measurements import bench
+from local.cluster.control_plane import NODE_KINDS, Cluster, ClusterError, started_kind
+from local.engine.stack import DEFAULT_STACK, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.images.catalog import configured_names
 from local.images.debian_root import DebianRootError
-from local.kubeconfig import connect
-from local.kwok_nodes import KwokNodes
-from local.nodes import node_name
-from local.pod_readiness import PodsNotReadyError, wait_for_pods
-from local.processes import ProcessError
-from local.stack import DEFAULT_STACK, PROJECT_FOLDER, Engine, LocalStack, StackError, ledgers, make_arguments
-from local.toolchain import ToolchainError
+from local.machine.paths import PROJECT_FOLDER
+from local.machine.processes import ProcessError
+from local.nodes.containers.container_nodes import ContainerNodes
+from local.nodes.image_supply import what_is_missing
+from local.nodes.kwok import KwokNodes
+from local.nodes.objects import node_name
+from local.nodes.pod_readiness import PodsNotReadyError, wait_for_pods
+from local.standins.cloud.clusters import Clusters
+from local.tools import toolchain
+from local.tools.toolchain import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
 _CLUSTER = "cluster"

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from pulumi.runtime.proto import provider_pb2
 
-from local.cloud.clusters import Clusters
-from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
-from local.plugins.gcp_provider import GcpProvider
-from local.plugins.google_kind import Cloud
-from local.plugins.property_values import Properties, write_properties
+from local.ledger.ledger import CLUSTER, DISK, Entry, Ledger
+from local.standins.cloud.clusters import Clusters
+from local.standins.plugins.gcp_provider import GcpProvider
+from local.standins.plugins.google_kind import Cloud
+from local.standins.plugins.property_values import Properties, write_properties
 
 wire: Any = provider_pb2
 

@@ -14,8 +14,6 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from local import toolchain
-from local.file_lock import file_lock
 from local.images import debian_root
 from local.images.catalog import (
     Layers,
@@ -29,6 +27,9 @@ from local.images.catalog import (
 from local.images.layer import Layer, layer, write_layer
 from local.images.oci_archive import write_archive
 from local.images.registry import pulled_archives
+from local.machine.file_lock import file_lock
+from local.machine.paths import cache_folder
+from local.tools import toolchain
 
 _SOURCES = Path(__file__).resolve().parent
 _NAME = "images"
@@ -40,7 +41,7 @@ _MEGABYTE = 1_000_000
 
 def _archive_folder() -> Path:
     """Where the archive lies, and those that were pulled."""
-    return toolchain.cache_folder() / _NAME
+    return cache_folder() / _NAME
 
 
 def _archive_key() -> str | None:
@@ -83,7 +84,7 @@ def provide_archive(console: Console | None = None) -> Path:
     started = time.monotonic()
     binaries = toolchain.provide(toolchain.IMAGE_TOOLS, console)
     references = default_references()
-    cache = toolchain.cache_folder()
+    cache = cache_folder()
     folder, locks = _archive_folder(), cache / "locks"
     for path in (folder, locks, cache / "logs"):
         path.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import yaml
 from dragonfly.parts.images import Image, Images
 from local.images.layer import Entry, Layer
 from local.images.oci_archive import OciImage
-from local.stack import PROJECT_FOLDER
+from local.machine.paths import PROJECT_FOLDER
 
 PAUSE = "registry.k8s.io/pause:3.6"
 """Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""

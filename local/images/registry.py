@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.file_lock import file_lock
-from local.refusals import Refusal
+from local.machine.file_lock import file_lock
+from local.tools.refusals import Refusal
 
 _SKOPEO = "skopeo"
 _QUESTION_SECONDS = 20

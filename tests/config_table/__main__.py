@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local import toolchain
-from local.cluster import Cluster
-from local.stack import Engine
+from local.cluster.control_plane import Cluster
+from local.engine.stack import Engine
+from local.tools import toolchain
 from tests.config_table.changes import EXISTING, GKE
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial

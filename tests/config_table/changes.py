@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dragonfly.settings.model import Settings
-from local.kubeconfig import CONTEXT
+from local.api.kubeconfig import CONTEXT
 from tests.unit.known_stacks import SECRET_KEYS
 
 KUBECONFIG = "<the kubeconfig of the cluster>"

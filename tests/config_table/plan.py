@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from local.stack import LocalStack, StackError
+from local.engine.stack import LocalStack, StackError
 
 STREAMED = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 """Makes `--json` print the engine's events: its usual digest leaves out in which order a resource is replaced."""

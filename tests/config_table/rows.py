@@ -13,10 +13,11 @@ import yaml
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from rich.console import Console
 
-from local.cloud.ledger import Entry
-from local.cluster import Cluster
-from local.kubeconfig import connect
-from local.stack import PROJECT_FOLDER, Engine, LocalStack
+from local.api.kubeconfig import connect
+from local.cluster.control_plane import Cluster
+from local.engine.stack import Engine, LocalStack
+from local.ledger.ledger import Entry
+from local.machine.paths import PROJECT_FOLDER
 from tests.config_table.changes import (
     EXISTING_NETWORK,
     EXISTING_SUBNETWORK,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
-from local.stack import PROJECT_FOLDER
+from local.machine.paths import PROJECT_FOLDER
 from tests.config_table.changes import KUBECONFIG, is_secret
 from tests.config_table.plan import Plan, Step
 from tests.config_table.rows import Row

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 from kubernetes import client
 
-from local.cloud.ledger import NODE_POOL, Ledger
-from local.stack import LocalStack
+from local.engine.stack import LocalStack
+from local.ledger.ledger import NODE_POOL, Ledger
 from tests.engine.cloud_stacks import (
     cluster_client,
     cluster_status,
@@ -68,7 +68,7 @@ def interrupted(
             )
             assert process.poll() is None, f"too late to interrupt; see {log}"
             children = psutil.Process(process.pid).children()
-            plugins = [child for child in children if "local.plugins.server" in child.cmdline()]
+            plugins = [child for child in children if "local.standins.plugins.server" in child.cmdline()]
             process.send_signal(how)
             code = process.wait(END_SECONDS)
             # What a dead update started must not go on behind the next one's back.

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from kubernetes.client.api_client import ApiClient
 
-from local import kubeconfig
-from local.cloud.clusters import Clusters
-from local.cloud.ledger import CLUSTER, DISK, Ledger
-from local.stack import PROJECT_FOLDER, Engine, LocalStack, StackError
+from local.api import kubeconfig
+from local.engine.stack import Engine, LocalStack, StackError
+from local.ledger.ledger import CLUSTER, DISK, Ledger
+from local.machine.paths import PROJECT_FOLDER
+from local.standins.cloud.clusters import Clusters
 
 CloudStackFactory = Callable[..., LocalStack]
 

@@ -13,10 +13,10 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
-from local import toolchain
-from local.cluster import Cluster
-from local.kubeconfig import connect
-from local.stack import Engine, LocalStack
+from local.api.kubeconfig import connect
+from local.cluster.control_plane import Cluster
+from local.engine.stack import Engine, LocalStack
+from local.tools import toolchain
 from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
 from tests.engine.cluster_objects import names
 from tests.engine.fork_server import fork_server

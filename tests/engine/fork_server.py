@@ -29,7 +29,7 @@ from tests.waiting import wait_until
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("dragonfly", "local")
 # What the engine calls Python for: the program, the stand-in plug-ins, and `pip list` of the language host.
-_LOADED = ("dragonfly", "local.plugins", "pip._internal.commands.list")
+_LOADED = ("dragonfly", "local.standins.plugins", "pip._internal.commands.list")
 _LAUNCHER = Path(__file__).with_name("fork_launcher.py")
 
 

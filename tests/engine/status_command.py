@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from local.stack import PROJECT_FOLDER, LocalStack
+from local.engine.stack import LocalStack
+from local.machine.paths import PROJECT_FOLDER
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from kubernetes.client.api.core_v1_api import CoreV1Api
 
 from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.quantity import parse_quantity
-from local.cluster import Cluster, ClusterError
-from local.kubeconfig import connect
-from local.processes import Daemon, ProcessError, Processes
+from local.api.kubeconfig import connect
+from local.cluster.control_plane import Cluster, ClusterError
+from local.machine.processes import Daemon, ProcessError, Processes
 from tests.waiting import wait_until, while_busy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,7 +211,7 @@ def test_a_process_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path,
 def test_what_a_killed_start_left_is_ended(own_cluster: Cluster, tools: dict[str, Path]) -> None:
     paths = {name: str(path) for name, path in tools.items()}
     program = (
-        "import json, sys; from pathlib import Path; from local.cluster import Cluster\n"
+        "import json, sys; from pathlib import Path; from local.cluster.control_plane import Cluster\n"
         "tools = {name: Path(path) for name, path in json.loads(sys.argv[2]).items()}\n"
         "print('starting', flush=True); Cluster(Path(sys.argv[1]), 'e2-small', 1, tools).start()"
     )

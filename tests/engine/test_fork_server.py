@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.stack import Engine
+from local.engine.stack import Engine
 from tests.waiting import wait_until
 
 PROGRAM = """\

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from dragonfly.gke.apis import NEEDED_FIRST, enable_command
-from local.cloud.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
-from local.stack import Engine, LocalStack
+from local.engine.stack import Engine, LocalStack
+from local.ledger.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
 from tests.config_table.changes import REPLACING
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
 from tests.engine.cluster_objects import objects_by_kind, unready_pods

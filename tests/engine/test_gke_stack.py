@@ -16,9 +16,9 @@ import psutil
 import pytest
 from kubernetes import client
 
-from local.cloud.__main__ import delete_cluster
-from local.cloud.ledger import CLUSTER, DISK
-from local.stack import Engine, LocalStack
+from local.engine.stack import Engine, LocalStack
+from local.ledger.ledger import CLUSTER, DISK
+from local.standins.cloud.__main__ import delete_cluster
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
 

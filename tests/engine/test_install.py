@@ -18,9 +18,9 @@ from kubernetes.client.api_client import ApiClient
 
 from dragonfly.access import objects as status
 from dragonfly.access.client import connect
-from local.cluster import Cluster
-from local.kubeconfig import CONTEXT
-from local.stack import LocalStack, StackError
+from local.api.kubeconfig import CONTEXT
+from local.cluster.control_plane import Cluster
+from local.engine.stack import LocalStack, StackError
 from tests.engine.cloud_stacks import failure_of
 from tests.engine.cluster_objects import (
     generations,

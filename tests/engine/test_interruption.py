@@ -12,8 +12,8 @@ import pytest
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from local.abandoned_plugins import abandoned_plugins
-from local.stack import LocalStack, StackError
+from local.engine.abandoned_plugins import abandoned_plugins
+from local.engine.stack import LocalStack, StackError
 from tests.engine.cluster_objects import no_room, objects_by_kind, secret_values, unready_pods
 from tests.engine.conftest import StackFactory
 from tests.waiting import wait_until

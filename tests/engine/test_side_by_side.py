@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kubernetes.client.api_client import ApiClient
 
-from local.stack import StackError
+from local.engine.stack import StackError
 from tests.engine.cluster_objects import unready_pods
 from tests.engine.conftest import StackFactory
 from tests.engine.status_command import status

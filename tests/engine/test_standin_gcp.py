@@ -11,15 +11,15 @@ import pytest
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
-from local import kubeconfig
-from local.cloud.__main__ import delete_cluster, start_cluster, stop_cluster
-from local.cloud.clusters import Clusters
-from local.cloud.disk_driver import DELETION_SECONDS, DRIVER
-from local.cloud.ledger import CLUSTER, DISK, Ledger
-from local.plugins import google_disk_kind
-from local.plugins.gcp_provider import GcpProvider
-from local.plugins.property_values import read_properties, write_properties
-from local.plugins.provider_errors import ProviderError
+from local.api import kubeconfig
+from local.ledger.disk_driver import DELETION_SECONDS, DRIVER
+from local.ledger.ledger import CLUSTER, DISK, Ledger
+from local.standins.cloud.__main__ import delete_cluster, start_cluster, stop_cluster
+from local.standins.cloud.clusters import Clusters
+from local.standins.plugins import google_disk_kind
+from local.standins.plugins.gcp_provider import GcpProvider
+from local.standins.plugins.property_values import read_properties, write_properties
+from local.standins.plugins.provider_errors import ProviderError
 from tests.google_resources import (
     NETWORK,
     POOL,

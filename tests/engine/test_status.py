@@ -14,8 +14,8 @@ from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
 from dragonfly.parts.names import Names
-from local.cluster import Cluster
-from local.stack import Engine, LocalStack, StackError
+from local.cluster.control_plane import Cluster
+from local.engine.stack import Engine, LocalStack, StackError
 from tests.engine.cluster_objects import unready_pods
 from tests.engine.conftest import StackFactory
 from tests.engine.status_command import Status, status

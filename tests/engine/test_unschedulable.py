@@ -8,7 +8,7 @@ import pytest
 from kubernetes.client.api_client import ApiClient
 
 from dragonfly.parts.names import Names
-from local.stack import StackError
+from local.engine.stack import StackError
 from tests.engine.cluster_objects import no_room
 from tests.engine.conftest import StackFactory
 from tests.engine.status_command import status

@@ -15,14 +15,14 @@ import pytest
 from rich.console import Console
 
 from dragonfly.parts.images import Image
-from local import toolchain
-from local.cluster import Cluster
+from local.api.kubeconfig import connect
+from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
-from local.containers.container_nodes import ContainerNodes
-from local.containers.requirements import why_not
+from local.engine.stack import Engine, LocalStack
 from local.images.catalog import default_references
-from local.kubeconfig import connect
-from local.stack import Engine, LocalStack
+from local.nodes.containers.container_nodes import ContainerNodes
+from local.nodes.containers.requirements import why_not
+from local.tools import toolchain
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation

@@ -13,10 +13,10 @@ from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
 from dragonfly.parts.names import Names
-from local.cluster import Cluster
-from local.containers.containerd import ctr_command
-from local.readiness_timeline import ReadinessTimeline, readiness_timeline
-from local.stack import LocalStack
+from local.bench.readiness_timeline import ReadinessTimeline, readiness_timeline
+from local.cluster.control_plane import Cluster
+from local.engine.stack import LocalStack
+from local.nodes.containers.containerd import ctr_command
 from tests.nodes.client_pod import CallError, ClientPod
 
 NAMESPACE = "dragonfly"

@@ -18,10 +18,10 @@ from typing import Any, cast
 
 import yaml
 
-from local.certificates import Authority, Certificate
-from local.cluster import Cluster
-from local.containers import namespaces
-from local.containers.addresses import CONTROL_PLANE
+from local.cluster.control_plane import Cluster
+from local.machine.certificates import Authority, Certificate
+from local.nodes.containers import namespaces
+from local.nodes.containers.addresses import CONTROL_PLANE
 from tests.waiting import wait_until
 
 READY_SECONDS = 20

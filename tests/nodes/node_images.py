@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from local.cluster import Cluster
-from local.containers import namespaces
-from local.containers.containerd import import_images
+from local.cluster.control_plane import Cluster
 from local.images.archive import provide_archive
+from local.nodes.containers import namespaces
+from local.nodes.containers.containerd import import_images
 
 NODES = ("node-1", "node-2")
 

@@ -12,11 +12,11 @@ from typing import Any, cast
 from rich.console import Console
 
 from dragonfly.parts.names import APPLICATION_CRD, Names
-from local import toolchain
-from local.cluster import Cluster
+from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
-from local.containers.container_nodes import ContainerNodes
-from local.stack import Engine, LocalStack
+from local.engine.stack import Engine, LocalStack
+from local.nodes.containers.container_nodes import ContainerNodes
+from local.tools import toolchain
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import give_images
 

@@ -32,7 +32,7 @@ from dragonfly.config_files.daemon import DaemonPorts, daemon_config, peer_disco
 from dragonfly.config_files.manager import manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.parts.names import Names
-from local import toolchain
+from local.tools import toolchain
 from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
 from tests.waiting import wait_until, while_busy
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dragonfly.components.root_password import PUBLIC_PASSWORD
 from dragonfly.parts import databases, ports
-from local.bench import READY_GOAL_SECONDS
+from local.bench.measurements import READY_GOAL_SECONDS
 from tests.engine.cluster_objects import secret_values
 from tests.nodes.client_pod import CallError
 from tests.nodes.installation import NAMESPACE, Installation

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local.cluster import Cluster, ClusterError
-from local.containers.cgroups import Cgroups
+from local.cluster.control_plane import Cluster, ClusterError
+from local.nodes.containers.cgroups import Cgroups
 from tests.nodes.conftest import Kubectl, kubectl_of
 from tests.nodes.pods import apply, pod, service
 from tests.waiting import wait_until, while_busy

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.cluster import Cluster
-from local.containers.cgroups import Cgroups
-from local.containers.requirements import SEARCH_PATH
-from local.stack import PROJECT_FOLDER
+from local.cluster.control_plane import Cluster
+from local.machine.paths import PROJECT_FOLDER
+from local.nodes.containers.cgroups import Cgroups
+from local.nodes.containers.requirements import SEARCH_PATH
 from tests.nodes.conftest import kubectl_of
 from tests.nodes.pods import apply, pod
 from tests.waiting import wait_until
@@ -38,7 +38,7 @@ SHIM = "containerd-shim"
 STARTER = """
 import json, sys
 from pathlib import Path
-from local.cluster import Cluster
+from local.cluster.control_plane import Cluster
 
 state, tools, images = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 Cluster(

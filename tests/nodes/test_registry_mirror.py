@@ -12,8 +12,8 @@ from typing import NamedTuple, cast
 
 import pytest
 
-from local.cluster import Cluster
-from local.processes import ProcessError
+from local.cluster.control_plane import Cluster
+from local.machine.processes import ProcessError
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry, local_registry
 from tests.nodes.node_images import NODES, on_node

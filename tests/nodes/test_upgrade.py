@@ -16,12 +16,12 @@ from dragonfly.components.mysql import DATABASE
 from dragonfly.components.root_password import ROOT_PASSWORD_KEY
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image
-from local.cluster import Cluster
+from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
-from local.containers.container_nodes import ContainerNodes
-from local.containers.containerd import images_command
+from local.engine.stack import StackError
 from local.images.catalog import default_references
-from local.stack import StackError
+from local.nodes.containers.container_nodes import ContainerNodes
+from local.nodes.containers.containerd import images_command
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from local.abandoned_plugins import abandoned_plugins, end_abandoned_plugins
+from local.engine.abandoned_plugins import abandoned_plugins, end_abandoned_plugins
 
 SECONDS = "60"
 

@@ -7,8 +7,8 @@ import typing
 from importlib import import_module
 from typing import Any
 
-from local.plugins.gcp_provider import KINDS
-from local.plugins.google_schema import Fields
+from local.standins.plugins.gcp_provider import KINDS
+from local.standins.plugins.google_schema import Fields
 
 # What the SDK reads its own types with. It has no public name.
 sdk: Any = import_module("pulumi._types")

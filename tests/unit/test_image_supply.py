@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from local.image_supply import what_is_missing
 from local.images.catalog import configured_names, default_names
+from local.nodes.image_supply import what_is_missing
 
 
 class PlayedNodes:

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local import command_line, toolchain
-from local.cluster import Cluster
+from local import command_line
+from local.cluster.control_plane import Cluster
 from local.command_line import Nodes
-from local.containers import container_nodes
-from local.stack import Engine
+from local.engine.stack import Engine
+from local.nodes.containers import container_nodes
+from local.tools import toolchain
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from local.cluster import Cluster
+from local.cluster.control_plane import Cluster
 from local.command_line import Nodes
-from local.containers import cgroups, container_nodes, requirements
-from local.containers.cgroups import CgroupError, Cgroups
-from local.containers.requirements import PLUGINS, PROGRAMS
-from local.file_lock import file_lock
-from local.toolchain import CONTAINER_TOOLS, TOOLS
+from local.machine.file_lock import file_lock
+from local.nodes.containers import cgroups, container_nodes, requirements
+from local.nodes.containers.cgroups import CgroupError, Cgroups
+from local.nodes.containers.requirements import PLUGINS, PROGRAMS
+from local.tools.toolchain import CONTAINER_TOOLS, TOOLS
 
 
 def test_nodes_stay_as_they_were_until_told_otherwise(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import Engine, LocalStack
+from local.engine.stack import Engine, LocalStack
 
 
 @pytest.mark.parametrize(("name", "command"), [("local", "make recover"), ("dev", "make recover STACK=dev")])

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local import plugin_choice, toolchain
-from local.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
-from local.stack import Engine, LocalStack
+from local.engine import plugin_choice
+from local.engine.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
+from local.engine.stack import Engine, LocalStack
+from local.tools import toolchain
 
 QUIET = Console(quiet=True)
 DOWNLOADS = """#!/bin/sh

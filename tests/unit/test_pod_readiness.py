@@ -10,8 +10,8 @@ import pytest
 from kubernetes.client.api_client import ApiClient
 from rich.console import Console
 
-from local import pod_readiness
-from local.pod_readiness import PodsNotReadyError, wait_for_pods
+from local.nodes import pod_readiness
+from local.nodes.pod_readiness import PodsNotReadyError, wait_for_pods
 
 STARTED = datetime.datetime(2026, 1, 2, 3, 4, 5, 600_000, datetime.UTC)
 BEFORE, AFTER = STARTED - datetime.timedelta(seconds=2), STARTED.replace(microsecond=0)

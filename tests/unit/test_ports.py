@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local import ports
-from local.ports import NoFreePortsError, kept_ports, reserve_ports
+from local.machine import ports
+from local.machine.ports import NoFreePortsError, kept_ports, reserve_ports
 
 ROOM_FOR_TWO = 10
 

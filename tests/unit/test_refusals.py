@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.refusals import Refusal
+from local.tools.refusals import Refusal
 
 WANTED = {"kubernetes": "4.1.0"}
 

@@ -1,4 +1,4 @@
-"""The rooms of the program: what stands in one knows only those below it."""
+"""The rooms of the program and of what stands in for a cloud: what stands in one knows only those below it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,48 @@ import pytest
 
 from tests.unit.recorded_program import ROOT
 
-PROGRAM = ROOT / "dragonfly"
 # From the top, where a reader begins, to the bottom.
-ROOMS = (
-    "release",
-    "components",
-    "gke",
-    "pods",
-    "instance",
-    "updates",
-    "status",
-    "access",
-    "recovery",
-    "settings",
-    "config_files",
-    "google",
-    "parts",
-    "scripts",
-    "quantity",
-)
+ROOMS = {
+    "dragonfly": (
+        "release",
+        "components",
+        "gke",
+        "pods",
+        "instance",
+        "updates",
+        "status",
+        "access",
+        "recovery",
+        "settings",
+        "config_files",
+        "google",
+        "parts",
+        "scripts",
+        "quantity",
+    ),
+    "local": (
+        "__main__",
+        "command_line",
+        "bench",
+        "standins",
+        "cluster",
+        "engine",
+        "nodes",
+        "images",
+        "tools",
+        "ledger",
+        "api",
+        "machine",
+    ),
+}
+EACH_ROOM = [(house, room) for house, rooms in ROOMS.items() for room in rooms]
 MOST_ENTRIES = 12
+# Read one by one, each for itself.
+MANY_ALIKE = {"containers", "plugins"}
 
 
-def _rooms_known_to(file: Path) -> set[str]:
-    """Return what of the program a file imports, also what it imports late."""
+def _known_to(file: Path, house: str) -> set[str]:
+    """Return what of a house a file imports, also what it imports late."""
     known: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         names: list[str] = []
@@ -40,34 +58,41 @@ def _rooms_known_to(file: Path) -> set[str]:
             names = [f"{node.module}.{one.name}" for one in node.names]
         elif isinstance(node, ast.Import):
             names = [one.name for one in node.names]
-        known.update(name.split(".")[1] for name in names if name.startswith("dragonfly."))
+        known.update(name.split(".")[1] for name in names if name.startswith(f"{house}."))
     return known
 
 
-def test_every_room_has_its_place() -> None:
-    found = {path.stem for path in PROGRAM.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    assert found - {"__init__"} == set(ROOMS)
+@pytest.mark.parametrize("house", ROOMS)
+def test_every_room_has_its_place(house: str) -> None:
+    found = {path.stem for path in (ROOT / house).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert found - {"__init__"} == set(ROOMS[house])
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_knows_only_those_below_it(room: str) -> None:
-    below = ROOMS[ROOMS.index(room) :]
-    files = [PROGRAM / f"{room}.py"] if (PROGRAM / f"{room}.py").exists() else list((PROGRAM / room).rglob("*.py"))
-    for file in files:
-        assert _rooms_known_to(file) <= set(below), file
+@pytest.mark.parametrize(("house", "room"), EACH_ROOM)
+def test_a_room_knows_only_those_below_it(house: str, room: str) -> None:
+    below = ROOMS[house][ROOMS[house].index(room) :]
+    folder = ROOT / house / room
+    for file in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
+        assert _known_to(file, house) <= set(below), file
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if (PROGRAM / room).is_dir()])
-def test_a_room_can_be_seen_at_a_glance(room: str) -> None:
-    files = sorted((PROGRAM / room).iterdir())
-    entries = [path.name for path in files if path.name not in ("__init__.py", "__pycache__")]
-    assert 0 < len(entries) <= MOST_ENTRIES
+def test_the_program_knows_nothing_of_what_stands_in_for_a_cloud() -> None:
+    for file in (ROOT / "dragonfly").rglob("*.py"):
+        assert _known_to(file, "local") | _known_to(file, "tests") == set(), file
 
 
-def test_the_readme_leads_through_the_rooms_with_their_own_words() -> None:
+@pytest.mark.parametrize(("house", "room"), EACH_ROOM)
+def test_a_room_can_be_seen_at_a_glance(house: str, room: str) -> None:
+    for init in (ROOT / house / room).rglob("__init__.py"):
+        entries = {path.name for path in init.parent.iterdir()} - {"__init__.py", "__pycache__"}
+        assert len(entries) <= MOST_ENTRIES or init.parent.name in MANY_ALIKE, sorted(entries)
+        assert ast.get_docstring(ast.parse(init.read_text()))
+
+
+def test_the_readme_leads_through_the_programs_rooms_with_their_own_words() -> None:
     rows: list[str] = []
-    for room in ROOMS:
-        folder = PROGRAM / room
+    for room in ROOMS["dragonfly"]:
+        folder = ROOT / "dragonfly" / room
         path = f"dragonfly/{room}/" if folder.is_dir() else f"dragonfly/{room}.py"
         file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
         (says, *_) = (ast.get_docstring(ast.parse(file.read_text())) or "").splitlines()

@@ -8,15 +8,15 @@ from typing import Any, cast
 import pytest
 
 from dragonfly.google.resource_ids import google_id
-from local.cloud.clusters import Clusters
-from local.cloud.ledger import CLUSTER, DISK, Entry, Ledger
-from local.cloud.locations import node_zones_of
-from local.plugins.gcp_provider import KINDS, GcpProvider
-from local.plugins.google_kind import Cloud
-from local.plugins.google_labels import labels_after
-from local.plugins.google_schema import planned
-from local.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
-from local.plugins.provider_errors import InitializationError, ProviderError
+from local.ledger.ledger import CLUSTER, DISK, Entry, Ledger
+from local.ledger.locations import node_zones_of
+from local.standins.cloud.clusters import Clusters
+from local.standins.plugins.gcp_provider import KINDS, GcpProvider
+from local.standins.plugins.google_kind import Cloud
+from local.standins.plugins.google_labels import labels_after
+from local.standins.plugins.google_schema import planned
+from local.standins.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
+from local.standins.plugins.provider_errors import InitializationError, ProviderError
 from tests.google_resources import (
     ACCOUNT,
     FIREWALL,

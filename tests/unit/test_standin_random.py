@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pulumi.runtime.proto import provider_pb2 as _wire
 
-from local.plugins.engine_log import GrpcEngineLog
-from local.plugins.property_values import UNKNOWN, Properties, Secret, read_properties, write_properties
-from local.plugins.provider_errors import ProviderError
-from local.plugins.random_provider import RandomProvider, bcrypt_hash, draw_text
+from local.standins.plugins.engine_log import GrpcEngineLog
+from local.standins.plugins.property_values import UNKNOWN, Properties, Secret, read_properties, write_properties
+from local.standins.plugins.provider_errors import ProviderError
+from local.standins.plugins.random_provider import RandomProvider, bcrypt_hash, draw_text
 
 wire: Any = _wire
 

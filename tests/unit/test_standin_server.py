@@ -20,11 +20,11 @@ from pulumi.runtime.proto import provider_pb2 as _wire
 from pulumi.runtime.proto import provider_pb2_grpc as _services
 from pulumi.runtime.proto import status_pb2 as _status
 
-from local.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out
-from local.plugins.engine_log import EngineLog
-from local.plugins.property_values import Properties, Secret, read_properties
-from local.plugins.provider_errors import InitializationError, ProviderError
-from local.plugins.server import Servicer
+from local.engine.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out
+from local.standins.plugins.engine_log import EngineLog
+from local.standins.plugins.property_values import Properties, Secret, read_properties
+from local.standins.plugins.provider_errors import InitializationError, ProviderError
+from local.standins.plugins.server import Servicer
 
 grpc: Any = _grpc
 wire: Any = _wire

@@ -21,7 +21,7 @@ from kubernetes.client import ApiException
 from dragonfly.access import objects as cluster_objects
 from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, NoClusterError
-from local.certificates import Authority, Certificate
+from local.machine.certificates import Authority, Certificate
 from tests.unit import played_api_server
 
 PASSWORD = "not.for.the.public"

@@ -1,0 +1,1 @@
+"""How a cluster is asked, and what its refusals mean."""

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on this machine: its control plane, and the volumes of its claims."""

@@ -1,0 +1,1 @@
+"""What the stand-in cloud holds, and would bill for."""

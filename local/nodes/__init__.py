@@ -1,0 +1,1 @@
+"""The nodes of a local cluster, of one kind or the other."""

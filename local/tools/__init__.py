@@ -1,0 +1,1 @@
+"""The command-line tools and servers: found on the machine, or built once."""
