@@ -44,7 +44,6 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:metricsExporterEnabled": True,
     "dragonfly:tag": "2.1.35",
     "dragonfly:imageRegistry": "example.com/mirror",
-    "dragonfly:images": {"manager": "example.com/manager:2.1.35", "mysql": "example.com/mysql:8.0.47"},
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
     "dragonfly:dbExporterPassword": "another-Passw0rd",
@@ -57,6 +56,11 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:readyTimeoutSeconds": 120,
 }
 """What means something with a cluster of the stack's and in an existing one."""
+
+_IMAGES: Mapping[str, Any] = {
+    "dragonfly:images": {"manager": "example.com/manager:2.1.35", "mysql": "example.com/mysql:8.0.47"}
+}
+"""An image that is given whole hides what `tag` and `imageRegistry` do."""
 
 GKE = Stacks(
     name="gke",
@@ -79,7 +83,7 @@ GKE = Stacks(
             **_ANYWHERE,
         },
         # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
-        {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}},
+        {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}, **_IMAGES},
     ),
     one_way={"dragonfly:provisionCluster": False},
 )
@@ -98,6 +102,7 @@ EXISTING = Stacks(
             # The definition is there: it outlives the first stack.
             "dragonfly:installApplicationCrd": False,
         },
+        _IMAGES,
     ),
     # A class that is not there: no claim of a stack would find its volume.
     one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},

@@ -129,7 +129,8 @@ def _worth_showing(rows: Sequence[Row]) -> Iterator[Row]:
     for row in rows:
         if not row.gke:
             same = single.get(row.keys[0])
-            shown = same is None or _effects(same) != _effects(row)
+            # The opposite change is another one, also where the effect has the same words.
+            shown = same is None or same.old == row.new or _effects(same) != _effects(row)
         elif len(row.keys) > 1 and all(key in single for key in row.keys):
             shown = _does_something_else(row.there, [single[key].there for key in row.keys])
         else:
