@@ -107,13 +107,17 @@ class Cluster:
             None where there is no such object, or one that is being deleted.
 
         Raises:
-            NoClusterError: There is no answer.
+            NoClusterError: There is no answer, or a refusal.
         """
         group = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
         namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
         plural = re.sub("y$", "ie", kind.lower()) + "s"
         status, text = self._get(f"{group}/{namespace}{plural}/{quote(name)}", {}, _REQUEST_SECONDS)
-        if status != _OK or "deletionTimestamp" in (metadata := json.loads(text)["metadata"]):
+        if status == _NOT_FOUND:
+            return None
+        if status != _OK:
+            raise NoClusterError(f"{self.url} does not show {kind} {name} ({status}): {_message(text)}")
+        if "deletionTimestamp" in (metadata := json.loads(text)["metadata"]):
             return None
         return cast("dict[str, str]", metadata.get("annotations", {}))
 

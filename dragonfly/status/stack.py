@@ -21,7 +21,7 @@ _PROVIDER = "pulumi:providers:kubernetes"
 _CREDENTIALS = "dragonfly:credentials:Credentials"
 _KEPT = "dragonfly:immutable_config:KeptConfig"
 _INSTALLED = {f"{PROJECT}:namespace": "namespace", f"{PROJECT}:appInstanceName": "app_instance_name"}
-"""Settings by the keys of the record that tell what is installed, where the config was changed and is refused."""
+"""What is installed, by the record, also where the config says something else and is refused: fields by keys."""
 # By these an exported state marks a secret (sdk/go/common/resource/plugin, "4dabf18193072939515e22adb298388d").
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 # A state in a bucket or with the Pulumi service, and a key in a cloud that decrypts it.

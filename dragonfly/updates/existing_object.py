@@ -4,8 +4,8 @@ Where it is to create an object that exists, the plug-in applies to it what the 
 (pulumi-kubernetes, "Server-Side Apply"). It would be the stack's from then on, and `pulumi destroy` would delete what
 is somebody else's: a database with its data, or a namespace with all that is in it.
 
-An update that is cut off can have made an object of which the state knows nothing. Each bears a mark that no other
-stack has, by which the next update takes it up.
+An update that is cut off can have made an object of which the state knows nothing. Each, but the Job that sets a
+password, bears a mark that no other stack has, by which the next update takes it up.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ _ASKING = ThreadPoolExecutor(max_workers=4)
 
 
 class ExistingObjectError(pulumi.RunError):
-    """An object is there that the stack was about to create; the message says which, and what to do."""
+    """An object is there that the stack was about to create, or may be; the message says which, and what to do."""
+
+
+class _NoAnswerError(RuntimeError):
+    """Nobody can tell whether an object is there; the message says why."""
 
 
 def stack_mark(key: pulumi.Input[str]) -> pulumi.Output[str]:
@@ -57,7 +61,8 @@ def stack_mark(key: pulumi.Input[str]) -> pulumi.Output[str]:
 def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi.ResourceOptions:
     """Return the options of components whose Kubernetes objects are refused where they are somebody else's.
 
-    The preview refuses them too. Where the cluster cannot be asked, the plug-in cannot create anything either.
+    The preview refuses them too. Where the cluster gives no answer, an update makes nothing: a moment later the plug-in
+    may get one. A preview goes on, also for an account that may not see everything.
 
     Args:
         access: to the cluster.
@@ -70,7 +75,20 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
         inputs = args.new_inputs or {}
         kubeconfig = await pulumi.Output.from_input(access.kubeconfig).future()
         loop = asyncio.get_running_loop()
-        if await loop.run_in_executor(_ASKING, _is_anothers, kubeconfig, access.context, inputs, silent):
+        previews = pulumi.runtime.is_dry_run()
+        if previews and silent.is_set():
+            return
+        try:
+            is_anothers = await loop.run_in_executor(_ASKING, _is_anothers, kubeconfig, access.context, inputs)
+        except _NoAnswerError as error:
+            if not previews:
+                raise ExistingObjectError(
+                    f"{_title(inputs)} is not made, as it may be there already: {error}"
+                ) from None
+            # Each of fifty objects would wait for the same answer.
+            silent.set()
+            return
+        if is_anothers:
             raise ExistingObjectError(_report(inputs))
 
     hook = pulumi.ResourceHook("takes-nothing-over", look, pulumi.ResourceHookOptions(on_dry_run=True))
@@ -87,21 +105,21 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
     return pulumi.ResourceOptions(transformations=[add])
 
 
-def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any, silent: threading.Event) -> bool:
+def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any) -> bool:
     # The client takes a second to load, and most updates create nothing.
     from dragonfly.access.client import KubeconfigError
     from dragonfly.access.objects import Cluster, NoClusterError
 
     metadata = inputs["metadata"]
     try:
-        if not silent.is_set():
-            cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
-            found = cluster.annotations(inputs["apiVersion"], inputs["kind"], metadata["name"])
-            return found is not None and found.get(MARK) != metadata["annotations"][MARK]
-    except (KubeconfigError, NoClusterError):
-        # Each of fifty objects would wait for the same answer.
-        silent.set()
-    return False
+        cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
+        found = cluster.annotations(inputs["apiVersion"], inputs["kind"], metadata["name"])
+    except NoClusterError as error:
+        raise _NoAnswerError(str(error)) from None
+    except KubeconfigError:
+        # The plug-in tells it too, or knows more ways than the client: a pod's own account.
+        return False
+    return found is not None and found.get(MARK) != metadata["annotations"][MARK]
 
 
 @functools.cache
@@ -111,9 +129,15 @@ def _client(kubeconfig: str | None, context: str | None) -> ApiClient:
     return connect(kubeconfig, context)
 
 
+def _title(inputs: Any) -> str:
+    return f"{inputs['kind']} {inputs['metadata']['name']}"
+
+
 def _report(inputs: Any) -> str:
-    kind, name, namespace = inputs["kind"], inputs["metadata"]["name"], inputs["metadata"].get("namespace")
-    remedy = f"appInstanceName <another>, or {PROJECT}:namespace" if namespace else "createNamespace false"
+    found = f"{_title(inputs)} already exists and is not this stack's; it stays as it is: "
+    if not inputs["metadata"].get("namespace"):
+        return f"{found}pulumi config set {PROJECT}:createNamespace false"
     return (
-        f"{kind} {name} already exists and is not this stack's; it stays as it is: pulumi config set {PROJECT}:{remedy}"
+        f"{found}pulumi config set {PROJECT}:appInstanceName <another>, or {PROJECT}:namespace; a first update without "
+        "a preview has recorded both: `pulumi destroy` before"
     )

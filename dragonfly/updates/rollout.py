@@ -84,7 +84,7 @@ def _wait(kubeconfig: str | None, context: str | None, namespace: str, names: Na
             reasons = "; ".join(reason.what for reason in condition.reasons)
         except (KubeconfigError, NoClusterError) as error:
             # A control plane is away for a moment while it is updated.
-            reasons = str(error)
+            reasons = f"it could not be asked for any more: {error}"
         if time.monotonic() >= deadline:
             raise NotReadyError(f"StatefulSet {name} did not become Ready within {seconds:.0f} s: {reasons}")
         time.sleep(_POLL_SECONDS)

@@ -58,7 +58,7 @@ _ANYWHERE: Mapping[str, Any] = {
 """What means something with a cluster of the stack's and in an existing one."""
 
 _IMAGES: Mapping[str, Any] = {
-    "dragonfly:images": {"manager": "example.com/manager:2.1.35", "mysql": "example.com/mysql:8.0.47"}
+    "dragonfly:images": {"manager": "example.com/manager:2.1.35"},
 }
 """An image that is given whole hides what `tag` and `imageRegistry` do."""
 
@@ -97,12 +97,12 @@ EXISTING = Stacks(
             "dragonfly:kubeContext": CONTEXT,
             "dragonfly:registryMirrors": ["docker.io"],
             "dragonfly:registryConfigPath": "/var/lib/rancher/k3s/agent/etc/containerd/certs.d",
-            "dragonfly:createNamespace": False,
             **_ANYWHERE,
             # The definition is there: it outlives the first stack.
             "dragonfly:installApplicationCrd": False,
         },
-        _IMAGES,
+        # With another namespace it would tell of two.
+        {"dragonfly:createNamespace": False, **_IMAGES},
     ),
     # A class that is not there: no claim of a stack would find its volume.
     one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},

@@ -37,7 +37,8 @@ _LONGEST_VALUE = 20
 _HEAD = """# What a change of the config does
 
 Each key of an installed stack, changed by itself and back again: what `pulumi up` then does, as `pulumi preview` told
-on a GKE cluster of the stack, or on an existing cluster where the row says so. `make config-table` writes this page.
+on a GKE cluster of the stack, and on an existing cluster, which does the same where it has no row of its own. *Back*
+was tried on a stack that was installed so. `make config-table` writes this page.
 Keys that share a name, or by which Google replaces something, were tried in pairs too: a pair has a row where one does
 not go without the other, or where both do something else than each alone.
 
@@ -45,6 +46,7 @@ not go without the other, or where both do something else than each alone.
 - *Rolls* means new pods in the place of the old ones. Databases keep their disks. The caches of `dfget` and
   `seed-peer`, which hold pieces of images, start empty in a new pod.
 - *Makes the nodes anew* means one after another: a new one comes first, then the pods of an old one move.
+- A disk grows in an existing cluster if its StorageClass has `allowVolumeExpansion`.
 - A password of MySQL in the config changes what clients sign in with, not what MySQL knows: see
   [Passwords](../README.md#passwords).
 """

@@ -123,7 +123,8 @@ def test_what_is_there_is_refused_with_what_to_do(
         create(hook_of(monkeypatch, api.url), SECRET)
     assert str(refused.value) == (
         "Secret s already exists and is not this stack's; it stays as it is: "
-        "pulumi config set dragonfly:appInstanceName <another>, or dragonfly:namespace"
+        "pulumi config set dragonfly:appInstanceName <another>, or dragonfly:namespace; a first update without a "
+        "preview has recorded both: `pulumi destroy` before"
     )
 
 
@@ -133,7 +134,8 @@ def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, 
         create(hook_of(monkeypatch, api.url), namespace)
 
 
-def test_a_cluster_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+def test_a_preview_asks_a_cluster_that_does_not_answer_once(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     hook = hook_of(monkeypatch, api.url)
     asked: list[str] = []
 
@@ -147,7 +149,24 @@ def test_a_cluster_that_does_not_answer_is_asked_once(monkeypatch: pytest.Monkey
     assert asked == ["s"]
 
 
-def test_where_nobody_can_be_asked_the_plug_in_tells_it(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
-    create(hook_of(monkeypatch, "http://127.0.0.1:1"), SECRET)
+def test_an_update_asks_again_after_one_question_had_no_answer(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    hook = hook_of(monkeypatch, api.url)
+    api.answers[f"{NAMESPACE}/secrets/s"] = (503, {"message": "not now"})
+    with pytest.raises(ExistingObjectError) as refused:
+        create(hook, SECRET)
+    assert str(refused.value) == (
+        f"Secret s is not made, as it may be there already: {api.url} does not show Secret s (503): not now"
+    )
+    api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {"annotations": ANOTHERS}})
+    with pytest.raises(ExistingObjectError, match="already exists"):
+        create(hook, SECRET)
+
+
+def test_where_nothing_answers_an_update_makes_nothing(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    with pytest.raises(ExistingObjectError, match=r"does not answer: \[Errno 111\] Connection refused$"):
+        create(hook_of(monkeypatch, "http://127.0.0.1:1"), SECRET)
+
+
+def test_what_is_wrong_with_the_kubeconfig_the_plug_in_tells(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     create(hook_of(monkeypatch, api.url, context="nobodys"), SECRET)
     assert api.asked == []
