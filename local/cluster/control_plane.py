@@ -1,7 +1,7 @@
 """A Kubernetes cluster on this machine.
 
 etcd, the API server, the controller manager and the scheduler are the real ones; volumes come from a controller of
-ours. Nodes are of one of two kinds (`node_kind.py`): played by kwok, without root and without containers, or run by
+ours. Nodes are of one of two kinds (`local/nodes/`): played by kwok, without root and without containers, or run by
 containerd in namespaces. On the machine every server listens on 127.0.0.1 only, and every connection is verified by
 authorities of the cluster's own. All it keeps is in one folder.
 """

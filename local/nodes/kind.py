@@ -1,4 +1,4 @@
-"""What a kind of local nodes has to do for its cluster: `kwok_nodes.py` plays them, `containers/` runs them."""
+"""What a kind of local nodes has to do for its cluster: `kwok.py` plays them, `containers/` runs them."""
 
 from __future__ import annotations
 

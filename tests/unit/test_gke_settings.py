@@ -10,7 +10,7 @@ import yaml
 
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google.resource_names import google_name
-from dragonfly.settings import gke_rules as config_rules
+from dragonfly.settings import gke_rules
 from dragonfly.settings.model import Settings, SettingsError
 from tests.unit.gke_stack import GKE_CONFIG
 from tests.unit.recorded_program import ROOT
@@ -239,7 +239,7 @@ def test_pool_is_not_judged_by_a_default_in_place_of_a_fault(
     def too_small(*_: object, **__: object) -> bool:
         return False
 
-    monkeypatch.setattr(config_rules, "pool_holds", too_small)
+    monkeypatch.setattr(gke_rules, "pool_holds", too_small)
     assert [found for found, _, _ in _faults(None, {key: value})] == [place]
 
 
@@ -252,7 +252,7 @@ def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def none(*_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr(config_rules, "smallest_machine_type", none)
+    monkeypatch.setattr(gke_rules, "smallest_machine_type", none)
     assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeCount <value>"]
     assert remedies(**small, nodeAutoscaling=one_at_most) == [
         "pulumi config set --path dragonfly:nodeAutoscaling.max <value>"
