@@ -17,7 +17,7 @@ from tests.engine.cloud_stacks import CloudStackFactory
 
 
 def test_an_interrupted_stack_is_led_on_to_its_end(make_cloud_stack: CloudStackFactory, tmp_path: Path) -> None:
-    stack, log = make_cloud_stack("interrupted"), tmp_path / "log"
+    stack, log = make_cloud_stack("interrupted-gke"), tmp_path / "log"
 
     # After Ctrl-C the same command goes on, without a recovery.
     assert interrupted(stack, log, "up", cluster_starts, signal.SIGINT) != 0
