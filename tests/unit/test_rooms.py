@@ -49,6 +49,12 @@ MOST_ENTRIES = 12
 MANY_ALIKE = {"containers", "plugins"}
 
 
+def _face(house: str, room: str) -> Path:
+    """Return the file that says what a room answers: of a folder the first, or the one that is the room."""
+    folder = ROOT / house / room
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
 def _known_to(file: Path, house: str) -> set[str]:
     """Return what of a house a file imports, also what it imports late."""
     known: set[str] = set()
@@ -71,8 +77,8 @@ def test_every_room_has_its_place(house: str) -> None:
 @pytest.mark.parametrize(("house", "room"), EACH_ROOM)
 def test_a_room_knows_only_those_below_it(house: str, room: str) -> None:
     below = ROOMS[house][ROOMS[house].index(room) :]
-    folder = ROOT / house / room
-    for file in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
+    face = _face(house, room)
+    for file in face.parent.rglob("*.py") if face.name == "__init__.py" else [face]:
         assert _known_to(file, house) <= set(below), file
 
 
@@ -92,9 +98,8 @@ def test_a_room_can_be_seen_at_a_glance(house: str, room: str) -> None:
 def test_the_readme_leads_through_the_programs_rooms_with_their_own_words() -> None:
     rows: list[str] = []
     for room in ROOMS["dragonfly"]:
-        folder = ROOT / "dragonfly" / room
-        path = f"dragonfly/{room}/" if folder.is_dir() else f"dragonfly/{room}.py"
-        file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
-        (says, *_) = (ast.get_docstring(ast.parse(file.read_text())) or "").splitlines()
+        face = _face("dragonfly", room)
+        path = f"dragonfly/{room}/" if face.name == "__init__.py" else f"dragonfly/{room}.py"
+        (says, *_) = (ast.get_docstring(ast.parse(face.read_text())) or "").splitlines()
         rows.append(f"| [`{path}`]({path}) | {says} |\n")
     assert "".join(rows) in (ROOT / "README.md").read_text()

@@ -25,6 +25,7 @@ from dragonfly.parts.images import Image, Images
 from dragonfly.parts.names import Names
 from dragonfly.settings.model import PROJECT, Settings
 from tests.unit.known_stacks import DEFAULT_CONFIG
+from tests.unit.project_file import DECLARED
 from tests.unit.recorded_program import ROOT
 
 SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
@@ -137,10 +138,9 @@ def test_default_stands_in_settings_only(field: str) -> None:
 @pytest.mark.parametrize("stack_file", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
 def test_stack_file_says_only_what_differs_from_the_defaults(stack_file: Path) -> None:
     config = cast(dict[str, Any], yaml.safe_load(stack_file.read_text())).get("config", {})
-    declared = cast(dict[str, Any], yaml.safe_load((ROOT / "Pulumi.yaml").read_text()))["config"]
     for full_key, value in config.items():
         namespace, _, key = full_key.partition(":")
-        assert namespace != PROJECT or value != declared[key]["default"], full_key
+        assert namespace != PROJECT or value != DECLARED[key]["default"], full_key
 
 
 def _suffixes() -> set[str]:
