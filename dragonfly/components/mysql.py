@@ -175,18 +175,8 @@ class Mysql(pulumi.ComponentResource):
                         volumes=[
                             data_volume(claim),
                             core.VolumeArgs(name="scratch", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="2Gi")),
-                            core.VolumeArgs(
-                                name="passwords",
-                                secret=core.SecretVolumeSourceArgs(secret_name=secret_name, default_mode=0o440),
-                            ),
-                            core.VolumeArgs(
-                                name="init",
-                                secret=core.SecretVolumeSourceArgs(
-                                    secret_name=exporter_secret_name,
-                                    items=[core.KeyToPathArgs(key=_INIT_FILE, path=_INIT_FILE)],
-                                    default_mode=0o440,
-                                ),
-                            ),
+                            config_volume(secret_name, name="passwords"),
+                            config_volume(exporter_secret_name, _INIT_FILE, name="init"),
                             config_volume(exporter_secret_name, _EXPORTER_FILE),
                         ],
                     ),
@@ -235,8 +225,8 @@ def _server(args: MysqlArgs) -> core.ContainerArgs:
                 core.VolumeMountArgs(name="scratch", mount_path=path, sub_path=directory)
                 for directory, path in _SCRATCH_DIRECTORIES.items()
             ),
-            core.VolumeMountArgs(name="passwords", mount_path=_SECRETS_DIRECTORY, read_only=True),
-            core.VolumeMountArgs(name="init", mount_path=_INIT_DIRECTORY, read_only=True),
+            config_mount(_SECRETS_DIRECTORY, "passwords"),
+            config_mount(_INIT_DIRECTORY, "init"),
         ],
     )
 

@@ -27,6 +27,10 @@ _SIZE_KEY = f"{PROJECT}:redisPersistentDiskSize"
 _DATA_DIRECTORY = "/data"
 _CONFIG_DIRECTORY = "/etc/redis"
 _CONFIG_FILE = "redis.conf"
+_SECRETS_DIRECTORY = "/run/secrets/redis"
+_EXPORTER_DIRECTORY = "/etc/redis-exporter"
+_EXPORTER_FILE = "passwords.json"
+_ADDRESS = f"redis://localhost:{ports.REDIS}"
 # The rest is for clients' buffers, and for the pages that are copied while the append-only file is rewritten.
 _MAXIMUM_DATA_BYTES = int(parse_quantity(RESOURCES[Image.REDIS].memory_limit) * 6 / 10)
 PASSWORD_KEY = "password"  # noqa: S105 - the name of a key
@@ -74,6 +78,7 @@ class Redis(pulumi.ComponentResource):
         instance, names = args.instance, args.instance.names
         child = pulumi.ResourceOptions(parent=self)
         config = pulumi.Output.from_input(args.password).apply(_redis_conf)
+        exporter_passwords = pulumi.Output.json_dumps({_ADDRESS: args.password})
 
         secret = core.Secret(
             f"{name}-secret",
@@ -84,7 +89,7 @@ class Redis(pulumi.ComponentResource):
         config_secret = core.Secret(
             f"{name}-config",
             metadata=instance.metadata(names.redis_config, Component.REDIS),
-            string_data={_CONFIG_FILE: config},
+            string_data={_CONFIG_FILE: config, _EXPORTER_FILE: exporter_passwords},
             opts=child,
         )
         claim = volume_claim(
@@ -124,8 +129,8 @@ class Redis(pulumi.ComponentResource):
             publish_not_ready_addresses=True,
             parent=self,
         )
-        secret_name = object_name(secret)
-        containers = [_server(args, secret_name), _exporter(args, secret_name)]
+        config_name = object_name(config_secret)
+        containers = [_server(args), _exporter(args)]
         if args.metrics_exporter_enabled:
             containers.append(prometheus_to_sd("redis", ports.REDIS_EXPORTER, args.images))
         instance.stateful_set(
@@ -140,7 +145,9 @@ class Redis(pulumi.ComponentResource):
                         containers=containers,
                         volumes=[
                             data_volume(claim),
-                            config_volume(object_name(config_secret), _CONFIG_FILE),
+                            config_volume(config_name, _CONFIG_FILE),
+                            config_volume(object_name(secret), name="password"),
+                            config_volume(config_name, _EXPORTER_FILE, name="exporter"),
                         ],
                     ),
                     DATABASE_UID,
@@ -154,14 +161,16 @@ class Redis(pulumi.ComponentResource):
         self.register_outputs({"exporterAddress": self.exporter_address, **claimed_size(claim)})
 
 
-def _server(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerArgs:
+def _server(args: RedisArgs) -> core.ContainerArgs:
     # The port is open while the append-only file is still being read; only a PONG says that commands are served.
-    serves = probes.Command(("sh", "-c", f'test "$(redis-cli -p {ports.REDIS} ping)" = PONG'))
+    # From a file, not from the container's environment: where kubelet does not have the Secret yet, it mounts it half a
+    # second later, but begins anew with a container only after 10 to 15 s (kubelet's `backOffPeriod`).
+    password = f'REDISCLI_AUTH="$(cat {_SECRETS_DIRECTORY}/{PASSWORD_KEY})"'
+    serves = probes.Command(("sh", "-c", f'test "$({password} redis-cli -p {ports.REDIS} ping)" = PONG'))
     return core.ContainerArgs(
         name="redis",
         image=args.images.reference(Image.REDIS),
         args=["redis-server", f"{_CONFIG_DIRECTORY}/{_CONFIG_FILE}"],
-        env=[_password_variable("REDISCLI_AUTH", secret_name)],
         ports=[core.ContainerPortArgs(name="redis", container_port=ports.REDIS)],
         resources=RESOURCES[Image.REDIS].requirements(),
         security_context=container_security_context(),
@@ -171,30 +180,25 @@ def _server(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerAr
         volume_mounts=[
             core.VolumeMountArgs(name=DATA_VOLUME, mount_path=_DATA_DIRECTORY),
             config_mount(_CONFIG_DIRECTORY),
+            config_mount(_SECRETS_DIRECTORY, "password"),
         ],
     )
 
 
-def _exporter(args: RedisArgs, secret_name: pulumi.Input[str]) -> core.ContainerArgs:
+def _exporter(args: RedisArgs) -> core.ContainerArgs:
     return core.ContainerArgs(
         name="redis-exporter",
         image=args.images.reference(Image.REDIS_EXPORTER),
         env=[
-            core.EnvVarArgs(name="REDIS_ADDR", value=f"redis://localhost:{ports.REDIS}"),
-            _password_variable("REDIS_PASSWORD", secret_name),
+            core.EnvVarArgs(name="REDIS_ADDR", value=_ADDRESS),
+            core.EnvVarArgs(name="REDIS_PASSWORD_FILE", value=f"{_EXPORTER_DIRECTORY}/{_EXPORTER_FILE}"),
         ],
         ports=[core.ContainerPortArgs(name="redis-exporter", container_port=ports.REDIS_EXPORTER)],
         resources=RESOURCES[Image.REDIS_EXPORTER].requirements(),
         security_context=container_security_context(EXPORTER_UID),
         # No readiness probe: the database must not wait for its exporter.
         liveness_probe=probes.liveness(probes.Http("/", ports.REDIS_EXPORTER)),
-    )
-
-
-def _password_variable(name: str, secret_name: pulumi.Input[str]) -> core.EnvVarArgs:
-    return core.EnvVarArgs(
-        name=name,
-        value_from=core.EnvVarSourceArgs(secret_key_ref=core.SecretKeySelectorArgs(name=secret_name, key=PASSWORD_KEY)),
+        volume_mounts=[config_mount(_EXPORTER_DIRECTORY, "exporter")],
     )
 
 

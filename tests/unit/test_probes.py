@@ -32,7 +32,8 @@ def test_one_policy_for_all(program: RecordedProgram, kind: str) -> None:
 def test_databases_are_asked_in_their_own_way(program: RecordedProgram) -> None:
     # MySQL opens its port when it serves. Redis opens it while it still reads its data; only a PONG tells, and a slow
     # one is no reason for a restart.
-    ping = {"command": ["sh", "-c", 'test "$(redis-cli -p 6379 ping)" = PONG']}
+    script = 'test "$(REDISCLI_AUTH="$(cat /run/secrets/redis/password)" redis-cli -p 6379 ping)" = PONG'
+    ping = {"command": ["sh", "-c", script]}
     for kind in POLICY:
         assert _probes(program, kind)["mysql"]["tcpSocket"] == {"port": 3306}
     for kind in ("startupProbe", "readinessProbe"):

@@ -32,7 +32,7 @@ SECRETS = {
         "my.cnf",
     },
     "-redis-secret": {"password"},
-    "-redis-config": {"redis.conf"},
+    "-redis-config": {"redis.conf", "passwords.json"},
     "-manager-config": {"manager.yaml"},
     "-scheduler-config": {"scheduler.yaml"},
     "-seed-peer-config": {"dfget.yaml"},
@@ -295,13 +295,31 @@ def test_redis_demands_its_password_and_keeps_what_is_written(program: RecordedP
     }
 
 
-@pytest.mark.parametrize(("container", "variable"), [("redis", "REDISCLI_AUTH"), ("redis-exporter", "REDIS_PASSWORD")])
-def test_redis_password_reaches_its_clients_by_reference(
-    program: RecordedProgram, container: str, variable: str
-) -> None:
-    (found,) = [one for one in program.pod("-redis").container(container)["env"] if one["name"] == variable]
-    assert found["valueFrom"] == {"secretKeyRef": {"name": f"{program.app}-redis-secret", "key": "password"}}
-    assert "value" not in found
+def test_redis_exporter_reads_its_password_from_a_file(program: RecordedProgram) -> None:
+    pod = program.pod("-redis")
+    exporter = pod.container("redis-exporter")
+    environment = {variable["name"]: variable["value"] for variable in exporter["env"]}
+    (mount,) = exporter["volumeMounts"]
+    assert environment["REDIS_PASSWORD_FILE"] == f"{mount['mountPath']}/passwords.json"
+    passwords = json.loads(program.secret_document("-redis-config", "passwords.json"))
+    # The exporter looks its own address up, letter by letter.
+    assert passwords == {environment["REDIS_ADDR"]: _password(program, "redisPassword")}
+    (volume,) = [volume for volume in pod.spec["volumes"] if volume["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == f"{program.app}-redis-config"
+    # Not the server's config.
+    assert [item["path"] for item in volume["secret"]["items"]] == ["passwords.json"]
+
+
+def test_no_container_waits_for_a_secret_in_its_environment(program: RecordedProgram) -> None:
+    # Until kubelet has the Secret: a mount is tried again within a second, a container after 10 to 15.
+    variables = [
+        (container["name"], variable)
+        for pod in program.pods
+        for container in pod.containers
+        for variable in container.get("env", [])
+    ]
+    assert variables
+    assert [name for name, variable in variables if "secretKeyRef" in variable.get("valueFrom", {})] == []
 
 
 def test_error_of_the_program_does_not_show_a_configured_password() -> None:
