@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 import yaml
 from kubernetes import client
-from kubernetes.config import kube_config
+from kubernetes.config import incluster_config, kube_config
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.exec_provider import ExecProvider
 from urllib3.util.ssl_ import create_urllib3_context
@@ -35,23 +35,33 @@ def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
     """Open a client. A plug-in that the kubeconfig names is asked for its credential, which may take a while.
 
     Args:
-        kubeconfig: Its contents, or the paths of files; the ambient one when None, or when there is no such file.
+        kubeconfig: Its contents, or the paths of files; the ambient one when None, or when there is no such file. In a
+            pod without one: the pod's own account, as the plug-in does (Kubernetes documentation, "Accessing the API
+            from a Pod").
         context: Of the kubeconfig; its current one when None.
 
     Raises:
         KubeconfigError: There is no such context, or the plug-in gave no credential.
     """
     configuration = client.Configuration()
+    pair = None
     try:
-        loader = cast("Any", _Loader)(_merged(kubeconfig), active_context=context, config_base_path=None)
-        loader.load_and_set(configuration)
+        document = _merged(kubeconfig)
+        if document is not None:
+            loader = cast("Any", _Loader)(document, active_context=context, config_base_path=None)
+            loader.load_and_set(configuration)
+            pair = loader.pair
+        elif context is None and incluster_config.SERVICE_HOST_ENV_NAME in os.environ:
+            cast("Any", incluster_config).load_incluster_config(configuration)
+        else:
+            raise ConfigException(f"{_ambient_paths()} does not exist")
         # A second try would take as long again.
         configuration.retries = cast("Any", False)
         configuration.no_proxy = ",".join(filter(None, [configuration.no_proxy, _NEVER_PROXIED]))
         opened = client.ApiClient(configuration)
-        if loader.pair is not None:
+        if pair is not None:
             pool: Any = cast("Any", opened).rest_client.pool_manager
-            pool.connection_pool_kw["ssl_context"] = _tls(*loader.pair)
+            pool.connection_pool_kw["ssl_context"] = _tls(*pair)
     except (ConfigException, yaml.YAMLError, OSError, binascii.Error, ssl.SSLError) as error:
         # A parser's error quotes the line that it stumbled over.
         told = type(error).__name__ if isinstance(error, yaml.YAMLError) else str(error)
@@ -68,11 +78,11 @@ def _merged(kubeconfig: str | None) -> Any:
         merged: Any = kube_config.KubeConfigMerger(document).config if isinstance(document, str) else None
         if merged is not None:
             return merged
-    paths = os.environ.get("KUBECONFIG") or "~/.kube/config"
-    ambient: Any = kube_config.KubeConfigMerger(paths).config
-    if ambient is None:
-        raise ConfigException(f"{paths} does not exist")
-    return ambient
+    return cast("Any", kube_config.KubeConfigMerger(_ambient_paths()).config)
+
+
+def _ambient_paths() -> str:
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
 class _Loader(kube_config.KubeConfigLoader):

@@ -117,7 +117,7 @@ def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any) -> bo
     except NoClusterError as error:
         raise _NoAnswerError(str(error)) from None
     except KubeconfigError:
-        # The plug-in tells it too, or knows more ways than the client: a pod's own account.
+        # The plug-in tells it too.
         return False
     return found is not None and found.get(MARK) != metadata["annotations"][MARK]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client import ApiException
+from kubernetes.config import incluster_config
 
 from dragonfly.access import objects as cluster_objects
 from dragonfly.access.client import KubeconfigError, connect
@@ -189,6 +190,31 @@ def test_plug_in_that_fails_is_told_with_what_it_printed(server: Server) -> None
     user = {"exec": {"apiVersion": "v1", "command": sys.executable, "args": ["-c", code]}}
     with pytest.raises(KubeconfigError, match="sign in first"):
         connect(kubeconfig(server, **user), None)
+
+
+@pytest.fixture
+def pod(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pod finds of its own account; it has no kubeconfig."""
+    token = tmp_path / "token"
+    token.write_text("of-the-pod")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(server.authority))
+    host, port = server.url.removeprefix("https://").split(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("pod")
+def test_in_a_pod_without_a_kubeconfig_its_own_account_signs_in(server: Server) -> None:
+    ask(None)
+    assert server.asked == [("", "bearer of-the-pod")]
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_context_is_looked_for_in_a_kubeconfig_in_a_pod_too(tmp_path: Path) -> None:
+    with pytest.raises(KubeconfigError, match=f"{tmp_path / 'none'} does not exist"):
+        connect(None, "chosen")
 
 
 def test_ambient_kubeconfig_and_a_context_of_it_serve_with_files_beside_it(
