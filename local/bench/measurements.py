@@ -24,25 +24,12 @@ PAIRS = 5
 """Timed previews of each program, in turn, so that a slow spell of the machine slows both."""
 
 RATIO_GOAL = 2.0
-READY_GOAL_SECONDS = 22
-"""A fifth of what the guide's chart takes on such nodes with every image present."""
+CHART_READY_SECONDS = 109
+"""From the first object to the last pod Ready with the guide's chart, on such nodes with every image present."""
 
-# The same imports, so that what is compared is what the objects cost, not what Python's modules do.
-_SINGLE_OBJECT = """\
-import pulumi
-import pulumi_kubernetes as kubernetes
-import pulumi_random as random
+READY_GOAL_SECONDS = CHART_READY_SECONDS / 5
 
-import dragonfly.access.existing_cluster
-import dragonfly.release
-from dragonfly.settings.model import Settings
-
-cluster = dragonfly.existing_cluster.existing_cluster(Settings.load())
-word = random.RandomPassword("word", length=24)
-kubernetes.core.v1.ConfigMap(
-    "one", metadata={"name": "bench-one"}, data={"a": "b"}, opts=pulumi.ResourceOptions(provider=cluster)
-)
-"""
+_SINGLE_OBJECT = Path(__file__).with_name("single_object.py")
 
 
 def bench(
@@ -113,7 +100,7 @@ def _bench(stack: LocalStack, cluster: Cluster, node_kind: str, state: Path, con
     table = Table("what", "seconds", title="Dragonfly on a local cluster")
     for phase, seconds in phases.items():
         table.add_row(phase, f"{seconds:.1f}")
-    table.add_row("from the first object to the last pod Ready", f"{ready:.1f}, must be under {READY_GOAL_SECONDS}")
+    table.add_row("from the first object to the last pod Ready", f"{ready:.1f}, must be under {READY_GOAL_SECONDS:.0f}")
     table.add_row("pulumi preview, nothing changed (median)", f"{statistics.median(times['full']):.2f}")
     table.add_row("the same with one object (median)", f"{statistics.median(times['single']):.2f}")
     table.add_row("ratio of the two (median of pairs)", f"{ratio:.2f}, must be under {RATIO_GOAL:.0f}")
@@ -127,5 +114,5 @@ def _single_object_project(full: LocalStack, state: Path) -> Path:
     shutil.copyfile(full.engine.project / "Pulumi.yaml", project / "Pulumi.yaml")
     shutil.copyfile(full.engine.project / f"Pulumi.{full.name}.yaml", project / f"Pulumi.{full.name}.yaml")
     (project / "dragonfly").symlink_to(full.engine.project / "dragonfly")
-    (project / "__main__.py").write_text(_SINGLE_OBJECT)
+    shutil.copyfile(_SINGLE_OBJECT, project / "__main__.py")
     return project

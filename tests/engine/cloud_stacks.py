@@ -33,6 +33,8 @@ def cloud_stacks(engine: Engine) -> Generator[CloudStackFactory]:
             None,
             {**config, "gcp:project": f"project-{name}", "dragonfly:readyTimeoutSeconds": 60, **own},
         )
+        # It would be run with the config of the other.
+        assert not engine.has_stack(name), f"another test has made a stack {name}"
         stack.prepare()
         made.append(stack)
         return stack

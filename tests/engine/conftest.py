@@ -103,6 +103,8 @@ def _stacks(engine: Engine, cluster: Cluster) -> Generator[StackFactory]:
                 **{f"dragonfly:{key}": value for key, value in config.items()},
             },
         )
+        # It would be run with the config of the other.
+        assert not engine.has_stack(name), f"another test has made a stack {name}"
         stack.prepare()
         if kubeconfig is None:
             made.append(stack)

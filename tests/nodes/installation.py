@@ -48,6 +48,7 @@ class Installation:
         timeline: when each pod of the first `up` was Ready.
         at_first: its containers when the first `up` was over, those of the Job too.
         pod_count: how many pods it has without the Job's.
+        warnings: what Kubernetes complained of meanwhile.
         job: the Job that sets the console's password, as it was then.
         outputs: the stack's, secrets in plain text.
     """
@@ -59,6 +60,7 @@ class Installation:
     timeline: ReadinessTimeline = field(default_factory=ReadinessTimeline)
     at_first: list[Container] = field(default_factory=list[Container])
     pod_count: int = 0
+    warnings: list[str] = field(default_factory=list[str])
     job: Any = None
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -69,6 +71,7 @@ class Installation:
         self.stack.prepare()
         with readiness_timeline(self.cluster.kubeconfig) as self.timeline:
             self.stack.output("up", "--yes", "--skip-preview")
+        self.warnings = self.find_warnings()
         self.at_first = self.containers(with_job=True)
         self.pod_count = len(self.pods())
         self.job = self.find_job()
@@ -88,6 +91,12 @@ class Installation:
             for pod in self.pods(with_job=with_job)
             for status in _listed(pod.status.container_statuses)
         ]
+
+    def find_warnings(self) -> list[str]:
+        """Return the instance's events that are warnings, each in a line with its second."""
+        core: Any = client.CoreV1Api(self.api)
+        events = core.list_namespaced_event(NAMESPACE, field_selector="type=Warning").items
+        return [f"{each.last_timestamp} {each.involved_object.name}: {each.message}" for each in events]
 
     def find_job(self) -> Any:
         """The Job that sets the console's password, or None."""

@@ -7,19 +7,24 @@ from rich.console import Console
 
 from dragonfly.components.root_password import PUBLIC_PASSWORD
 from dragonfly.parts import databases, ports
-from local.bench.measurements import READY_GOAL_SECONDS
+from local.bench.measurements import CHART_READY_SECONDS
 from tests.engine.cluster_objects import secret_values
 from tests.nodes.client_pod import CallError
 from tests.nodes.installation import NAMESPACE, Installation
 
 WRONG_PASSWORD = "not-the-Passw0rd"
-# Kept for a minute after it has ended; the controller looks at once, and a busy machine may take longer.
 
 
-def test_everything_is_ready_within_a_fifth_of_the_charts_time(installation: Installation) -> None:
-    # The guide's chart takes 109 s on such a cluster, with every image already on its nodes.
-    Console().print(installation.timeline.table())
-    assert installation.timeline.seconds_to_ready() <= READY_GOAL_SECONDS
+def test_no_pod_is_held_back_until_another_is_ready(installation: Installation) -> None:
+    # All made at once is what makes it fast, on a slow machine too; how fast, `make bench NODES=containers` tells.
+    stages = installation.timeline.pods.values()
+    assert max(pod["made"] for pod in stages) < min(pod["Ready"] for pod in stages)
+
+
+def test_everything_is_ready_within_half_of_the_charts_time(installation: Installation) -> None:
+    # Shown when it took longer: what went wrong on the way.
+    Console().print(installation.timeline.table(), *installation.warnings, sep="\n", markup=False)
+    assert installation.timeline.seconds_to_ready() <= CHART_READY_SECONDS / 2
 
 
 def test_every_container_runs_and_none_was_started_twice(installation: Installation) -> None:
