@@ -87,10 +87,15 @@ test-packages: package-lists ## Install what some tests need besides from Debian
 mutate: $(TEST_STAMP) ## Break every deliberate value of the program once, and list which unit test notices; not in CI.
 	@nice $(PYTHON_RUN) -m tests.mutation
 
-lint: $(TEST_STAMP) ## Style, types and workflows.
+SHELL_SCRIPTS := .ci/run local/install-packages local/images/files/*-entrypoint local/standins/plugins/stand-in \
+	local/standins/plugins/cloud-commands/* dragonfly/scripts/*.sh
+
+# SC2016 takes what an inner shell is to expand for a mistake.
+lint: $(TEST_STAMP) ## Style, types, shell scripts and workflows.
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/basedpyright --level error
+	@.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS)
 	@$(PYTHON_RUN) -m local.tools.workflow_lint
 
 format: $(TEST_STAMP) ## Bring the code into its format.

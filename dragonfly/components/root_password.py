@@ -19,6 +19,7 @@ from dragonfly.parts.container_resources import ROOT_PASSWORD_RESOURCES
 from dragonfly.parts.labels import Component
 from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
+from dragonfly.scripts.shell_command import shell_command
 from dragonfly.scripts.wait_for import start_when_reachable
 
 ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
@@ -28,72 +29,6 @@ _DIRECTORY = "/etc/dragonfly"
 _PATIENCE_SECONDS = 1
 # Of both passwords, by a manager that has read its database each time: once might fall between two answers of its.
 _REFUSALS_THAT_CONVINCE = 3
-
-# Arguments: host and port of the manager's REST API, and the file that holds the new password.
-# - Requests go through the shell's own printf and standard input: an argument of a program shows in `ps`.
-# - Debian's images have bash but no HTTP client, upstream's Alpine images busybox's nc but no bash.
-# - nc's input stays open until the answer is there: at its end nc closes its half of the connection, which the manager
-#   takes for a client that has gone.
-# - A sign-in is answered 401 when the password is wrong, and when the manager's database is away too. A reset is
-#   answered 401 only when the database was read and the old password is wrong, without the database 500: it is what
-#   tells that the public password is gone. 422 is for a new password that the manager does not take.
-_SCRIPT = r"""
-trap 'exit 143' TERM INT
-host="$1"
-port="$2"
-new=$(cat "$3")
-
-answer() {
-  if command -v bash >/dev/null 2>&1; then
-    timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; head -n 1 <&3' "$host" "$port" 2>/dev/null
-  else
-    { cat; sleep PATIENCE; } | timeout 5 nc "$host" "$port" 2>/dev/null | head -n 1
-  fi
-}
-
-request() {
-  printf 'POST /api/v1/users/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n' "$1" "$host"
-  printf 'Content-Length: %s\r\nConnection: close\r\n\r\n%s' "${#2}" "$2"
-}
-
-post() {
-  request "$1" "$2" | answer | { read -r _ status _; echo "$status"; }
-}
-
-sign_in() {
-  post signin "{\"name\":\"root\",\"password\":\"$new\"}"
-}
-
-refused=0
-while true; do
-  case "$(sign_in)" in
-  200)
-    echo "root signs in with this stack's password"
-    exit 0
-    ;;
-  401)
-    status=$(post 1/reset_password "{\"old_password\":\"PUBLIC\",\"new_password\":\"$new\"}")
-    case "$status" in
-    401)
-      refused=$((refused + 1))
-      if [ "$refused" -ge TIMES ]; then
-        echo "root has a password that somebody has chosen in the console; it stays"
-        exit 0
-      fi
-      sleep PATIENCE
-      continue
-      ;;
-    422)
-      echo "the manager refuses the new password: HTTP status $status"
-      exit 1
-      ;;
-    esac
-    ;;
-  esac
-  refused=0
-  sleep 0.2
-done
-"""
 
 
 def set_root_password(
@@ -112,11 +47,8 @@ def set_root_password(
         refusals: how often in a row both passwords must be refused for the Job to give up.
         patience_seconds: between two such tries, and how long an answer may take.
     """
-    text = _SCRIPT
-    for word, value in {"PUBLIC": PUBLIC_PASSWORD, "TIMES": refusals, "PATIENCE": patience_seconds}.items():
-        text = text.replace(word, str(value))
-    script = ["/bin/sh", "-c", text, "set-root-password", host, str(port), password_file]
-    return start_when_reachable([f"{host}:{port}"], script)
+    arguments = [host, str(port), password_file, PUBLIC_PASSWORD, str(refusals), str(patience_seconds)]
+    return start_when_reachable([f"{host}:{port}"], shell_command("set_root_password", *arguments))
 
 
 @dataclass(frozen=True)

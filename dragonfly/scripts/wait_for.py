@@ -9,32 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Each try is bounded: a connection to a Service without endpoints can hang for two minutes instead of being refused.
-# The Debian images have bash but no nc, upstream's Alpine images have busybox's nc but no bash.
-# Process 1 gets no default action for SIGTERM: without the trap a pod that waits takes its whole grace period to go.
+from dragonfly.scripts.shell_command import shell_command
+
 _WAITING = "waiting for "
-_SCRIPT = """\
-trap 'exit 143' TERM INT
-reachable() {
-  if command -v bash >/dev/null 2>&1; then
-    timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
-  else
-    timeout 1 nc -z "$1" "$2" 2>/dev/null
-  fi
-}
-while [ "$1" != -- ]; do
-  host="${1%:*}"
-  port="${1##*:}"
-  if ! reachable "$host" "$port"; then
-    echo "WAITING$host:$port"
-    until reachable "$host" "$port"; do sleep 0.2; done
-    echo "$host:$port answers"
-  fi
-  shift
-done
-shift
-exec "$@"
-""".replace("WAITING", _WAITING)
 
 
 def start_when_reachable(addresses: Sequence[str], command: Sequence[str]) -> list[str]:
@@ -44,7 +21,7 @@ def start_when_reachable(addresses: Sequence[str], command: Sequence[str]) -> li
         addresses: `host:port` strings, tried in order, five times a second.
         command: the program and its arguments.
     """
-    return ["/bin/sh", "-c", _SCRIPT, "wait-for", *addresses, "--", *command]
+    return shell_command("wait_for", *addresses, "--", *command)
 
 
 def awaited_address(line: str) -> str | None:

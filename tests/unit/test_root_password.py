@@ -41,4 +41,5 @@ def test_job_comes_after_the_manager_in_the_engine(program: RecordedProgram) -> 
 
 def test_one_refusal_is_not_believed(default_program: RecordedProgram) -> None:
     command = default_program.pod("-root-password").containers[0]["command"]
-    assert any('[ "$refused" -ge 3 ]' in argument for argument in command)
+    *_, refusals, _ = command
+    assert refusals == "3"
