@@ -91,18 +91,16 @@ class Dragonfly(pulumi.ComponentResource):
         if cluster is None:
             child = pulumi.ResourceOptions.merge(child, takes_nothing_over(access, stack_mark(config_hash_key)))
         self.namespace = self._namespace(settings, child)
-        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access)
+        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access, images, config_hash_key)
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
         mysql = Mysql(
             "mysql",
             MysqlArgs(
                 instance=instance,
-                images=images,
                 root_password=self.credentials.db_root_password,
                 user_password=self.credentials.db_user_password,
                 exporter_password=self.credentials.db_exporter_password,
-                config_hash_key=config_hash_key,
                 disk_size=settings.db_persistent_disk_size,
                 storage_class=settings.default_storage_class,
                 disk_place=disk_place,
@@ -114,9 +112,7 @@ class Dragonfly(pulumi.ComponentResource):
             "redis",
             RedisArgs(
                 instance=instance,
-                images=images,
                 password=self.credentials.redis_password,
-                config_hash_key=config_hash_key,
                 disk_size=settings.redis_persistent_disk_size,
                 storage_class=settings.default_storage_class,
                 disk_place=disk_place,
@@ -131,12 +127,10 @@ class Dragonfly(pulumi.ComponentResource):
             "manager",
             ManagerArgs(
                 instance=instance,
-                image=images.reference(Image.MANAGER),
                 mysql_password=self.credentials.db_user_password,
                 redis_password=self.credentials.redis_password,
                 token_key=self.credentials.token_key,
                 root_password=self.credentials.console_root_password,
-                config_hash_key=config_hash_key,
                 after=after_databases,
             ),
             child,
@@ -145,9 +139,7 @@ class Dragonfly(pulumi.ComponentResource):
             "scheduler",
             SchedulerArgs(
                 instance=instance,
-                image=images.reference(Image.SCHEDULER),
                 redis_password=self.credentials.redis_password,
-                config_hash_key=config_hash_key,
                 after=after_databases,
             ),
             child,
@@ -156,8 +148,6 @@ class Dragonfly(pulumi.ComponentResource):
             "seed-peer",
             SeedPeerArgs(
                 instance=instance,
-                image=images.reference(Image.SEED_PEER),
-                config_hash_key=config_hash_key,
                 after=after_databases,
             ),
             child,
@@ -166,7 +156,6 @@ class Dragonfly(pulumi.ComponentResource):
             "dfget",
             PeerArgs(
                 instance=instance,
-                image=images.reference(Image.PEER),
                 ports=DaemonPorts(
                     grpc=settings.peer_port,
                     proxy=settings.proxy_port,
@@ -174,7 +163,6 @@ class Dragonfly(pulumi.ComponentResource):
                     health=settings.peer_health_port,
                     metrics=settings.peer_metrics_port,
                 ),
-                config_hash_key=config_hash_key,
                 after=after_databases,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),

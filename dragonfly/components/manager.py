@@ -29,22 +29,18 @@ class ManagerArgs:
 
     Args:
         instance: the instance that it belongs to.
-        image: full image reference.
         mysql_password: of its MySQL user, secret.
         redis_password: secret.
         token_key: signs the console's tokens, secret.
         root_password: of the console's user root, secret.
-        config_hash_key: key of the hash by which pods roll, secret.
         after: see `Program.after`.
     """
 
     instance: Instance
-    image: str
     mysql_password: pulumi.Input[str]
     redis_password: pulumi.Input[str]
     token_key: pulumi.Input[str]
     root_password: pulumi.Input[str]
-    config_hash_key: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
 
 
@@ -64,8 +60,7 @@ class Manager(pulumi.ComponentResource):
         program = Program(
             component=Component.MANAGER,
             name="manager",
-            image_key=Image.MANAGER,
-            image=args.image,
+            image=Image.MANAGER,
             command=("/opt/dragonfly/bin/server",),
             config_secret=names.manager_config,
             config_file="manager.yaml",
@@ -75,7 +70,6 @@ class Manager(pulumi.ComponentResource):
                 redis_password=args.redis_password,
                 token_key=args.token_key,
             ),
-            config_hash_key=args.config_hash_key,
             waits_for=(f"{names.mysql_service}:{ports.MYSQL}", f"{names.redis_service}:{ports.REDIS}"),
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
             work_size_limit="1Gi",
@@ -109,10 +103,8 @@ class Manager(pulumi.ComponentResource):
             "root-password",
             RootPasswordArgs(
                 instance=instance,
-                image=args.image,
                 secret=object_name(secret),
                 password=args.root_password,
-                config_hash_key=args.config_hash_key,
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -89,8 +89,8 @@ class Mysql(Database):
         )
         exporter_secret_name = object_name(exporter_secret)
         pod = DatabasePod(
-            _server(args.images),
-            _exporter(args.images),
+            _server(args.instance.images),
+            _exporter(args.instance.images),
             volumes=[
                 core.VolumeArgs(name="scratch", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="2Gi")),
                 config_volume(object_name(secret), name="passwords"),

@@ -25,17 +25,13 @@ class PeerArgs:
 
     Args:
         instance: the instance that they belong to.
-        image: full image reference.
         ports: of each node that the peer listens on.
-        config_hash_key: key of the hash by which pods roll, secret.
         after: see `Program.after`.
         node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
     """
 
     instance: Instance
-    image: str
     ports: DaemonPorts
-    config_hash_key: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
     node_mirrors: NodeMirrors | None
 
@@ -50,13 +46,11 @@ class Peer(pulumi.ComponentResource):
         program = Program(
             component=Component.PEER,
             name="dfget",
-            image_key=Image.PEER,
-            image=args.image,
+            image=Image.PEER,
             command=("/opt/dragonfly/bin/dfget", "daemon"),
             config_secret=names.peer_config,
             config_file="dfget.yaml",
             config=daemon_config(args.ports, peer_discovery(scheduler)),
-            config_hash_key=args.config_hash_key,
             waits_for=(scheduler,),
             ports={
                 "grpc": args.ports.grpc,
@@ -71,7 +65,8 @@ class Peer(pulumi.ComponentResource):
         pod = program_pod(name, instance, program, host_network=True, parent=self).template
         if args.node_mirrors is not None:
             this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
-            _add(pod, args.node_mirrors.container(args.image, this_one), args.node_mirrors.volumes())
+            image = instance.images.reference(Image.PEER)
+            _add(pod, args.node_mirrors.container(image, this_one), args.node_mirrors.volumes())
         apps.DaemonSet(
             name,
             metadata=instance.metadata(names.peer, Component.PEER),

@@ -63,8 +63,8 @@ class Redis(Database):
         )
         config_name = object_name(config_secret)
         pod = DatabasePod(
-            _server(args.images),
-            _exporter(args.images),
+            _server(args.instance.images),
+            _exporter(args.instance.images),
             volumes=[
                 config_volume(config_name, _CONFIG_FILE),
                 config_volume(object_name(secret), name="password"),

@@ -12,10 +12,10 @@ import pulumi
 from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.config_files.document import document_hash
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
 from dragonfly.parts.container_resources import ROOT_PASSWORD_RESOURCES
+from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
@@ -57,17 +57,13 @@ class RootPasswordArgs:
 
     Args:
         instance: the instance that the manager belongs to.
-        image: the manager's, which is on the node already.
         secret: name of the Secret that holds the new password.
         password: the same password, secret.
-        config_hash_key: key of the hash by which the Job is run again when the password changes, secret.
     """
 
     instance: Instance
-    image: str
     secret: pulumi.Input[str]
     password: pulumi.Input[str]
-    config_hash_key: pulumi.Input[str]
 
 
 class RootPassword(pulumi.ComponentResource):
@@ -83,16 +79,15 @@ class RootPassword(pulumi.ComponentResource):
                 # It stays when it is done: with `ttlSecondsAfterFinished` every refresh would find it gone, for ever.
                 template=core.PodTemplateSpecArgs(
                     # Not the manager's label: its Service would lead to this pod.
-                    metadata=instance.pod_metadata(
-                        Component.ROOT_PASSWORD, document_hash(args.config_hash_key, args.password)
-                    ),
+                    metadata=instance.pod_metadata(Component.ROOT_PASSWORD, args.password),
                     spec=secured(
                         core.PodSpecArgs(
                             restart_policy="OnFailure",
                             containers=[
                                 core.ContainerArgs(
                                     name="root-password",
-                                    image=args.image,
+                                    # The manager's, which is on the node already.
+                                    image=instance.images.reference(Image.MANAGER),
                                     command=set_root_password(
                                         names.manager_service, ports.MANAGER_REST, f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}"
                                     ),

@@ -21,16 +21,12 @@ class SchedulerArgs:
 
     Args:
         instance: the instance that it belongs to.
-        image: full image reference.
         redis_password: secret.
-        config_hash_key: key of the hash by which pods roll, secret.
         after: see `Program.after`.
     """
 
     instance: Instance
-    image: str
     redis_password: pulumi.Input[str]
-    config_hash_key: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
 
 
@@ -58,13 +54,11 @@ class Scheduler(pulumi.ComponentResource):
         program = Program(
             component=Component.SCHEDULER,
             name="scheduler",
-            image_key=Image.SCHEDULER,
-            image=args.image,
+            image=Image.SCHEDULER,
             command=("/opt/dragonfly/bin/scheduler",),
             config_secret=names.scheduler_config,
             config_file="scheduler.yaml",
             config=scheduler_config(names, redis_password=args.redis_password),
-            config_hash_key=args.config_hash_key,
             waits_for=(f"{names.redis_service}:{ports.REDIS}", f"{names.manager_service}:{ports.MANAGER_GRPC}"),
             ports={"grpc": ports.SCHEDULER_GRPC, "metrics": ports.METRICS},
             work_size_limit="1Gi",

@@ -21,14 +21,10 @@ class SeedPeerArgs:
 
     Args:
         instance: the instance that it belongs to.
-        image: full image reference.
-        config_hash_key: key of the hash by which pods roll, secret.
         after: see `Program.after`.
     """
 
     instance: Instance
-    image: str
-    config_hash_key: pulumi.Input[str]
     after: Sequence[pulumi.Resource]
 
 
@@ -50,8 +46,7 @@ class SeedPeer(pulumi.ComponentResource):
         program = Program(
             component=Component.SEED_PEER,
             name="seed-peer",
-            image_key=Image.SEED_PEER,
-            image=args.image,
+            image=Image.SEED_PEER,
             command=("/opt/dragonfly/bin/dfget", "daemon"),
             config_secret=names.seed_peer_config,
             config_file="dfget.yaml",
@@ -65,7 +60,6 @@ class SeedPeer(pulumi.ComponentResource):
                 ),
                 seed_peer_discovery(manager),
             ),
-            config_hash_key=args.config_hash_key,
             waits_for=(manager, f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"),
             ports={
                 "grpc": ports.SEED_PEER_GRPC,

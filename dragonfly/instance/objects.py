@@ -10,7 +10,8 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.access.cluster_access import ClusterAccess
-from dragonfly.config_files.document import HASH_ANNOTATION
+from dragonfly.config_files.document import HASH_ANNOTATION, document_hash
+from dragonfly.parts.images import Images
 from dragonfly.parts.labels import Component, component_labels, instance_labels, selector
 from dragonfly.parts.names import Names
 from dragonfly.updates.rollout import awaits_rollout
@@ -30,12 +31,16 @@ class Instance:
         namespace: the namespace's name, known once the namespace exists.
         ready_timeout_seconds: how long a workload may take to become Ready.
         access: to the cluster.
+        images: its images.
+        config_hash_key: key of the hash by which pods roll, secret.
     """
 
     names: Names
     namespace: pulumi.Input[str]
     ready_timeout_seconds: int
     access: ClusterAccess
+    images: Images
+    config_hash_key: pulumi.Input[str]
 
     def metadata(self, name: str, component: Component | None = None, *, awaited: bool = True) -> meta.ObjectMetaArgs:
         """Metadata of an object of a component, or of the whole instance.
@@ -55,8 +60,14 @@ class Instance:
             name=name, labels=component_labels(self.names.app, component), annotations=_PATCH_FORCE
         )
 
-    def pod_metadata(self, component: Component, config_hash: pulumi.Input[str]) -> meta.ObjectMetaArgs:
-        """Metadata of a component's pod template; a changed config hash rolls the pods."""
+    def pod_metadata(self, component: Component, *documents: pulumi.Input[str]) -> meta.ObjectMetaArgs:
+        """Metadata of a component's pod template.
+
+        Args:
+            component: whose pods they are.
+            documents: what they read when they start; a changed one rolls them.
+        """
+        config_hash = document_hash(self.config_hash_key, *documents)
         return meta.ObjectMetaArgs(
             labels=component_labels(self.names.app, component), annotations={HASH_ANNOTATION: config_hash}
         )

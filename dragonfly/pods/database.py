@@ -9,9 +9,7 @@ from typing import ClassVar, NamedTuple
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.config_files.document import document_hash
 from dragonfly.instance.objects import Instance
-from dragonfly.parts.images import Images
 from dragonfly.parts.labels import Component
 from dragonfly.pods.claim import asked_size, claimed_size, data_volume, keeps_its_size, volume_claim
 from dragonfly.pods.database_disk import DiskPlace
@@ -25,8 +23,6 @@ class DatabaseArgs:
 
     Args:
         instance: the instance that it belongs to.
-        images: the installation's images.
-        config_hash_key: key of the hash by which pods roll, secret.
         disk_size: a Kubernetes quantity.
         storage_class: of the disk.
         disk_place: where the program makes the disk; None leaves it to the StorageClass.
@@ -34,8 +30,6 @@ class DatabaseArgs:
     """
 
     instance: Instance
-    images: Images
-    config_hash_key: pulumi.Input[str]
     disk_size: str
     storage_class: str
     disk_place: DiskPlace | None
@@ -148,14 +142,14 @@ class Database(pulumi.ComponentResource):
         )
         containers = [pod.server, pod.exporter]
         if args.metrics_exporter_enabled:
-            containers.append(prometheus_to_sd(server, exporter_port, args.images))
+            containers.append(prometheus_to_sd(server, exporter_port, instance.images))
         instance.stateful_set(
             name,
             name=names.stateful_set,
             component=self.component,
             service_name=names.headless_service,
             template=core.PodTemplateSpecArgs(
-                metadata=instance.pod_metadata(self.component, document_hash(args.config_hash_key, *pod.configuration)),
+                metadata=instance.pod_metadata(self.component, *pod.configuration),
                 spec=secured(
                     core.PodSpecArgs(
                         termination_grace_period_seconds=pod.grace_seconds,

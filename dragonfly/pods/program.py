@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.config_files.document import document_hash, render_yaml
+from dragonfly.config_files.document import render_yaml
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.container_resources import RESOURCES
@@ -32,13 +32,11 @@ class Program:
     Args:
         component: which component it is.
         name: name of its container, as in the chart.
-        image_key: its row in the resources table.
-        image: full image reference.
+        image: which image it runs.
         command: the binary and its first arguments; `--config FILE` is added.
         config_secret: name of the Secret that holds its config file.
         config_file: name of that file.
         config: what the file says.
-        config_hash_key: key of the hash by which pods roll, secret.
         waits_for: `host:port` of everything without which it exits.
         ports: what it listens on, by name; `grpc` is asked for its health.
         work_size_limit: of what it writes besides its log, a Kubernetes quantity.
@@ -48,13 +46,11 @@ class Program:
 
     component: Component
     name: str
-    image_key: Image
-    image: str
+    image: Image
     command: tuple[str, ...]
     config_secret: str
     config_file: str
     config: Mapping[str, object]
-    config_hash_key: pulumi.Input[str]
     waits_for: tuple[str, ...]
     ports: Mapping[str, int]
     work_size_limit: str
@@ -101,7 +97,7 @@ def program_pod(
     )
     check = probes.Grpc(program.ports["grpc"])
     template = core.PodTemplateSpecArgs(
-        metadata=instance.pod_metadata(program.component, document_hash(program.config_hash_key, text)),
+        metadata=instance.pod_metadata(program.component, text),
         spec=secured(
             core.PodSpecArgs(
                 host_network=host_network or None,
@@ -112,7 +108,7 @@ def program_pod(
                 containers=[
                     core.ContainerArgs(
                         name=program.name,
-                        image=program.image,
+                        image=instance.images.reference(program.image),
                         command=start_when_reachable(
                             program.waits_for,
                             [*program.command, "--config", f"{_CONFIG_DIRECTORY}/{program.config_file}"],
@@ -126,7 +122,7 @@ def program_pod(
                             )
                             for name, number in program.ports.items()
                         ],
-                        resources=RESOURCES[program.image_key].requirements(),
+                        resources=RESOURCES[program.image].requirements(),
                         security_context=container_security_context(),
                         lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
                         startup_probe=probes.startup(check),
