@@ -9,8 +9,8 @@ from pulumi.runtime.proto import provider_pb2
 
 from local.ledger.ledger import CLUSTER, DISK, Entry, Ledger
 from local.standins.cloud.clusters import Clusters
-from local.standins.plugins.gcp_provider import GcpProvider
-from local.standins.plugins.google_kind import Cloud
+from local.standins.plugins.google.kinds.kind import Cloud
+from local.standins.plugins.google.provider import GcpProvider
 from local.standins.plugins.property_values import Properties, write_properties
 
 wire: Any = provider_pb2

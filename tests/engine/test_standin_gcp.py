@@ -16,8 +16,8 @@ from local.ledger.disk_driver import DELETION_SECONDS, DRIVER
 from local.ledger.ledger import CLUSTER, DISK, Ledger
 from local.standins.cloud.__main__ import delete_cluster, start_cluster, stop_cluster
 from local.standins.cloud.clusters import Clusters
-from local.standins.plugins import google_disk_kind
-from local.standins.plugins.gcp_provider import GcpProvider
+from local.standins.plugins.google.kinds import disk as disk_kind
+from local.standins.plugins.google.provider import GcpProvider
 from local.standins.plugins.property_values import read_properties, write_properties
 from local.standins.plugins.provider_errors import ProviderError
 from tests.google_resources import (
@@ -186,7 +186,7 @@ def test_a_volume_without_its_disk_lets_no_pod_run(
     wait_until(lambda: _phase(api, "mounts") == "Running", "the pod runs")
     wait_until(lambda: Clusters(ledger).attached_to(disk) is not None, "the disk is attached")
     # What runs keeps its disk.
-    monkeypatch.setattr(google_disk_kind, "_DETACH_SECONDS", 0.2)
+    monkeypatch.setattr(disk_kind, "_DETACH_SECONDS", 0.2)
     with pytest.raises(ProviderError, match="already being used by 'gke-c-p-"):
         delete(provider, DISK, disk)
     core.delete_namespaced_pod("mounts", "default", grace_period_seconds=0)

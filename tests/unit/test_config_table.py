@@ -13,9 +13,9 @@ from dragonfly.settings.fault import ConfigFault
 from dragonfly.settings.model import Settings
 from dragonfly.updates.immutable_config import changed_config
 from dragonfly.updates.refused_change import refused_change
-from local.standins.plugins.gcp_provider import KINDS
-from local.standins.plugins.google_changes import changes
-from local.standins.plugins.google_schema import planned
+from local.standins.plugins.google.changes import changes
+from local.standins.plugins.google.provider import KINDS
+from local.standins.plugins.google.schema import planned
 from tests.config_table.changes import GKE, REPLACING
 from tests.config_table.plan import Plan, Step, refusals, steps
 from tests.config_table.rows import Row

@@ -1,4 +1,4 @@
-"""That `google-schema.json` and the installed SDK know the same fields: the file must not grow old unnoticed."""
+"""That `schema.json` and the installed SDK know the same fields: the file must not grow old unnoticed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import typing
 from importlib import import_module
 from typing import Any
 
-from local.standins.plugins.gcp_provider import KINDS
-from local.standins.plugins.google_schema import Fields
+from local.standins.plugins.google.provider import KINDS
+from local.standins.plugins.google.schema import Fields
 
 # What the SDK reads its own types with. It has no public name.
 sdk: Any = import_module("pulumi._types")

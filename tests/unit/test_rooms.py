@@ -46,7 +46,7 @@ ROOMS = {
 EACH_ROOM = [(house, room) for house, rooms in ROOMS.items() for room in rooms]
 MOST_ENTRIES = 12
 # Read one by one, each for itself.
-MANY_ALIKE = {"containers", "plugins"}
+MANY_ALIKE = {"containers"}
 
 
 def _face(house: str, room: str) -> Path:

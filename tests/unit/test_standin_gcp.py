@@ -11,10 +11,10 @@ from dragonfly.google.resource_ids import google_id
 from local.ledger.ledger import CLUSTER, DISK, Entry, Ledger
 from local.ledger.locations import node_zones_of
 from local.standins.cloud.clusters import Clusters
-from local.standins.plugins.gcp_provider import KINDS, GcpProvider
-from local.standins.plugins.google_kind import Cloud
-from local.standins.plugins.google_labels import labels_after
-from local.standins.plugins.google_schema import planned
+from local.standins.plugins.google.kinds.kind import Cloud
+from local.standins.plugins.google.labels import labels_after
+from local.standins.plugins.google.provider import KINDS, GcpProvider
+from local.standins.plugins.google.schema import planned
 from local.standins.plugins.property_values import UNKNOWN, Properties, read_properties, write_properties
 from local.standins.plugins.provider_errors import InitializationError, ProviderError
 from tests.google_resources import (

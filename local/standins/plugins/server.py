@@ -189,7 +189,7 @@ def _random(log: EngineLog) -> Provider:
 
 
 def _gcp(log: EngineLog) -> Provider:
-    from local.standins.plugins.gcp_provider import GcpProvider
+    from local.standins.plugins.google.provider import GcpProvider
 
     return GcpProvider(log)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from local.standins.plugins.google_schema import Field, Fields
+from local.standins.plugins.google.schema import Field, Fields
 from local.standins.plugins.property_values import Properties, Unknown, Value
 
 _WORDS: Final = {

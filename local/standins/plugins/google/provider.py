@@ -19,17 +19,17 @@ from local.ledger.ledger import Entry, Ledger
 from local.ledger.locations import region_of
 from local.standins.cloud.clusters import Clusters
 from local.standins.plugins.engine_log import EngineLog
-from local.standins.plugins.google_account_kinds import Account, IamMember, Service
-from local.standins.plugins.google_changes import Change, changes
-from local.standins.plugins.google_cluster_kind import Cluster
-from local.standins.plugins.google_disk_kind import Disk
-from local.standins.plugins.google_functions import FUNCTIONS
-from local.standins.plugins.google_kind import Cloud, GoogleError, Kind
-from local.standins.plugins.google_labels import labels_after, labels_as_read
-from local.standins.plugins.google_network_kinds import Firewall, Network, Router, RouterNat, Subnetwork
-from local.standins.plugins.google_node_pool_kind import NodePool
-from local.standins.plugins.google_schema import planned
-from local.standins.plugins.google_types import Fault, type_faults
+from local.standins.plugins.google.changes import Change, changes
+from local.standins.plugins.google.functions import FUNCTIONS
+from local.standins.plugins.google.kinds.accounts import Account, IamMember, Service
+from local.standins.plugins.google.kinds.cluster import Cluster
+from local.standins.plugins.google.kinds.disk import Disk
+from local.standins.plugins.google.kinds.kind import Cloud, GoogleError, Kind
+from local.standins.plugins.google.kinds.networks import Firewall, Network, Router, RouterNat, Subnetwork
+from local.standins.plugins.google.kinds.node_pool import NodePool
+from local.standins.plugins.google.labels import labels_after, labels_as_read
+from local.standins.plugins.google.schema import planned
+from local.standins.plugins.google.types import Fault, type_faults
 from local.standins.plugins.object_fields import text_at
 from local.standins.plugins.property_values import (
     UNKNOWN,

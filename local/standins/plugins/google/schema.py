@@ -1,4 +1,4 @@
-"""What the real plug-in knows of every field of a resource, read from `google-schema.json`.
+"""What the real plug-in knows of every field of a resource, read from `schema.json`.
 
 The file has the flags of the resources' fields as the provider's own schema gives them: terraform-provider-google-beta,
 the branch of 8.0.0 that pulumi-gcp 10.2 bridges, through the bridge's code of 9.35. Its names are Terraform's in camel
@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from local.standins.plugins.property_values import Properties, Value
 
-_FILE: Final = Path(__file__).with_name("google-schema.json")
+_FILE: Final = Path(__file__).with_name("schema.json")
 _DEFAULT: Final = "Default="
 _RENAMED: Final = {"terraformLabels": "pulumiLabels"}
 

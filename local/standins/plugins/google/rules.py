@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
-from local.standins.plugins.google_types import Fault
+from local.standins.plugins.google.types import Fault
 from local.standins.plugins.object_fields import objects_at, text_at, value_at
 from local.standins.plugins.property_values import Properties, Value
 

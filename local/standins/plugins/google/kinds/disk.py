@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from local.ledger.ledger import DISK, Entries, Entry
-from local.standins.plugins.google_kind import Cloud, GoogleError, Kind
-from local.standins.plugins.google_rules import name_faults
-from local.standins.plugins.google_types import Fault
+from local.standins.plugins.google.kinds.kind import Cloud, GoogleError, Kind
+from local.standins.plugins.google.rules import name_faults
+from local.standins.plugins.google.types import Fault
 from local.standins.plugins.property_values import Properties, Value
 
 _MOST_GIB: Final = 64 * 1024

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from local.ledger.ledger import SERVICE, Entries, Entry
-from local.standins.plugins.google_kind import ApiOffError, Cloud, GoogleError, Kind, project_number
-from local.standins.plugins.google_rules import account_id_faults, is_project
-from local.standins.plugins.google_types import Fault
+from local.standins.plugins.google.kinds.kind import ApiOffError, Cloud, GoogleError, Kind, project_number
+from local.standins.plugins.google.rules import account_id_faults, is_project
+from local.standins.plugins.google.types import Fault
 from local.standins.plugins.object_fields import text_at
 from local.standins.plugins.property_values import Properties
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from local.standins.plugins.google_schema import Field, Fields
+from local.standins.plugins.google.schema import Field, Fields
 from local.standins.plugins.property_values import Properties, Unknown, Value
 
 

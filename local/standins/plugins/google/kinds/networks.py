@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from local.ledger.ledger import CLUSTER, Entries, Entry
-from local.standins.plugins.google_kind import GoogleError, Kind, names, referred, refers
-from local.standins.plugins.google_rules import Network as Range
-from local.standins.plugins.google_rules import name_faults, overlap, range_at, range_faults
-from local.standins.plugins.google_types import Fault
+from local.standins.plugins.google.kinds.kind import GoogleError, Kind, names, referred, refers
+from local.standins.plugins.google.rules import Network as Range
+from local.standins.plugins.google.rules import name_faults, overlap, range_at, range_faults
+from local.standins.plugins.google.types import Fault
 from local.standins.plugins.object_fields import list_at, objects_at, text_at
 from local.standins.plugins.property_values import Properties, Unknown, Value
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from local.ledger.locations import is_region, is_zone, zones_of
-from local.standins.plugins.google_kind import ApiOffError, Cloud, GoogleError, project_number
-from local.standins.plugins.google_rules import is_project
-from local.standins.plugins.google_versions import CHANNELS, newest_version
+from local.standins.plugins.google.kinds.kind import ApiOffError, Cloud, GoogleError, project_number
+from local.standins.plugins.google.rules import is_project
+from local.standins.plugins.google.versions import CHANNELS, newest_version
 from local.standins.plugins.object_fields import text_at
 from local.standins.plugins.property_values import Properties, Value
 from local.standins.plugins.provider_errors import ProviderError

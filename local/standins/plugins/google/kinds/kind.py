@@ -14,9 +14,9 @@ from typing import ClassVar, Final
 from local.ledger.ledger import Entries, Entry, Ledger
 from local.ledger.locations import is_region, is_zone
 from local.standins.cloud.clusters import Clusters
-from local.standins.plugins.google_labels import labels_after
-from local.standins.plugins.google_schema import Fields, fields_of, planned
-from local.standins.plugins.google_types import Fault
+from local.standins.plugins.google.labels import labels_after
+from local.standins.plugins.google.schema import Fields, fields_of, planned
+from local.standins.plugins.google.types import Fault
 from local.standins.plugins.object_fields import text_at
 from local.standins.plugins.property_values import Properties, Value
 from local.standins.plugins.provider_errors import ProviderError

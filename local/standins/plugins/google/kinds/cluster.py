@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 
 from local.ledger.ledger import CLUSTER, NODE_POOL, Entries, Entry
 from local.ledger.locations import is_region, is_zone, node_zones_of, region_of
-from local.standins.plugins.google_account_kinds import check_account
-from local.standins.plugins.google_kind import (
+from local.standins.plugins.google.kinds.accounts import check_account
+from local.standins.plugins.google.kinds.kind import (
     PROVISIONING,
     RUNNING,
     STOPPING,
@@ -20,12 +20,12 @@ from local.standins.plugins.google_kind import (
     referred,
     refers,
 )
-from local.standins.plugins.google_labels import labels_after
-from local.standins.plugins.google_network_kinds import NETWORK_PATH, Firewall, Subnetwork
-from local.standins.plugins.google_rules import Network as Range
-from local.standins.plugins.google_rules import choice_faults, cluster_name_faults, overlap, range_at, range_faults
-from local.standins.plugins.google_types import Fault
-from local.standins.plugins.google_versions import CHANNELS, newest_version
+from local.standins.plugins.google.kinds.networks import NETWORK_PATH, Firewall, Subnetwork
+from local.standins.plugins.google.labels import labels_after
+from local.standins.plugins.google.rules import Network as Range
+from local.standins.plugins.google.rules import choice_faults, cluster_name_faults, overlap, range_at, range_faults
+from local.standins.plugins.google.types import Fault
+from local.standins.plugins.google.versions import CHANNELS, newest_version
 from local.standins.plugins.object_fields import number_at, object_at, objects_at, text_at, value_at
 from local.standins.plugins.property_values import Properties
 from local.standins.plugins.provider_errors import ProviderError

@@ -5,7 +5,7 @@ As `tpgresource/labels.go` of terraform-provider-google has them.
 
 from __future__ import annotations
 
-from local.standins.plugins.google_schema import Fields
+from local.standins.plugins.google.schema import Fields
 from local.standins.plugins.object_fields import object_at
 from local.standins.plugins.property_values import Properties, has_unknown
 

@@ -15,12 +15,12 @@ from dragonfly.google.machine_types import (
 )
 from local.ledger.ledger import NODE_POOL, Entries, Entry
 from local.ledger.locations import is_zone, node_zones_of, region_of
-from local.standins.plugins.google_account_kinds import check_account, default_account
-from local.standins.plugins.google_cluster_kind import Cluster, running_cluster
-from local.standins.plugins.google_kind import RUNNING, Cloud, GoogleError, Kind, OperatedKind
-from local.standins.plugins.google_rules import choice_faults, pool_name_faults, registry_faults
-from local.standins.plugins.google_types import Fault
-from local.standins.plugins.google_versions import newest_version
+from local.standins.plugins.google.kinds.accounts import check_account, default_account
+from local.standins.plugins.google.kinds.cluster import Cluster, running_cluster
+from local.standins.plugins.google.kinds.kind import RUNNING, Cloud, GoogleError, Kind, OperatedKind
+from local.standins.plugins.google.rules import choice_faults, pool_name_faults, registry_faults
+from local.standins.plugins.google.types import Fault
+from local.standins.plugins.google.versions import newest_version
 from local.standins.plugins.object_fields import list_at, number_at, object_at, objects_at, text_at, value_at
 from local.standins.plugins.property_values import Properties, Value
 from local.standins.plugins.provider_errors import ProviderError
