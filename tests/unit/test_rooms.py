@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.pages import README
 from tests.unit.recorded_program import ROOT
 
 # From the top, where a reader begins, to the bottom.
@@ -102,4 +103,4 @@ def test_the_readme_leads_through_the_programs_rooms_with_their_own_words() -> N
         path = f"dragonfly/{room}/" if face.name == "__init__.py" else f"dragonfly/{room}.py"
         (says, *_) = (ast.get_docstring(ast.parse(face.read_text())) or "").splitlines()
         rows.append(f"| [`{path}`]({path}) | {says} |\n")
-    assert "".join(rows) in (ROOT / "README.md").read_text()
+    assert "".join(rows) in README.read_text()

@@ -8,13 +8,7 @@ import pytest
 import yaml
 
 from tests.unit.gke_stack import run_gke
-from tests.unit.recorded_program import ROOT
-
-README = (ROOT / "README.md").read_text()
-
-
-def section(title: str) -> str:
-    return re.split(r"^## ", README.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+from tests.unit.pages import section
 
 
 @pytest.mark.parametrize("title", ["On Google Kubernetes Engine", "From the guide's steps"])

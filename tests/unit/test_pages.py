@@ -1,0 +1,42 @@
+"""README.md and the pages in docs/ lead where they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.pages import DOCS, README
+from tests.unit.recorded_program import ROOT
+
+PAGES = sorted(DOCS.glob("*.md"))
+_CODE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def _links(page: Path) -> list[str]:
+    """Return where a page's links lead, without those to other sites."""
+    return [target for _, target in _LINK.findall(_CODE.sub("", page.read_text())) if "://" not in target]
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of a page's headings: `-1` follows the second of two that are the same."""
+    headings: list[str] = re.findall(r"^#+ (.+)$", _CODE.sub("", page.read_text()), re.MULTILINE)
+    words = [re.sub(r"[^\w -]", "", _LINK.sub(r"\1", one).lower()).replace(" ", "-") for one in headings]
+    return {f"{word}-{before}" if (before := words[:at].count(word)) else word for at, word in enumerate(words)}
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    to = (page.parent / path).resolve() if path else page
+    return to.is_relative_to(ROOT) and to.exists() and (not anchor or anchor in _anchors(to))
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [target for target in _links(page) if not _leads_somewhere(page, target)] == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    assert {str(page.relative_to(ROOT)) for page in PAGES} <= set(_links(README))
