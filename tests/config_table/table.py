@@ -48,7 +48,7 @@ not go without the other, or where both do something else than each alone.
 - *Makes the nodes anew* means one after another: a new one comes first, then the pods of an old one move.
 - A disk grows in an existing cluster if its StorageClass has `allowVolumeExpansion`.
 - A password of MySQL in the config changes what clients sign in with, not what MySQL knows: see
-  [Passwords](../README.md#passwords).
+  [Passwords](passwords.md#change-one-later).
 """
 
 

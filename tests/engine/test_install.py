@@ -361,7 +361,7 @@ def test_destroy_leaves_nothing_and_a_new_installation_takes_up_the_crd_unless_i
     wait_until(lambda: volumes_of(api, NAMESPACE) == set(), "the claims' volumes are gone")
     crds: Any = client.ApiextensionsV1Api(api)
     with somebody_elses_definition(crds):
-        # As the README quotes it.
+        # As docs/when-something-goes-wrong.md quotes it.
         assert "Server-Side Apply field conflict detected" in failure_of(stack, "up", "--yes", "--skip-preview")
     stack.output("up", "--yes", "--skip-preview")
     assert unready_pods(api, NAMESPACE) == []

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from tests.unit.known_stacks import DEFAULT_CONFIG
-from tests.unit.recorded_program import ROOT, WORKLOADS, RecordedProgram, Resource, run_main
+from tests.unit.pages import README
+from tests.unit.recorded_program import WORKLOADS, RecordedProgram, Resource, run_main
 
-README = ROOT / "README.md"
 _BLOCK = re.compile(r"(<!-- diagram -->\n).*?(<!-- /diagram -->)", re.DOTALL)
 _ADDRESS = re.compile(r"([a-z0-9-]+):(\d+)")
 

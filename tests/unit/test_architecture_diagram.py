@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.architecture_diagram import README, mermaid, with_diagram
+from tests.unit.architecture_diagram import mermaid, with_diagram
+from tests.unit.pages import README
 from tests.unit.recorded_program import RecordedProgram
 
 

@@ -11,11 +11,11 @@ import pytest
 from dragonfly.gke import apis
 from dragonfly.gke.apis import enable_command
 from tests.unit.gke_stack import run_gke
-from tests.unit.recorded_program import ROOT
+from tests.unit.pages import README
 
 
 def test_readme_has_the_command_that_the_error_tells() -> None:
-    assert enable_command("my-project") in (ROOT / "README.md").read_text()
+    assert enable_command("my-project") in README.read_text()
 
 
 def test_every_api_explains_its_error() -> None:

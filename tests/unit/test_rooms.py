@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.pages import DOCS, README
 from tests.unit.recorded_program import ROOT
 
 # From the top, where a reader begins, to the bottom.
@@ -95,11 +96,13 @@ def test_a_room_can_be_seen_at_a_glance(house: str, room: str) -> None:
         assert ast.get_docstring(ast.parse(init.read_text()))
 
 
-def test_the_readme_leads_through_the_programs_rooms_with_their_own_words() -> None:
+@pytest.mark.parametrize(("house", "page"), [("dragonfly", README), ("local", DOCS / "local-cluster.md")], ids=ROOMS)
+def test_a_page_leads_through_the_rooms_with_their_own_words(house: str, page: Path) -> None:
+    up = "../" * len(page.parent.relative_to(ROOT).parts)
     rows: list[str] = []
-    for room in ROOMS["dragonfly"]:
-        face = _face("dragonfly", room)
-        path = f"dragonfly/{room}/" if face.name == "__init__.py" else f"dragonfly/{room}.py"
+    for room in ROOMS[house]:
+        face = _face(house, room)
+        path = f"{house}/{room}/" if face.name == "__init__.py" else f"{house}/{room}.py"
         (says, *_) = (ast.get_docstring(ast.parse(face.read_text())) or "").splitlines()
-        rows.append(f"| [`{path}`]({path}) | {says} |\n")
-    assert "".join(rows) in (ROOT / "README.md").read_text()
+        rows.append(f"| [`{path}`]({up}{path}) | {says} |\n")
+    assert "".join(rows) in page.read_text()

@@ -1,4 +1,4 @@
-"""The sign-in that the README tells reaches both the provider and the cluster of a GKE stack."""
+"""The sign-in that the README and its page tell reaches both the provider and the cluster of a GKE stack."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import pytest
 import yaml
 
 from tests.unit.gke_stack import run_gke
-from tests.unit.recorded_program import ROOT
+from tests.unit.pages import DOCS, section
 
-README = (ROOT / "README.md").read_text()
+PLACES = {
+    "the README": section("On Google Kubernetes Engine"),
+    "the table of the guide's steps": section("From the guide's steps"),
+    "the page": (DOCS / "google-cloud.md").read_text(),
+}
 
 
-def section(title: str) -> str:
-    return re.split(r"^## ", README.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
-
-
-@pytest.mark.parametrize("title", ["On Google Kubernetes Engine", "From the guide's steps"])
-def test_every_place_that_signs_in_signs_in_both(title: str) -> None:
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_that_signs_in_signs_in_both(place: str) -> None:
     (user,) = yaml.safe_load(run_gke().exports["kubeconfig"].value)["users"]
     # The plug-in then takes gcloud's own login, and the provider takes the application's default credentials.
     assert "--use_application_default_credentials" not in user["user"]["exec"].get("args", [])
-    commands = re.findall(r"gcloud auth [a-z-]+(?: login)?(?: --[a-z-]+)*", section(title))
+    commands = re.findall(r"gcloud auth [a-z-]+(?: login)?(?: --[a-z-]+)*", PLACES[place])
     assert commands == ["gcloud auth login --update-adc"]
-    assert user["user"]["exec"]["installHint"] in section(title)
+    assert user["user"]["exec"]["installHint"] in PLACES[place]
 
 
 def test_the_state_has_a_place_before_there_is_a_stack() -> None:
-    commands = section("On Google Kubernetes Engine")
+    commands = PLACES["the README"]
     assert 0 < commands.index("pulumi login") < commands.index("pulumi stack init")
