@@ -32,7 +32,8 @@ class Clusters:
         Args:
             cluster_id: `projects/p/locations/l/clusters/c`.
         """
-        from local.cluster.control_plane import CloudSide, Cluster
+        from local.cluster.control_plane import Cluster
+        from local.cluster.daemons import CloudSide
 
         _, project, _, location, _, _ = cluster_id.split("/")
         folder = self._ledger.folder / "clusters" / cluster_id.replace("/", "_")
