@@ -50,7 +50,7 @@ class DownloadReport:
             titles: of the tools that are asked for.
             wait_seconds: how long for an answer.
         """
-        self._line(f"asking for {', '.join(titles)}, {wait_seconds:.0f} s at most for an answer ...")
+        self._line(f"asking for {', '.join(titles)}, {wait_seconds:g} s at most for an answer ...")
         progress = DownloadProgress(self._console)
         with progress.live if self._console.is_terminal else contextlib.nullcontext():
             yield progress

@@ -237,4 +237,4 @@ def _unpack(file: PublishedFile, source: Path, folder: Path) -> None:
     except KeyError as error:
         raise _NotFetchedError(Failure(f"{file.url} lacks one of {', '.join(file.members.values())}")) from error
     except (tarfile.TarError, EOFError) as error:
-        raise _NotFetchedError(Failure(f"{file.url} cannot be unpacked: {error}")) from error
+        raise _NotFetchedError(Failure(f"{file.url} cannot be unpacked")) from error

@@ -16,6 +16,7 @@ from urllib3.exceptions import (
     HTTPError,
     IncompleteRead,
     NameResolutionError,
+    NewConnectionError,
     ProtocolError,
     ProxyError,
     ReadTimeoutError,
@@ -115,7 +116,8 @@ class Transfer:
             self._changed.set()
             self.size = int(response.headers.get("Content-Length", 0)) or None
             with self.file.open("wb") as file:
-                for chunk in response.stream(_CHUNK, decode_content=False):
+                # Whatever is there: who waits for whole pieces cannot tell how much came.
+                while chunk := response.read1(_CHUNK, decode_content=False):
                     if self._cancelled:
                         return
                     self._digest.update(chunk)
@@ -150,7 +152,7 @@ class Transfer:
     def _failure(self, error: Exception) -> Failure:
         if self.has_begun:
             if isinstance(error, ReadTimeoutError):
-                how = f"stopped coming: nothing for {self._wait_seconds:.0f} s"
+                how = f"stopped coming: nothing for {self._wait_seconds:g} s"
             elif isinstance(error, (ProtocolError, IncompleteRead)):
                 how = "broke off"
             else:
@@ -175,7 +177,7 @@ def no_answer(host: str, seconds: float) -> Failure:
         host: its name.
         seconds: how long it was waited for.
     """
-    return Failure(f"{host} did not answer within {seconds:.0f} s")
+    return Failure(f"{host} did not answer within {seconds:g} s")
 
 
 def megabytes(count: int) -> str:
@@ -213,8 +215,8 @@ def _why_unreached(error: Exception, seconds: float) -> str:
         return f"cannot be reached through the proxy: {error.original_error}"
     if isinstance(error, NameResolutionError):
         return "is not known: its name has no address here"
-    if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
-        return f"did not answer within {seconds:.0f} s"
+    if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)) and not isinstance(error, NewConnectionError):
+        return f"did not answer within {seconds:g} s"
     if isinstance(error, SSLError):
         return f"has a certificate that is not trusted here: {error}"
     cause = error.__cause__
