@@ -68,7 +68,7 @@ class Downloads:
             ask_again: also what was refused within the last day.
 
         Returns:
-            Why each is not there, by its name, of those that could not be had. It has been told.
+            Why each is not there, by its name, of those that could not be had.
         """
         failures = {
             order.tool: _REFUSED_BEFORE for order in orders if not ask_again and self._refusal(order).is_remembered()
@@ -81,10 +81,15 @@ class Downloads:
                 missing = [order for order in wanted if self.fetched(order) is None]
                 if missing:
                     failures.update(self._fetch(missing))
-        self._tell(orders, failures)
         return failures
 
-    def _tell(self, orders: Iterable[Order], failures: Mapping[str, Failure]) -> None:
+    def tell_built(self, orders: Iterable[Order], failures: Mapping[str, Failure]) -> None:
+        """Tell which tools are built because they could not be fetched, and why.
+
+        Args:
+            orders: what was asked for.
+            failures: why it is not there, by the tool's name.
+        """
         by_failure: dict[Failure, list[str]] = {}
         for order in orders:
             if order.tool in failures:

@@ -337,7 +337,9 @@ def provide(
             missing.append(tool)
     report.summary()
     to_build: list[_Build] = []
-    failures = downloads.fetch([orders[tool.name] for tool in missing if tool.name in orders])
+    asked_for = [orders[tool.name] for tool in missing if tool.name in orders]
+    failures = downloads.fetch(asked_for)
+    downloads.tell_built(asked_for, failures)
     for tool in missing:
         order = orders.get(tool.name)
         fetched = downloads.fetched(order) if order is not None else None
