@@ -1,6 +1,6 @@
-"""The command-line tools and servers that a machine without a cloud needs: found on it, or built once from Go modules.
+"""The command-line tools and servers that a machine without a cloud needs: found on it, fetched, or built once.
 
-Which release of what is built stands in the `go.mod` files under `local/go`, and nowhere else. What is built goes into
+Which release of what is fetched or built stands in the `go.mod` files under `local/go`, and nowhere else. Both go into
 a cache outside the repository, one folder for each tool and everything that its content depends on.
 """
 
@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,6 +30,8 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from local.machine.file_lock import file_lock
 from local.machine.paths import PROJECT_FOLDER, cache_folder
+from local.tools.downloads import Downloads
+from local.tools.releases import RELEASES, WHY_BUILT, Order, Release
 
 _MODULES = PROJECT_FOLDER / "local" / "go"
 
@@ -288,12 +291,17 @@ IMAGE_TOOLS = ("dragonfly-standin",)
 """What container images are made of, besides Debian's packages."""
 
 
-def provide(names: Iterable[str] = tuple(TOOLS), console: Console | None = None) -> dict[str, Path]:
-    """Make tools available, building those which neither the machine nor the cache has.
+def provide(
+    names: Iterable[str] = tuple(TOOLS),
+    console: Console | None = None,
+    releases: Mapping[str, Release] = RELEASES,
+) -> dict[str, Path]:
+    """Make tools available: fetch those which neither the machine nor the cache has, and build what cannot be fetched.
 
     Args:
         names: Keys of `TOOLS`.
         console: Where progress goes; standard error when not given.
+        releases: Where their projects publish them.
 
     Returns:
         The absolute path of each binary by its name, `kube-apiserver` for example.
@@ -301,10 +309,13 @@ def provide(names: Iterable[str] = tuple(TOOLS), console: Console | None = None)
     Raises:
         ToolchainError: Go is missing or too old, or a build failed.
     """
-    report = _Report(console or Console(stderr=True, highlight=False))
+    console = console or Console(stderr=True, highlight=False)
+    report = _Report(console)
+    downloads = Downloads(cache_folder(), console)
+    orders = release_orders(releases)
     wanted = set(names)
     binaries: dict[str, Path] = {}
-    to_build: list[_Build] = []
+    missing: list[Tool] = []
     for tool in TOOLS.values():
         if tool.name not in wanted:
             continue
@@ -313,19 +324,58 @@ def provide(names: Iterable[str] = tuple(TOOLS), console: Console | None = None)
             report.on_machine(tool, present)
             binaries.update(present)
             continue
-        build = _Build(tool, report)
-        if build.done():
+        order = orders.get(tool.name)
+        fetched = downloads.fetched(order) if order is not None else None
+        build = _build_before(tool, report) if fetched is None else None
+        if order is not None and fetched is not None:
+            report.fetched(order)
+            binaries.update(fetched)
+        elif build is not None:
             report.cached(tool)
             binaries.update(build.binaries())
         else:
-            to_build.append(build)
+            missing.append(tool)
     report.summary()
+    to_build: list[_Build] = []
+    asked_for = [orders[tool.name] for tool in missing if tool.name in orders]
+    failures = downloads.fetch(asked_for)
+    downloads.tell_built(asked_for, failures)
+    for tool in missing:
+        order = orders.get(tool.name)
+        fetched = downloads.fetched(order) if order is not None else None
+        if fetched is not None:
+            binaries.update(fetched)
+            continue
+        if tool.name not in failures:
+            report.why_built(tool)
+        to_build.append(_Build(tool, report))
     if to_build:
         with report:
             _run(to_build)
     for build in to_build:
         binaries.update(build.binaries())
     return binaries
+
+
+def release_orders(releases: Mapping[str, Release] = RELEASES) -> dict[str, Order]:
+    """Return what there is to fetch for this machine, by the name of the tool.
+
+    Args:
+        releases: Where the projects publish it.
+    """
+    if sys.platform != "linux":
+        return {}
+    found = {name: release.order(name, lambda tool: TOOLS[tool].version) for name, release in releases.items()}
+    return {name: order for name, order in found.items() if order is not None}
+
+
+def _build_before(tool: Tool, report: _Report) -> _Build | None:
+    """Return a tool's build that the cache has. Where there is no Go, nothing was built for it."""
+    try:
+        build = _Build(tool, report)
+    except ToolchainError:
+        return None
+    return build if build.done() else None
 
 
 def _run(builds: list[_Build]) -> None:
@@ -488,11 +538,12 @@ class _Build:
 
 
 class _Report:
-    """Tells what is found, cached and built: live on a terminal, in plain lines elsewhere."""
+    """Tells what is found, cached and built, and why: live on a terminal, in plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._cached: list[str] = []
+        self._fetched: list[str] = []
         self._live = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
         )
@@ -511,9 +562,18 @@ class _Report:
     def cached(self, tool: Tool) -> None:
         self._cached.append(tool.title)
 
+    def fetched(self, order: Order) -> None:
+        self._fetched.append(order.title)
+
     def summary(self) -> None:
+        if self._fetched:
+            self._line(f"tools fetched before: {', '.join(self._fetched)}")
         if self._cached:
             self._line(f"tools built before: {', '.join(self._cached)}")
+
+    def why_built(self, tool: Tool) -> None:
+        why = WHY_BUILT.get(tool.name, "its project publishes nothing for this machine")
+        self._line(f"{tool.title} is built: {why}")
 
     def waiting(self, tool: Tool) -> None:
         self._line(f"{tool.name}: waiting for another process that builds it")

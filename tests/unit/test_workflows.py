@@ -120,3 +120,15 @@ def test_only_main_changes_the_stack() -> None:
     }
     assert commands == {"preview": ["preview"], "test": [], "up": ["up"]}
     assert document(PULUMI)["jobs"]["up"]["permissions"] == {"contents": "read", "id-token": "write"}
+
+
+def test_every_week_all_releases_are_fetched_before_anything_can_be_built() -> None:
+    releases = document(ROOT / ".github" / "workflows" / "releases.yml")
+    # YAML takes the key `on` for true.
+    assert set(releases[True]) == {"schedule", "workflow_dispatch"}
+    (schedule,) = releases[True]["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", schedule["cron"])
+    work = steps(releases["jobs"]["fetch"])
+    runs = [step.get("run", step.get("uses", "").partition("@")[0]) for step in work]
+    fetch = ".venv/bin/python -m local.tools.supply --fetch-only"
+    assert runs[-4:] == [fetch, "actions/setup-go", "make up", "make down"]

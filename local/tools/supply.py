@@ -1,0 +1,108 @@
+"""Provides every tool: `python -m local.tools.supply`.
+
+With `--fetch-only` it fetches every tool that has a row in `releases.py`, whatever the machine has, starts each program
+once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from local.machine.paths import cache_folder
+from local.tools import toolchain
+from local.tools.downloads import Downloads
+from local.tools.releases import RELEASES, Release
+
+_HELP = ("-h",)
+_START: Mapping[str, Sequence[str]] = {
+    "kubectl": ("version", "--client"),
+    "pulumi": ("version",),
+    "coredns": ("-version",),
+    "actionlint": ("-version",),
+    # They do not tell their version, but they start.
+    "pulumi-language-python": _HELP,
+    "pulumi-resource-kubernetes": _HELP,
+}
+"""How a program is asked for its version, where not with `--version`."""
+
+_NOT_STARTED = ("pulumi-language-python-exec",)
+"""Text that the language host has an interpreter run."""
+
+_START_SECONDS = 60
+
+
+def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -> int:
+    """Provide the tools.
+
+    Args:
+        arguments: of the command line.
+        releases: where the projects publish them.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(prog="python -m local.tools.supply", description=__doc__)
+    parser.add_argument("--fetch-only", action="store_true", help="build nothing, and take nothing that was built")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if options.fetch_only:
+        faults = _fetch(console, releases)
+        for fault in faults:
+            console.print(fault, markup=False)
+        return 1 if faults else 0
+    try:
+        toolchain.provide(console=console, releases=releases)
+    except toolchain.ToolchainError as error:
+        console.print(f"error: {error}", markup=False)
+        return 1
+    return 0
+
+
+def _fetch(console: Console, releases: Mapping[str, Release]) -> list[str]:
+    """Fetch what has a row, and return what is wrong with it."""
+    downloads = Downloads(cache_folder(), console)
+    orders = toolchain.release_orders(releases)
+    failures = downloads.fetch(list(orders.values()), ask_again=True)
+    faults = [f"{name} is not published for this machine" for name in releases if name not in orders]
+    for name, order in orders.items():
+        if name in failures:
+            faults.append(f"{order.title} cannot be fetched: {failures[name].reason}")
+        for program, path in (downloads.fetched(order) or {}).items():
+            if program not in _NOT_STARTED:
+                faults += _what_is_wrong(path, order.title.rpartition(" ")[2], console)
+    return faults
+
+
+def _what_is_wrong(program: Path, version: str, console: Console) -> list[str]:
+    """Start a program and return what is wrong with it."""
+    arguments = _START.get(program.name, ("--version",))
+    command = " ".join([program.name, *arguments])
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_START_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"`{command}` cannot be run: {error}"]
+    said = done.stdout.decode(errors="replace").strip()
+    (first, *_) = said.splitlines() or [""]
+    if done.returncode != 0:
+        return [f"`{command}` ended with {done.returncode}: {first}"]
+    if arguments != _HELP and version.removeprefix("v") not in said:
+        return [f"`{command}` says {first}, which is not {version}"]
+    console.print(f"{program}: {'starts' if arguments == _HELP else first}", markup=False)
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
