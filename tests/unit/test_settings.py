@@ -337,6 +337,61 @@ def test_fault_is_told_in_full(key: str, value: str, rule: str, remedy: str) -> 
     assert fault[2:] == (rule, f"pulumi config {remedy}")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        (
+            "appInstanceName",
+            "Dragonfly",
+            "must be a DNS-1035 label: lower-case letters, digits and '-', starting with a letter, not ending in '-'",
+        ),
+        (
+            "namespace",
+            "image_cache",
+            "must be a DNS-1123 label: up to 63 lower-case letters, digits and '-', not at either end '-'",
+        ),
+        ("namespace", "kube-x", "starts with kube-, which Kubernetes reserves for its own namespaces"),
+        ("defaultStorageClass", "a/b", "must be the name of a StorageClass; `kubectl get storageclass` lists them"),
+        (
+            "clusterName",
+            "4ever",
+            "must be 1 to 40 lower-case letters, digits and '-', starting with a letter, not ending in '-'",
+        ),
+        ("clusterLocation", "moon", "must be a zone such as us-west1-a or a region such as us-west1"),
+        (
+            "network",
+            "a_b",
+            "must be a network's name, or projects/<project>/global/networks/<name> of another project",
+        ),
+        (
+            "subnetwork",
+            "a_b",
+            "must be a subnetwork's name, or projects/<project>/regions/<region>/subnetworks/<name> of another project",
+        ),
+        ("nodeCount", "0", "must be 1 to 1000 nodes in each zone of the cluster"),
+        ("nodeDiskSize", "100GB", "must be a Kubernetes quantity such as 200Gi"),
+        ("nodeDiskSize", "9Gi", "must be 10Gi to 65536Gi; write for example 200Gi"),
+        ("dbPersistentDiskSize", "5GB", "must be a Kubernetes quantity such as 8Gi"),
+        ("dbPersistentDiskSize", "0", "must be at least one byte; write for example 8Gi"),
+        (
+            "registryConfigPath",
+            "/etc/cni/net.d",
+            "must be the absolute path of a directory in containerd's own, as its config.toml names it",
+        ),
+        ("peerPort", "80", "must be a port from 1024 to 65535; lower ones need root on the node"),
+        (
+            "peerPort",
+            "32768",
+            "lies in 32768 to 60999, which Linux hands to outgoing connections: the peer could find it taken",
+        ),
+        ("readyTimeoutSeconds", "9", "must be 10 to 3600 seconds"),
+    ],
+)
+def test_rule_of_a_value_is_told_in_full(key: str, value: str, rule: str) -> None:
+    remedy = f"pulumi config set dragonfly:{key} <value>"
+    assert _faults(_message({key: value})) == [(f"dragonfly:{key}", json.dumps(value), rule, remedy)]
+
+
 def test_missing_project_and_zone_come_with_an_example() -> None:
     assert [remedy for *_, remedy in _faults(_message({"provisionCluster": "true"}))] == [
         "pulumi config set gcp:project my-project",
