@@ -13,8 +13,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from dragonfly.parts.images import Image
 from dragonfly.parts.names import Names, longest_app_name
-from dragonfly.settings.gke_rules import NodeAutoscaling
-from dragonfly.settings.model import Settings, SettingsError
+from dragonfly.settings.model import NodeAutoscaling, Settings
+from dragonfly.settings.report import SettingsError
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.known_stacks import CONFIGURED_CONFIG, SECRET_KEYS
 from tests.unit.recorded_program import run_main
 
@@ -254,7 +255,7 @@ def _full(key: str) -> str:
 def _load(
     config: dict[str, str], secret: frozenset[str] = frozenset(), environment: dict[str, str] | None = None
 ) -> Settings:
-    return Settings.from_config(
+    return settings_of(
         {**EXISTING_CLUSTER, **{_full(key): value for key, value in config.items()}},
         frozenset(_full(key) for key in secret),
         stack="test",
@@ -477,7 +478,7 @@ def test_empty_value_of_an_optional_key_is_the_same_as_none(key: str) -> None:
 
 
 def test_everything_set() -> None:
-    settings = Settings.from_config(CONFIGURED_CONFIG, SECRET_KEYS, stack="test", environment={})
+    settings = settings_of(CONFIGURED_CONFIG, SECRET_KEYS, stack="test", environment={})
     assert {_key(name) for name in settings.model_fields_set} == {
         key.removeprefix("dragonfly:") for key in CONFIGURED_CONFIG
     }
