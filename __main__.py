@@ -8,7 +8,7 @@ import pulumi
 from dragonfly.access.existing_cluster import existing_cluster
 from dragonfly.gke.cluster import GkeCluster
 from dragonfly.release import Dragonfly
-from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import read_settings
 from dragonfly.updates.immutable_config import KeptConfig
 
 # The engine interrupts the program when an update fails. Python's own handler would print a traceback over the reason,
@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 # The SDKs' classes are loaded as they are used. Looking for garbage takes a fifth of that time, and finds next to none.
 gc.disable()
 
-settings = Settings.load()
+settings = read_settings()
 kept = KeptConfig("config", settings)
 gke = GkeCluster("gke", settings, kept) if settings.provision_cluster else None
 provider = gke.provider if gke else existing_cluster(settings)

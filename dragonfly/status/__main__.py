@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
-from dragonfly.settings.model import SettingsError
+from dragonfly.settings.report import SettingsError
 from dragonfly.status.report import Report
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pydantic.alias_generators import to_camel
 
-from dragonfly.settings.model import Settings
+from dragonfly.settings.model import PEER_PORT_FIELDS, Settings
 from dragonfly.status.pod_reasons import Reason
 
 # Words of the scheduler's (pkg/scheduler/framework/plugins: noderesources, nodeports) and of the volume controller's.
@@ -14,7 +14,7 @@ _NO_ROOM = ("Insufficient", "Too many pods")
 _PORTS_TAKEN = "free ports"
 _NO_CLASS = "storageclass.storage.k8s.io"
 
-_PEER_PORTS = [to_camel(name) for name in Settings.model_fields if name.endswith("_port")]
+_PEER_PORTS = [to_camel(field) for field in PEER_PORT_FIELDS]
 
 MISSING = "`pulumi up --refresh` makes what is missing"
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from dragonfly.settings.fault import PROJECT
 from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import settings_of
 
 _PROVIDER = "pulumi:providers:kubernetes"
 _CREDENTIALS = "dragonfly:credentials:Credentials"
@@ -91,7 +92,7 @@ def stack_of(
     """
     values = {key: str(entry["value"]) for key, entry in config.items()}
     secret_keys = frozenset(key for key, entry in config.items() if entry["secret"])
-    settings = Settings.from_config(values, secret_keys, stack=name, environment=environment)
+    settings = settings_of(values, secret_keys, stack=name, environment=environment)
     deployment = cast("Mapping[str, Any]", exported.get("deployment") or {})
     # One that has been replaced waits to be deleted.
     everything = cast("list[dict[str, Any]]", deployment.get("resources") or [])

@@ -9,12 +9,12 @@ import pulumi_random as random
 
 import dragonfly.release  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from dragonfly.access.existing_cluster import existing_cluster
-from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import read_settings
 
 random.RandomPassword("word", length=24)
 kubernetes.core.v1.ConfigMap(
     "one",
     metadata={"name": "bench-one"},
     data={"a": "b"},
-    opts=pulumi.ResourceOptions(provider=existing_cluster(Settings.load())),
+    opts=pulumi.ResourceOptions(provider=existing_cluster(read_settings())),
 )

@@ -10,8 +10,10 @@ import yaml
 
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google.resource_names import google_name
-from dragonfly.settings import gke_rules
-from dragonfly.settings.model import Settings, SettingsError
+from dragonfly.settings import combination_rules
+from dragonfly.settings.model import Settings
+from dragonfly.settings.report import SettingsError
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.gke_stack import GKE_CONFIG
 from tests.unit.recorded_program import ROOT
 
@@ -19,7 +21,7 @@ from tests.unit.recorded_program import ROOT
 def settings(environment: dict[str, str] | None = None, /, **keys: str) -> Settings:
     given = {key if ":" in key else f"dragonfly:{key}": value for key, value in keys.items()}
     config = {key: value for key, value in {**GKE_CONFIG, **given}.items() if value or key != "gcp:zone"}
-    return Settings.from_config(config, frozenset(), stack="dev", environment=environment or {})
+    return settings_of(config, frozenset(), stack="dev", environment=environment or {})
 
 
 def faults(environment: dict[str, str] | None = None, /, **keys: str) -> dict[str, str]:
@@ -110,7 +112,7 @@ def test_bad_stack(key: str, value: str, place: str, rule: str) -> None:
 def test_what_the_stack_encrypts_is_not_shown(key: str, value: str, secret: str) -> None:
     config = {**GKE_CONFIG, f"dragonfly:{key}": value}
     with pytest.raises(SettingsError) as refused:
-        Settings.from_config(config, frozenset({f"dragonfly:{key}"}), stack="dev", environment={})
+        settings_of(config, frozenset({f"dragonfly:{key}"}), stack="dev", environment={})
     assert f"dragonfly:{key}" in str(refused.value)
     assert secret not in str(refused.value).replace("--secret", "")
 
@@ -239,7 +241,7 @@ def test_pool_is_not_judged_by_a_default_in_place_of_a_fault(
     def too_small(*_: object, **__: object) -> bool:
         return False
 
-    monkeypatch.setattr(gke_rules, "pool_holds", too_small)
+    monkeypatch.setattr(combination_rules, "pool_holds", too_small)
     assert [found for found, _, _ in _faults(None, {key: value})] == [place]
 
 
@@ -252,7 +254,7 @@ def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def none(*_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr(gke_rules, "smallest_machine_type", none)
+    monkeypatch.setattr(combination_rules, "smallest_machine_type", none)
     assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeCount <value>"]
     assert remedies(**small, nodeAutoscaling=one_at_most) == [
         "pulumi config set --path dragonfly:nodeAutoscaling.max <value>"
@@ -268,10 +270,10 @@ def test_dev_stack_needs_a_project_and_nothing_else() -> None:
     config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
     text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     with pytest.raises(SettingsError) as refused:
-        Settings.from_config(text, frozenset(), stack="dev", environment={})
+        settings_of(text, frozenset(), stack="dev", environment={})
     assert "has 1 fault;" in str(refused.value)
     assert "gcp:project" in str(refused.value)
-    dev = Settings.from_config({**text, "gcp:project": "my-project"}, frozenset(), stack="dev", environment={})
+    dev = settings_of({**text, "gcp:project": "my-project"}, frozenset(), stack="dev", environment={})
     assert dev.deletion_protection is False
     assert dev.default_storage_class == "standard-rwo"
 

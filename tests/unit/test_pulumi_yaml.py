@@ -11,7 +11,9 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from dragonfly.parts.images import Image
-from dragonfly.settings.model import PROJECT, Settings
+from dragonfly.settings.fault import PROJECT
+from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.project_file import DECLARED, PROJECT_FILE
 from tests.unit.recorded_program import ROOT
@@ -55,8 +57,8 @@ def test_defaults_of_the_cli_are_a_good_stack() -> None:
         return value if isinstance(value, str) else json.dumps(value)
 
     config = {f"{PROJECT}:{key}": text(declared["default"]) for key, declared in DECLARED.items()}
-    defaults = Settings.from_config({**config, **DEFAULT_CONFIG}, frozenset(), stack="test", environment={})
-    assert defaults == Settings.from_config(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
+    defaults = settings_of({**config, **DEFAULT_CONFIG}, frozenset(), stack="test", environment={})
+    assert defaults == settings_of(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
 
 
 def test_description_of_images_names_every_image() -> None:

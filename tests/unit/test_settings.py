@@ -13,8 +13,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from dragonfly.parts.images import Image
 from dragonfly.parts.names import Names, longest_app_name
-from dragonfly.settings.gke_rules import NodeAutoscaling
-from dragonfly.settings.model import Settings, SettingsError
+from dragonfly.settings.model import NodeAutoscaling, Settings
+from dragonfly.settings.report import SettingsError
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.known_stacks import CONFIGURED_CONFIG, SECRET_KEYS
 from tests.unit.recorded_program import run_main
 
@@ -254,7 +255,7 @@ def _full(key: str) -> str:
 def _load(
     config: dict[str, str], secret: frozenset[str] = frozenset(), environment: dict[str, str] | None = None
 ) -> Settings:
-    return Settings.from_config(
+    return settings_of(
         {**EXISTING_CLUSTER, **{_full(key): value for key, value in config.items()}},
         frozenset(_full(key) for key in secret),
         stack="test",
@@ -335,6 +336,61 @@ def test_every_fault_comes_with_the_command_that_mends_it(stack: BadStack) -> No
 def test_fault_is_told_in_full(key: str, value: str, rule: str, remedy: str) -> None:
     (fault,) = _faults(_message({key: value}, frozenset(PASSWORD_KEYS)))
     assert fault[2:] == (rule, f"pulumi config {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        (
+            "appInstanceName",
+            "Dragonfly",
+            "must be a DNS-1035 label: lower-case letters, digits and '-', starting with a letter, not ending in '-'",
+        ),
+        (
+            "namespace",
+            "image_cache",
+            "must be a DNS-1123 label: up to 63 lower-case letters, digits and '-', not at either end '-'",
+        ),
+        ("namespace", "kube-x", "starts with kube-, which Kubernetes reserves for its own namespaces"),
+        ("defaultStorageClass", "a/b", "must be the name of a StorageClass; `kubectl get storageclass` lists them"),
+        (
+            "clusterName",
+            "4ever",
+            "must be 1 to 40 lower-case letters, digits and '-', starting with a letter, not ending in '-'",
+        ),
+        ("clusterLocation", "moon", "must be a zone such as us-west1-a or a region such as us-west1"),
+        (
+            "network",
+            "a_b",
+            "must be a network's name, or projects/<project>/global/networks/<name> of another project",
+        ),
+        (
+            "subnetwork",
+            "a_b",
+            "must be a subnetwork's name, or projects/<project>/regions/<region>/subnetworks/<name> of another project",
+        ),
+        ("nodeCount", "0", "must be 1 to 1000 nodes in each zone of the cluster"),
+        ("nodeDiskSize", "100GB", "must be a Kubernetes quantity such as 200Gi"),
+        ("nodeDiskSize", "9Gi", "must be 10Gi to 65536Gi; write for example 200Gi"),
+        ("dbPersistentDiskSize", "5GB", "must be a Kubernetes quantity such as 8Gi"),
+        ("dbPersistentDiskSize", "0", "must be at least one byte; write for example 8Gi"),
+        (
+            "registryConfigPath",
+            "/etc/cni/net.d",
+            "must be the absolute path of a directory in containerd's own, as its config.toml names it",
+        ),
+        ("peerPort", "80", "must be a port from 1024 to 65535; lower ones need root on the node"),
+        (
+            "peerPort",
+            "32768",
+            "lies in 32768 to 60999, which Linux hands to outgoing connections: the peer could find it taken",
+        ),
+        ("readyTimeoutSeconds", "9", "must be 10 to 3600 seconds"),
+    ],
+)
+def test_rule_of_a_value_is_told_in_full(key: str, value: str, rule: str) -> None:
+    remedy = f"pulumi config set dragonfly:{key} <value>"
+    assert _faults(_message({key: value})) == [(f"dragonfly:{key}", json.dumps(value), rule, remedy)]
 
 
 def test_missing_project_and_zone_come_with_an_example() -> None:
@@ -422,7 +478,7 @@ def test_empty_value_of_an_optional_key_is_the_same_as_none(key: str) -> None:
 
 
 def test_everything_set() -> None:
-    settings = Settings.from_config(CONFIGURED_CONFIG, SECRET_KEYS, stack="test", environment={})
+    settings = settings_of(CONFIGURED_CONFIG, SECRET_KEYS, stack="test", environment={})
     assert {_key(name) for name in settings.model_fields_set} == {
         key.removeprefix("dragonfly:") for key in CONFIGURED_CONFIG
     }

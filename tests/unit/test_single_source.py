@@ -23,7 +23,9 @@ import yaml
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image, Images
 from dragonfly.parts.names import Names
-from dragonfly.settings.model import PROJECT, Settings
+from dragonfly.settings.fault import PROJECT
+from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.known_stacks import DEFAULT_CONFIG
 from tests.unit.project_file import DECLARED
 from tests.unit.recorded_program import ROOT
@@ -33,7 +35,7 @@ SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
     for path in ("settings/model.py", "parts/names.py", "parts/images.py", "parts/ports.py", "google/machine_types.py")
 )
 PROGRAM = (*sorted((ROOT / "dragonfly").glob("**/*.py")), ROOT / "__main__.py")
-DEFAULTS = Settings.from_config(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
+DEFAULTS = settings_of(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
 # Caches and what a build leaves; nothing of it is in git.
 NOT_OURS = {"__pycache__", "node_modules", "build", "dist"}
 PORTS = {name: value for name, value in vars(ports).items() if isinstance(value, int)}

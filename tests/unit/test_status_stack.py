@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dragonfly.settings.model import SettingsError
+from dragonfly.settings.report import SettingsError
 from dragonfly.status.stack import Stack, stack_of
 
 CONFIG = {

@@ -10,7 +10,7 @@ import pytest
 from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.parts.images import Image, Images
 from dragonfly.quantity import parse_quantity
-from dragonfly.settings.model import Settings
+from dragonfly.settings.stack_config import settings_of
 from tests.unit.known_stacks import SECRET_KEYS
 from tests.unit.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, strings_in
 
@@ -29,7 +29,7 @@ NODES = 3
 
 
 def _images(program: RecordedProgram) -> Images:
-    return Settings.from_config(program.config, SECRET_KEYS, stack="test", environment={}).images
+    return settings_of(program.config, SECRET_KEYS, stack="test", environment={}).images
 
 
 def _containers(program: RecordedProgram) -> list[tuple[Pod, dict[str, Any]]]:

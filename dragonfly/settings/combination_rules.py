@@ -1,0 +1,215 @@
+"""Rules between several config keys: a peer's ports, and what a stack that makes a GKE cluster needs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Set
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from dragonfly.google.disk_types import DISK_TYPES, MOST_GIBIBYTES
+from dragonfly.google.location import is_zone, region_of
+from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, machine_type_named
+from dragonfly.quantity import parse_quantity, whole_gibibytes
+from dragonfly.settings.fault import PROJECT, ConfigFault
+from dragonfly.settings.model import PEER_PORT_FIELDS, Settings
+from dragonfly.settings.node_pool_capacity import pool_holds, smallest_machine_type
+from dragonfly.settings.value_rules import SUBNETWORK_PATTERN
+
+# Keys of the Google Cloud provider that a GKE cluster needs, the environment variables that the provider reads instead,
+# and an example.
+_GCP_KEYS = (
+    (
+        "gcp:project",
+        ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"),
+        "my-project",
+    ),
+    ("gcp:zone", ("GOOGLE_ZONE", "GCLOUD_ZONE", "CLOUDSDK_COMPUTE_ZONE"), "us-west1-a"),
+)
+
+
+def shared_port_faults(given: Mapping[str, Any]) -> list[ConfigFault]:
+    """Find the ports that two of a peer's servers would both listen on.
+
+    Args:
+        given: What the stack sets, by key without the namespace; values that are faulty by themselves, too.
+    """
+    faults: list[ConfigFault] = []
+    taken: dict[int, str] = {}
+    for field in PEER_PORT_FIELDS:
+        port = given.get(to_camel(field), Settings.model_fields[field].default)
+        if not isinstance(port, int):
+            continue
+        key = _key(field)
+        if port in taken:
+            faults.append(
+                ConfigFault(
+                    key,
+                    str(port),
+                    f"is the port of {taken[port]} too; a peer's five ports must differ",
+                    f"pulumi config set {key} <value>",
+                )
+            )
+        taken.setdefault(port, key)
+    return faults
+
+
+def gke_faults(
+    settings: Settings, values: Mapping[str, str], environment: Mapping[str, str], faulty: Set[str]
+) -> list[ConfigFault]:
+    """Find the faults of a stack that makes a GKE cluster which need more than one key to be seen.
+
+    Args:
+        settings: The stack's config, with defaults in place of values that are faulty by themselves.
+        values: The whole config as text, by full key: `gcp:project` and `gcp:zone` are not in the settings.
+        environment: Environment variables, where the Google Cloud provider looks for a project or zone too.
+        faulty: Keys of such values, without the namespace.
+    """
+    # The config's goes first, as the provider has it.
+    google = {
+        key: next(filter(None, [values.get(key), *map(environment.get, variables)]), None)
+        for key, variables, _ in _GCP_KEYS
+    }
+    zone = google["gcp:zone"]
+    return [
+        *_existing_cluster_faults(settings),
+        *(
+            ConfigFault(
+                key, None, "is not set, but the program provisions a GKE cluster", f"pulumi config set {key} {example}"
+            )
+            for key, _, example in _GCP_KEYS
+            if google[key] is None
+        ),
+        *_location_faults(settings, zone),
+        *_network_faults(settings, zone),
+        *_disk_faults(settings),
+        *_pool_faults(settings, faulty),
+    ]
+
+
+def _existing_cluster_faults(settings: Settings) -> list[ConfigFault]:
+    provision = _key("provision_cluster")
+    return [
+        ConfigFault(
+            _key(field),
+            None,
+            f"chooses an existing cluster, but {provision} is true: one of the two must go",
+            f"pulumi config set {provision} false   or   pulumi config rm {_key(field)}",
+        )
+        for field in ("kubeconfig", "kube_context")
+        if getattr(settings, field) is not None
+    ]
+
+
+def _key(field: str) -> str:
+    return f"{PROJECT}:{to_camel(field)}"
+
+
+def _location_faults(settings: Settings, zone: str | None) -> list[ConfigFault]:
+    """A zone that is none, and one for the disks that the cluster's nodes cannot be in."""
+    if not zone:
+        return []
+    if not is_zone(zone):
+        what = "is a region and" if region_of(zone) else "is no zone and"
+        rule = f"{what} must be a zone such as us-west1-a; `gcloud compute zones list` shows them"
+        return [ConfigFault("gcp:zone", json.dumps(zone), rule, "pulumi config set gcp:zone <zone>")]
+    location = settings.cluster_location
+    if location is None or is_zone(location) or region_of(zone) == location:
+        return []
+    return [
+        ConfigFault(
+            _key("cluster_location"),
+            json.dumps(location),
+            f"is a region that gcp:zone, {zone}, is not in: the databases' disks lie in that zone",
+            # Not every region has a zone -a.
+            "pulumi config set gcp:zone <zone>",
+        )
+    ]
+
+
+def _network_faults(settings: Settings, zone: str | None) -> list[ConfigFault]:
+    """One of network and subnetwork without the other, and a subnetwork that the cluster is not in the region of."""
+    pair = ("network", "subnetwork")
+    given = [field for field in pair if getattr(settings, field) is not None]
+    if len(given) != 1:
+        return _subnetwork_faults(settings, zone)
+    missing = next(field for field in pair if field not in given)
+    return [
+        ConfigFault(
+            _key(missing),
+            None,
+            f"is not set, but {_key(given[0])} is: an existing network needs both, a new one neither",
+            f"pulumi config set {_key(missing)} <value>   or   pulumi config rm {_key(given[0])}",
+        )
+    ]
+
+
+def _subnetwork_faults(settings: Settings, zone: str | None) -> list[ConfigFault]:
+    match = re.fullmatch(SUBNETWORK_PATTERN, settings.subnetwork or "")
+    found, region = match and match["region"], region_of(settings.cluster_location or zone or "")
+    if not found or region in (None, found):
+        return []
+    key = _key("subnetwork")
+    rule = f"is in {found} and the cluster in {region}: GKE takes a subnetwork of the cluster's own region only"
+    return [ConfigFault(key, json.dumps(settings.subnetwork), rule, f"pulumi config set {key} <value>")]
+
+
+def _disk_faults(settings: Settings) -> list[ConfigFault]:
+    """Databases' disks that the program cannot make on Google Cloud."""
+    faults: list[ConfigFault] = []
+    storage_class = settings.default_storage_class
+    if storage_class not in DISK_TYPES:
+        (nearest,) = difflib.get_close_matches(storage_class, DISK_TYPES, n=1, cutoff=0)
+        faults.append(
+            ConfigFault(
+                _key("default_storage_class"),
+                json.dumps(storage_class),
+                f"is no StorageClass of a new GKE cluster, which has {', '.join(DISK_TYPES)}",
+                f"pulumi config set {_key('default_storage_class')} {nearest}",
+            )
+        )
+    for field in ("db_persistent_disk_size", "redis_persistent_disk_size"):
+        size = str(getattr(settings, field))
+        if parse_quantity(size) > MOST_GIBIBYTES * GIB:
+            faults.append(
+                ConfigFault(
+                    _key(field),
+                    json.dumps(size),
+                    f"is more than the {MOST_GIBIBYTES}Gi of Compute Engine's greatest disk",
+                    f"pulumi config set {_key(field)} <value>",
+                )
+            )
+    return faults
+
+
+def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
+    """A node pool that cannot hold what the components request."""
+    fields = ("node_machine_type", "node_count", "node_autoscaling", "node_disk_size", "metrics_exporter_enabled")
+    if faulty & {to_camel(field) for field in fields}:
+        return []
+    nodes = settings.node_autoscaling.max if settings.node_autoscaling else settings.node_count
+    try:
+        machine_type = machine_type_named(settings.node_machine_type)
+    except UnknownMachineTypeError:
+        # Google knows whether there is one.
+        return []
+    disk = whole_gibibytes(settings.node_disk_size)
+    metrics = settings.metrics_exporter_enabled
+    if pool_holds(machine_type, nodes, disk, metrics_exporter_enabled=metrics):
+        return []
+    enough = smallest_machine_type(machine_type, nodes, disk, metrics_exporter_enabled=metrics)
+    key = _key("node_machine_type")
+    count = "one node" if nodes == 1 else f"{nodes} nodes"
+    more = f"--path {_key('node_autoscaling')}.max" if settings.node_autoscaling else _key("node_count")
+    return [
+        ConfigFault(
+            key,
+            json.dumps(machine_type.name),
+            f"is too small: {count} of it cannot hold what Dragonfly and GKE's own pods request; "
+            + (f"the smallest type that can is {enough.name}" if enough else "no known type can: take more nodes"),
+            f"pulumi config set {key} {enough.name}" if enough else f"pulumi config set {more} <value>",
+        )
+    ]

@@ -1,0 +1,125 @@
+"""The report of all faults of a config at once: of each what was found, the rule, and the command that mends it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shlex
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, cast
+
+import pulumi
+
+from dragonfly.parts.images import Image
+from dragonfly.settings.fault import PROJECT, RULE_BROKEN, ConfigFault
+
+_TYPE_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "dict": "an object",
+    "model_type": "an object with min and max",
+    "list": "a list",
+    "string": "a string",
+}
+_RULES = {"missing": "must be given", "extra_forbidden": "is not known here; an object with min and max is expected"}
+
+
+class SettingsError(pulumi.RunError):
+    """The stack's config is faulty. The message lists every fault and how to mend it, and contains no secret."""
+
+    def __init__(self, stack: str, faults: Sequence[ConfigFault]) -> None:
+        """Write the message.
+
+        Args:
+            stack: The stack's name.
+            faults: All of its config.
+        """
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        listed = "\n\n".join(str(fault) for fault in faults)
+        super().__init__(f"the config of stack {stack} has {count}; nothing was changed\n\n{listed}\n")
+
+
+def unknown_key_fault(key: str, known: Sequence[str]) -> ConfigFault:
+    """Say of a key that there is none of that name, and which one may be meant.
+
+    Args:
+        key: The key, without the namespace.
+        known: All that there are.
+    """
+    return ConfigFault(
+        f"{PROJECT}:{key}",
+        None,
+        f"is not a config key; the nearest one is {PROJECT}:{_nearest(key, known)}",
+        f"pulumi config rm {PROJECT}:{key}",
+    )
+
+
+def plain_text_fault(full_key: str) -> ConfigFault:
+    """Say of a secret that it is not encrypted in the stack's file.
+
+    Args:
+        full_key: The key, with the namespace.
+    """
+    return ConfigFault(
+        full_key,
+        None,
+        "stands in plain text in the stack's file, must be encrypted; change the value too, it has been seen",
+        f"pulumi config set --secret {full_key}",
+    )
+
+
+def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[str]) -> ConfigFault:
+    """Say in the words of the config what pydantic found wrong with a value.
+
+    Args:
+        details: One of `ValidationError.errors()`.
+        values: The config as text, by full key.
+        secret_keys: The full keys whose values must not be shown.
+    """
+    key, *inner = (part for part in details["loc"] if part != "[key]")
+    full_key = f"{PROJECT}:{key}"
+    # As `pulumi config set --path` takes it.
+    path = full_key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    secret = full_key in secret_keys
+    found = None if secret else _found(values[full_key], inner)
+    if details["type"] == RULE_BROKEN:
+        rule = details["ctx"]["message"]
+    elif details["loc"][-1] == "[key]":
+        nearest = _nearest(str(inner[-1]), list(Image))
+        return ConfigFault(
+            path,
+            None,
+            f"is not an image of this program; the nearest one is {key}.{nearest}",
+            f"pulumi config rm --path {path}",
+        )
+    else:
+        expected = next((text for kind, text in _TYPE_NAMES.items() if details["type"].startswith(kind)), None)
+        rule = f"must be {expected}" if expected else str(_RULES.get(details["type"], details["msg"]))
+    option = "--path " if inner else ""
+    # A shell would take brackets for a pattern.
+    place = option + shlex.quote(path)
+    if details["type"] == "extra_forbidden":
+        remedy = f"rm {place}"
+    elif secret:
+        # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
+        remedy = f"set --secret {place}"
+    else:
+        remedy = f"set {place} <value>"
+    return ConfigFault(path, found, rule, f"pulumi config {remedy}")
+
+
+def _found(text: str, path: Sequence[str | int]) -> str | None:
+    if not path:
+        return json.dumps(text)
+    inner: Any = json.loads(text)
+    for part in path:
+        if isinstance(inner, dict) and part not in inner:
+            # What is missing has no value.
+            return None
+        inner = cast("Any", inner)[part]
+    return json.dumps(inner)
+
+
+def _nearest(key: str, candidates: Sequence[str]) -> str:
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    return lowered[difflib.get_close_matches(key.lower(), list(lowered), cutoff=0.0)[0]]
