@@ -211,6 +211,15 @@ def test_one_that_stops_coming_is_given_up(site: ReleaseServer, cache: Path) -> 
     assert left(cache) == []
 
 
+def test_size_and_speed_are_shown_on_a_terminal(site: ReleaseServer, cache: Path) -> None:
+    publish(site)
+    site.stalls(ARCHIVE_PATH, ARCHIVE)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=160, color_system=None)
+    Downloads(cache, console, ANSWER_SECONDS).fetch([order(site)])
+    assert re.search(r"fetching etcd v1 .* 0\.5/1\.0 MB \S+ [kM]B/s", screen.getvalue())
+
+
 def test_what_was_never_published_is_refused_and_that_is_remembered(site: ReleaseServer, cache: Path) -> None:
     publish(site)
     del site.answers[ARCHIVE_PATH]
