@@ -34,7 +34,7 @@ from local.nodes.objects import node_name
 from local.nodes.pod_readiness import PodsNotReadyError, wait_for_pods
 from local.standins.cloud.clusters import Clusters
 from local.tools import toolchain
-from local.tools.toolchain import ToolchainError
+from local.tools.catalog import ENGINE_TOOLS, ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
 _CLUSTER = "cluster"
@@ -133,7 +133,7 @@ class _Session:
             # Before minutes are spent on building what then cannot be used.
             self._cluster(nodes, None).check()
         kinds = NODE_KINDS[KwokNodes.name if self.in_cloud else nodes.kind]
-        self.tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *kinds.tools), console)
+        self.tools = toolchain.provide((*ENGINE_TOOLS, *kinds.tools), console)
         self.cluster = self._cluster(nodes, self.tools)
         self.stack_name = stack
         self.cluster_is_new = False

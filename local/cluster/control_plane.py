@@ -28,6 +28,7 @@ from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.kind import NodeKind, NodesWanted
 from local.nodes.kwok import KwokNodes
 from local.tools import toolchain
+from local.tools.catalog import TOOLS
 
 _API_SERVER_GRACE_SECONDS = 1.0
 _LOCK_TIMEOUT_SECONDS = 120.0
@@ -137,7 +138,7 @@ class Cluster:
         self._nodes.check()
         # Before the lock, as the images: a first build can take minutes, and has locks of its own.
         tools = self._tools or toolchain.provide(self._nodes.tools)
-        needed = {binary for tool in self._nodes.tools for binary in toolchain.TOOLS[tool].binaries}
+        needed = {binary for tool in self._nodes.tools for binary in TOOLS[tool].binaries}
         missing = sorted(needed - tools.keys())
         if missing:
             raise ClusterError(f"no binary was given for {', '.join(missing)}")

@@ -20,6 +20,7 @@ from rich.console import Console
 from local.engine.abandoned_plugins import PULUMI_HOME
 from local.machine.paths import PROJECT_FOLDER, cache_folder
 from local.tools import toolchain
+from local.tools.catalog import PLUGIN_TOOLS
 from local.tools.refusals import Refusal
 
 CLOUD_COMMANDS = PROJECT_FOLDER / "local" / "standins" / "plugins" / "cloud-commands"
@@ -107,7 +108,7 @@ def _refusal(downloads: Path, missing: Iterable[Plugin]) -> Refusal:
 
 def _without_download(plugin: Plugin, console: Console, refusal: Refusal) -> Plugin:
     if plugin.name == "kubernetes":
-        built = toolchain.provide(toolchain.PLUGIN_TOOLS, console)
+        built = toolchain.provide(PLUGIN_TOOLS, console)
         return replace(plugin, executable=built["pulumi-resource-kubernetes"])
     console.print(
         f"a stand-in serves for the {plugin.name} plug-in, which cannot be downloaded here ({refusal.remark})"

@@ -27,7 +27,7 @@ from local.ledger.ledger import LEDGER_VARIABLE, Ledger
 from local.machine.certificates import write_private
 from local.machine.paths import PROJECT_FOLDER
 from local.machine.processes import LESS_GARBAGE_COLLECTION
-from local.tools import toolchain
+from local.tools.catalog import TOOLS
 
 DEFAULT_STACK = "local"
 """The Makefile's."""
@@ -71,7 +71,7 @@ class Engine:
         Args:
             state: folder for the stacks' states, config copies and passphrase.
             console: where progress goes.
-            tools: `toolchain.ENGINE_TOOLS`, perhaps among others.
+            tools: `local.tools.catalog.ENGINE_TOOLS`, perhaps among others.
             project: folder of the Pulumi program.
         """
         tools = {name: tools[name] for name in _BINARIES}
@@ -144,7 +144,7 @@ class Engine:
         host = self.tools.get("pulumi-language-python")
         if host is not None:
             # Of the CLI's release or not: it takes the one beside it first.
-            lay_out(home, [Plugin("python", toolchain.TOOLS["language-host"].version[1:], host, "language")])
+            lay_out(home, [Plugin("python", TOOLS["language-host"].version[1:], host, "language")])
         # The CLI writes all that it does, compressed and encrypted, to a log for its makers: a tenth of its time, and
         # up to 500 MB. It has no option against that, and goes on without where it cannot.
         home.mkdir(exist_ok=True)

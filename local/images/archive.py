@@ -30,6 +30,7 @@ from local.images.registry import pulled_archives
 from local.machine.file_lock import file_lock
 from local.machine.paths import cache_folder
 from local.tools import toolchain
+from local.tools.catalog import IMAGE_TOOLS
 
 _SOURCES = Path(__file__).resolve().parent
 _NAME = "images"
@@ -82,7 +83,7 @@ def provide_archive(console: Console | None = None) -> Path:
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
-    binaries = toolchain.provide(toolchain.IMAGE_TOOLS, console)
+    binaries = toolchain.provide(IMAGE_TOOLS, console)
     references = default_references()
     cache = cache_folder()
     folder, locks = _archive_folder(), cache / "locks"

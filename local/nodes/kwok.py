@@ -12,7 +12,7 @@ from local.machine.processes import Daemon, Processes
 from local.nodes.kind import ControlPlane, NodesWanted
 from local.nodes.objects import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, node_count
 from local.nodes.system_pods import apply_system_pods
-from local.tools import toolchain
+from local.tools.catalog import CLUSTER_TOOLS, TOOLS
 
 _KWOK = "kwok"
 
@@ -24,7 +24,7 @@ class KwokNodes:
     """Those of one cluster."""
 
     name = "kwok"
-    tools: Sequence[str] = toolchain.CLUSTER_TOOLS
+    tools: Sequence[str] = CLUSTER_TOOLS
     processes: Sequence[str] = (_KWOK,)
     api_server_hosts: Sequence[str] = ()
 
@@ -96,7 +96,7 @@ class KwokNodes:
     def match(self, client: ApiClient) -> None:
         """Create, change and remove nodes."""
         if self._count is not None:
-            apply_nodes(client, self._count, self._machine_type, toolchain.TOOLS["kubernetes"].version)
+            apply_nodes(client, self._count, self._machine_type, TOOLS["kubernetes"].version)
 
     def count(self, client: ApiClient) -> int:
         """As many as were asked for, or those that somebody else made."""

@@ -1,7 +1,7 @@
 """Provides every tool: `python -m local.tools.supply`.
 
-With `--fetch-only` it fetches every tool that has a row in `releases.py`, whatever the machine has, starts each program
-once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
+With `--fetch-only` it fetches every tool that has a row in `download/releases.py`, whatever the machine has, starts
+each program once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rich.console import Console
 
 from local.machine.paths import cache_folder
 from local.tools import toolchain
-from local.tools.downloads import Downloads
-from local.tools.releases import RELEASES, Release
+from local.tools.download.downloads import Downloads
+from local.tools.download.releases import RELEASES, Release
 
 _HELP = ("-h",)
 _START: Mapping[str, Sequence[str]] = {

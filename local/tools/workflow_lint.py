@@ -7,13 +7,14 @@ import sys
 
 from local.machine.paths import PROJECT_FOLDER
 from local.tools import toolchain
+from local.tools.catalog import LINT_TOOLS, ToolchainError
 
 
 def main() -> int:
     """Builds actionlint, unless it is built already, and returns its exit code."""
     try:
-        actionlint = toolchain.provide(toolchain.LINT_TOOLS)["actionlint"]
-    except toolchain.ToolchainError as error:
+        actionlint = toolchain.provide(LINT_TOOLS)["actionlint"]
+    except ToolchainError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     workflows = sorted(str(path) for path in (PROJECT_FOLDER / ".github" / "workflows").glob("*.yml"))

@@ -12,6 +12,7 @@ from rich.console import Console
 from local.cluster.control_plane import Cluster
 from local.engine.stack import Engine
 from local.tools import toolchain
+from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS
 from tests.config_table.changes import EXISTING, GKE
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial
@@ -23,7 +24,7 @@ def main() -> None:
     """Try every change, and write the page."""
     console = Console(stderr=True)
     os.environ.update(STREAMED, DRAGONFLY_CLOUD_SECONDS="0.1")
-    tools = toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS), console)
+    tools = toolchain.provide((*ENGINE_TOOLS, *CLUSTER_TOOLS), console)
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(Path(folder) / "cluster", tools=tools)
         cluster.start()

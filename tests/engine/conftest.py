@@ -17,6 +17,7 @@ from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.engine.stack import Engine, LocalStack
 from local.tools import toolchain
+from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS
 from tests.engine.cloud_stacks import CloudStackFactory, cloud_stacks
 from tests.engine.cluster_objects import names
 from tests.engine.fork_server import fork_server
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tools() -> dict[str, Path]:
     """Every binary, built before any time is taken."""
-    return toolchain.provide((*toolchain.ENGINE_TOOLS, *toolchain.CLUSTER_TOOLS))
+    return toolchain.provide((*ENGINE_TOOLS, *CLUSTER_TOOLS))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from local.images.catalog import default_references
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.requirements import why_not
 from local.tools import toolchain
+from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
@@ -79,7 +80,7 @@ def _provide_tools() -> dict[str, Path]:
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
-    return toolchain.provide((*toolchain.CONTAINER_TOOLS, *toolchain.ENGINE_TOOLS, *toolchain.IMAGE_TOOLS, "kubectl"))
+    return toolchain.provide((*CONTAINER_TOOLS, *ENGINE_TOOLS, *IMAGE_TOOLS, "kubectl"))
 
 
 @pytest.fixture(scope="session")

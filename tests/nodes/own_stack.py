@@ -17,6 +17,7 @@ from local.command_line import READY_TIMEOUT_SECONDS
 from local.engine.stack import Engine, LocalStack
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.tools import toolchain
+from local.tools.catalog import ENGINE_TOOLS
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import give_images
 
@@ -75,7 +76,7 @@ def own_stack(
         config: Keys of its config, and their values.
     """
     give_images(cluster)
-    engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(toolchain.ENGINE_TOOLS))
+    engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(ENGINE_TOOLS))
     has_kind = bool(kubectl("get", "crd", APPLICATION_CRD, "--ignore-not-found").strip())
     ports = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
     settings: Mapping[str, Any] = {

@@ -33,6 +33,7 @@ from dragonfly.config_files.manager import manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.parts.names import Names
 from local.tools import toolchain
+from local.tools.catalog import IMAGE_TOOLS
 from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
 from tests.waiting import wait_until, while_busy
 
@@ -51,7 +52,7 @@ Document = dict[str, Any]
 def standin() -> Path:
     if shutil.which("go") is None:
         pytest.skip("the stand-in is built by Go, which is not on PATH")
-    return toolchain.provide(toolchain.IMAGE_TOOLS)["dragonfly-standin"]
+    return toolchain.provide(IMAGE_TOOLS)["dragonfly-standin"]
 
 
 @dataclass

@@ -20,8 +20,8 @@ from rich.console import Console
 
 from local.machine.certificates import Authority
 from local.tools import toolchain
-from local.tools.downloads import Downloads
-from local.tools.releases import RELEASES, WHY_BUILT, Listing, Order, PublishedFile, Release
+from local.tools.download.downloads import Downloads
+from local.tools.download.releases import RELEASES, WHY_BUILT, Listing, Order, PublishedFile, Release
 from tests.unit.release_server import ReleaseServer, release_server
 
 PROGRAM = random.Random(1).randbytes(1_000_000)
@@ -356,7 +356,7 @@ def test_an_interruption_leaves_nothing_and_the_next_run_begins_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("local.tools.downloads._give_up_the_silent", interrupt)
+        patch.setattr("local.tools.download.downloads._give_up_the_silent", interrupt)
         with pytest.raises(KeyboardInterrupt):
             Asked(site, cache)
     assert left(cache) == []

@@ -14,7 +14,7 @@ from local.machine.file_lock import file_lock
 from local.nodes.containers import cgroups, container_nodes, requirements
 from local.nodes.containers.cgroups import CgroupError, Cgroups
 from local.nodes.containers.requirements import PLUGINS, PROGRAMS
-from local.tools.toolchain import CONTAINER_TOOLS, TOOLS
+from local.tools.catalog import CONTAINER_TOOLS, TOOLS
 
 
 def test_nodes_stay_as_they_were_until_told_otherwise(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from local.engine import plugin_choice
 from local.engine.plugin_choice import GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
 from local.engine.stack import Engine, LocalStack
 from local.tools import toolchain
+from local.tools.catalog import TOOLS
 
 QUIET = Console(quiet=True)
 DOWNLOADS = """#!/bin/sh
@@ -26,7 +27,7 @@ esac
 
 
 def test_the_plug_in_built_here_is_the_release_that_the_sdk_fetches() -> None:
-    assert toolchain.TOOLS["kubernetes-plugin"].version == f"v{metadata.version('pulumi-kubernetes')}"
+    assert TOOLS["kubernetes-plugin"].version == f"v{metadata.version('pulumi-kubernetes')}"
 
 
 def _pulumi(folder: Path, served: str) -> tuple[Path, Path]:

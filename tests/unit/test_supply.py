@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.tools import supply, toolchain
-from local.tools.releases import RELEASES, Release
+from local.tools.download.releases import RELEASES, Release
 from tests.unit.release_server import ReleaseServer, release_server
 
 VERSION = toolchain.TOOLS["node"].version

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from local.tools.toolchain import TOOLS
+from local.tools.catalog import TOOLS
 from tests.unit.recorded_program import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

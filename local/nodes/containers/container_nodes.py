@@ -29,7 +29,7 @@ from local.nodes.containers.requirements import why_not
 from local.nodes.containers.roles import grant
 from local.nodes.kind import ControlPlane, NodesWanted
 from local.nodes.objects import node_name
-from local.tools import toolchain
+from local.tools.catalog import CONTAINER_TOOLS
 
 MAXIMUM_CONTAINER_NODES = 3
 """They share one machine's processors and memory, whose whole each of them reports as its own."""
@@ -45,7 +45,7 @@ class ContainerNodes:
     """Those of one cluster."""
 
     name = "containers"
-    tools: Sequence[str] = toolchain.CONTAINER_TOOLS
+    tools: Sequence[str] = CONTAINER_TOOLS
     api_server_hosts: Sequence[str] = (CONTROL_PLANE,)
 
     def __init__(self, state: Path, processes: Processes, wanted: NodesWanted) -> None:

@@ -18,7 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from local.api.errors import is_missing
 from local.ledger.disk_driver import attachments
 from local.nodes.objects import MAXIMUM_NODES, POOL_LABEL, NodeShape, node_manifest, ready_nodes
-from local.tools import toolchain
+from local.tools.catalog import TOOLS
 
 _SHAPE_ANNOTATION: Final = "dragonfly.local/shape"
 """Says what a node was made from, so that one of another shape is known."""
@@ -116,7 +116,7 @@ def _create(client: ApiClient, pool: NodePool, zone: str) -> str:
     digest = hashlib.sha256(f"{pool.cluster}/{pool.name}/{zone}".encode()).hexdigest()[:8]
     ending = f"-{digest}-{secrets.token_hex(2)}"
     name = f"gke-{pool.cluster}-{pool.name}"[: _NAME_LIMIT - len(ending)] + ending
-    version = toolchain.TOOLS["kubernetes"].version
+    version = TOOLS["kubernetes"].version
     manifest = node_manifest(free, pool.shape, version, name=name, zone=zone)
     manifest["metadata"]["annotations"][_SHAPE_ANNOTATION] = _fingerprint(pool)
     core.create_node(manifest)

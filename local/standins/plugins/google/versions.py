@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from local.tools import toolchain
+from local.tools.catalog import TOOLS
 
 CHANNELS: Final = ("RAPID", "REGULAR", "STABLE", "EXTENDED")
 """The release channels (GKE documentation, "About release channels")."""
@@ -14,4 +14,4 @@ _BUILD: Final = "gke.1000000"
 
 def newest_version() -> str:
     """Return the one version that there is, `1.36.3-gke.1000000`."""
-    return f"{toolchain.TOOLS['kubernetes'].version.removeprefix('v')}-{_BUILD}"
+    return f"{TOOLS['kubernetes'].version.removeprefix('v')}-{_BUILD}"

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from local.tools.transfer import Failure, Transfer, megabytes
+from local.tools.download.transfer import Failure, Transfer, megabytes
 
 _REMINDER_SECONDS = 60
 """How often a download without a terminal says that it goes on."""

@@ -20,10 +20,10 @@ from pathlib import Path
 from rich.console import Console
 
 from local.machine.file_lock import file_lock
-from local.tools.download_report import DownloadReport
+from local.tools.download.releases import Order, PublishedFile
+from local.tools.download.report import DownloadReport
+from local.tools.download.transfer import Failure, Transfer, no_answer
 from local.tools.refusals import Refusal
-from local.tools.releases import Order, PublishedFile
-from local.tools.transfer import Failure, Transfer, no_answer
 
 WAIT_SECONDS = 20.0
 """For the first byte of anything: without a network it would hang for minutes."""
