@@ -75,6 +75,19 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
+    def trickles(self, path: str, content: bytes, seconds: float) -> None:
+        """Answer with a file in four pieces, with a pause after each."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            piece = -(-len(content) // 4)
+            _send(request, content[:piece], len(content))
+            for start in range(piece, len(content), piece):
+                request.wfile.flush()
+                self.over.wait(seconds)
+                request.wfile.write(content[start : start + piece])
+
+        self.answers[path] = answer
+
     def says_nothing(self, path: str) -> None:
         """Take the question and never answer."""
 
