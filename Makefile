@@ -59,7 +59,7 @@ test: $(TEST_STAMP) ## Everything that CI checks.
 	@$(MAKE) --no-print-directory test-nodes
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/unit
+	@$(PYTHON_RUN) -m pytest tests/program tests/local tests/project
 
 test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real shells.
 	@$(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
@@ -103,13 +103,13 @@ format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff format
 
 diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
-	@$(PYTHON_RUN) -m tests.unit.architecture_diagram
+	@$(PYTHON_RUN) -m tests.program.recorded.architecture_diagram
 
 picture: $(TEST_STAMP) ## Draw the terminal of docs/local-cluster.md anew, from a `make up` after `make down`.
-	@$(PYTHON_RUN) -m tests.unit.terminal_picture
+	@$(PYTHON_RUN) -m tests.program.recorded.terminal_picture
 
 declarations: $(TEST_STAMP) ## Write the files of what the program declares; their diff shows what a change does.
-	@$(PYTHON_RUN) -m tests.unit.declarations
+	@$(PYTHON_RUN) -m tests.program.recorded.declarations
 
 # For a quarter of an hour.
 config-table: $(TEST_STAMP) ## Write docs/config-changes.md anew, from previews of every change of the config; not in CI.

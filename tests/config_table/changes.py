@@ -8,7 +8,7 @@ from typing import Any
 
 from dragonfly.settings.model import Settings
 from local.api.kubeconfig import CONTEXT
-from tests.unit.known_stacks import SECRET_KEYS
+from tests.program.recorded.known_stacks import SECRET_KEYS
 
 KUBECONFIG = "<the kubeconfig of the cluster>"
 """Stands for the contents of the local cluster's kubeconfig."""

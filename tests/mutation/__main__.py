@@ -114,7 +114,8 @@ def _by_key(found: Iterable[Mutation]) -> dict[str, Mutation]:
 def _state_of_the_code() -> str:
     digest = hashlib.sha256()
     code = (path for folder in ("dragonfly", "local", "tests") for path in Path(folder).rglob("*.py"))
-    for path in sorted((*code, *Path("tests/unit").rglob("*.yaml"), Path("__main__.py"), Path("Pulumi.yaml"))):
+    others = (*Path("tests/program").rglob("*.yaml"), *Path("dragonfly").rglob("*.sh"), Path("Pulumi.yaml"))
+    for path in sorted((*code, *others, Path("__main__.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:_STATE_LENGTH]
 

@@ -28,11 +28,12 @@ import pytest
 from tests.mutation.mutations import Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-_SUITE = "tests/unit"
+_SUITES = ("tests/program", "tests/local", "tests/project")
 _PROGRAM = str(ROOT / "dragonfly") + os.sep
 # They run the whole program, in an existing cluster and in one of its own.
-_WARMING = ("tests/unit/test_workloads.py", "tests/unit/test_gke_security.py")
-_BROKEN_OR_ABOUT_IT = ("dragonfly", "local.", "tests.unit")
+_WARMING = ("tests/program/objects/test_workloads.py", "tests/program/gke/test_gke_security.py")
+_TESTS = ("tests.program.", "tests.local.", "tests.project.")
+_BROKEN_OR_ABOUT_IT = ("dragonfly", "local.", *_TESTS)
 # The search of memory for what was never awaited takes more time than most tests.
 _LEFT_OUT = ("cacheprovider", "xdist", "unraisableexception", "threadexception")
 _OPTIONS = ("-x", "--assert=plain", "--tb=no", "--hypothesis-seed=0", *(f"-pno:{plug_in}" for plug_in in _LEFT_OUT))
@@ -77,12 +78,13 @@ def _tests_of_the_program() -> list[str]:
     def concerned(path: Path) -> bool:
         return any(
             name.startswith("dragonfly")
-            or name == f"{_SUITE.replace('/', '.')}.recorded_program"
-            or (name.startswith("tests.unit.") and concerned(ROOT / f"{name.replace('.', '/')}.py"))
+            or name == "tests.program.recorded.recorded_program"
+            or (name.startswith(_TESTS) and concerned(ROOT / f"{name.replace('.', '/')}.py"))
             for name in imports(path)
         )
 
-    return [str(path.relative_to(ROOT)) for path in sorted((ROOT / _SUITE).glob("test_*.py")) if concerned(path)]
+    files = sorted(path for suite in _SUITES for path in (ROOT / suite).rglob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in files if concerned(path)]
 
 
 def warm_up() -> dict[str, Outcome]:

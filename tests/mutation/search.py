@@ -19,7 +19,7 @@ from tests.mutation.mutations import Mutation
 _SMALL = 10
 # How many of the tests that noticed most nearby are asked first; each takes a second.
 _LIKELY = 2
-_COMPARES_EVERYTHING = "tests/unit/test_declarations.py"
+_COMPARES_EVERYTHING = "tests/program/recorded/test_declarations.py"
 # With nothing broken; each following one takes twice as long.
 _FIRST_BUNDLE_SECONDS = 0.5
 

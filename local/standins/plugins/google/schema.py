@@ -2,7 +2,8 @@
 
 The file has the flags of the resources' fields as the provider's own schema gives them: terraform-provider-google-beta,
 the branch of 8.0.0 that pulumi-gcp 10.2 bridges, through the bridge's code of 9.35. Its names are Terraform's in camel
-case; here they have the form that the bridge gives them. `tests/unit/test_google_schema.py` compares them with the SDK.
+case; here they have the form that the bridge gives them. `tests/local/standins/test_google_schema.py` compares them
+with the SDK.
 """
 
 from __future__ import annotations

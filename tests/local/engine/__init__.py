@@ -1,0 +1,1 @@
+"""The commands, stacks, plug-ins and nodes of this machine."""

@@ -1,0 +1,1 @@
+"""What is played where the real one cannot be had."""

@@ -1,0 +1,1 @@
+"""What the program declares and says, with mocks in the place of the engine and the cloud."""

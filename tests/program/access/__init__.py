@@ -1,0 +1,1 @@
+"""How the cluster is reached, and what a user gets to know of it."""

@@ -1,0 +1,42 @@
+"""Stacks that the tests look at. Each is run once; what it registered is never changed afterwards."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, SECRET_KEYS
+from tests.program.recorded.recorded_program import RecordedProgram, run_main
+
+# Half a million objects of the SDKs are made at import and never go: looking through them again and again takes a
+# sixth of the time.
+gc.disable()
+
+
+def _run(config: dict[str, str]) -> RecordedProgram:
+    return run_main(config, SECRET_KEYS).completed()
+
+
+@pytest.fixture(scope="session")
+def default_program() -> RecordedProgram:
+    """The program with every default, in an existing cluster."""
+    return _run(DEFAULT_CONFIG)
+
+
+@pytest.fixture(scope="session")
+def configured_program() -> RecordedProgram:
+    """The program with every key set to something else than its default."""
+    return _run(CONFIGURED_CONFIG)
+
+
+@pytest.fixture(scope="session", params=["default_program", "configured_program"])
+def program(request: pytest.FixtureRequest) -> RecordedProgram:
+    """Each of the two in turn, for rules that hold whatever the config says."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def previewed_program() -> RecordedProgram:
+    """The program in the preview of a first installation, where nothing random is known."""
+    return run_main(DEFAULT_CONFIG, preview=True).completed()

@@ -1,0 +1,1 @@
+"""Every object in the cluster: names, pods, configs, secrets."""

@@ -1,0 +1,1 @@
+"""What is played for the program: an API server, the CLI, a hook."""

@@ -1,0 +1,1 @@
+"""Stacks that are run once, and all that they declare."""

@@ -1,0 +1,1 @@
+"""What an update may do to what is installed."""

@@ -1,0 +1,1 @@
+"""What is true of the repository as a whole: its pages, rooms and workflows."""
