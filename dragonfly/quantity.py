@@ -14,7 +14,7 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def parse_quantity(text: str) -> Decimal:
-    """Reads a quantity as the API server does (k8s.io/apimachinery/pkg/api/resource).
+    """Read a quantity as the API server does (k8s.io/apimachinery/pkg/api/resource).
 
     Args:
         text: for example `8Gi`, `1.5G`, `250m`, `12e6`.
@@ -38,7 +38,7 @@ def parse_quantity(text: str) -> Decimal:
 
 
 def whole_gibibytes(text: str) -> int:
-    """A quantity of bytes as Compute Engine takes a disk's size: whole GiB, rounded up.
+    """Return a quantity of bytes as Compute Engine takes a disk's size: whole GiB, rounded up.
 
     Args:
         text: for example `8Gi`.

@@ -68,7 +68,7 @@ def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Pa
 
 
 def enter_pending_creations(deployment: dict[str, Any]) -> int:
-    """Turns pending creations into resources, for a refresh to confirm or to drop.
+    """Turn pending creations into resources, for a refresh to confirm or to drop.
 
     Random values stay pending: nothing can depend on one whose creation did not end, so that it is simply forgotten.
 
@@ -91,7 +91,7 @@ def enter_pending_creations(deployment: dict[str, Any]) -> int:
 
 
 def _enter(resources: list[dict[str, Any]], new: dict[str, Any]) -> None:
-    """Puts a resource where the engine would have put it: a state with two of one URN cannot be imported.
+    """Put a resource where the engine would have put it: a state with two of one URN cannot be imported.
 
     Args:
         resources: the deployment's; changed in place.
@@ -112,7 +112,7 @@ def _enter(resources: list[dict[str, Any]], new: dict[str, Any]) -> None:
 
 
 def _outputs(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """What a resource is believed to be until the refresh has read it."""
+    """Return what a resource is believed to be until the refresh has read it."""
     inputs = cast("Mapping[str, Any]", resource["inputs"])
     outputs = {**inputs, **attributed(str(resource["type"]), inputs)}
     if _REMOVES_POOL in outputs:
@@ -123,7 +123,7 @@ def _outputs(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def object_id(resource: Mapping[str, Any]) -> str | None:
-    """The provider's ID of a Kubernetes object or a Google Cloud resource in a state, or None for any other resource.
+    """Return the ID of a Kubernetes object or a Google Cloud resource in a state, or None for any other resource.
 
     Args:
         resource: a resource of an exported deployment.
@@ -140,7 +140,7 @@ def object_id(resource: Mapping[str, Any]) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line; returns the process' exit code."""
+    """Run the command line; return the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m dragonfly.recovery", description=__doc__)
     parser.add_argument("--stack", required=True, help="name of the stack")
     options = parser.parse_args(arguments)

@@ -59,7 +59,7 @@ class Dragonfly(pulumi.ComponentResource):
         cluster: ProvisionedCluster | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declares the installation.
+        """Declare the installation.
 
         Args:
             name: Pulumi's name of it.

@@ -51,7 +51,7 @@ see images go from node to node."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; returns the process' exit code."""
+    """Run one command; return the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("command", choices=sorted(_COMMANDS))
     parser.add_argument("--stack", default=DEFAULT_STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
@@ -104,18 +104,18 @@ class Nodes:
         return cls(**json.loads(file.read_text())) if file.exists() else cls()
 
     def with_changes(self, machine_type: str | None, kind: str | None, count: int | None) -> Nodes:
-        """The same with what the command line says otherwise; another kind starts with its own number."""
+        """Return the same with what the command line says otherwise; another kind starts with its own number."""
         kind = kind or self.kind
         usual = self.count if kind == self.kind else _COUNTS[kind]
         return Nodes(machine_type or self.machine_type, usual if count is None else count, kind)
 
     def remember(self, state: Path) -> None:
-        """Keeps them for the next command."""
+        """Keep them for the next command."""
         (state / "nodes.json").write_text(json.dumps(asdict(self)))
 
     @staticmethod
     def forget(state: Path) -> None:
-        """The next start is like the first."""
+        """Forget them: the next start is like the first."""
         (state / "nodes.json").unlink(missing_ok=True)
 
 
@@ -187,7 +187,7 @@ class _Session:
             self.console.print(missing, markup=False)
 
     def wait_after_restart(self) -> bool:
-        """Waits for pods whose containers have been started again; the engine looks only at what it changes.
+        """Wait for pods whose containers have been started again; the engine looks only at what it changes.
 
         Returns:
             Whether there were any. Played ones are not started.
@@ -200,7 +200,7 @@ class _Session:
         return True
 
     def refresh(self) -> list[str]:
-        """The option that compares the state with the cluster first, where the cluster is not the one it knew."""
+        """Return the option that compares the state with the cluster first, where that is not the one it knew."""
         return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
 
 
@@ -236,7 +236,7 @@ def _up(session: _Session) -> None:
 
 @contextmanager
 def _told_why_not(session: _Session) -> Generator[None]:
-    """Prints what runs and why something does not, where the engine only says that it does not."""
+    """Print what runs and why something does not, where the engine only says that it does not."""
     try:
         yield
     except (StackError, PodsNotReadyError):

@@ -11,7 +11,7 @@ from dragonfly.settings.model import Settings
 
 
 def existing_cluster(settings: Settings) -> kubernetes.Provider:
-    """The provider for the cluster of `kubeconfig` and `kubeContext`, or of the ambient kubeconfig."""
+    """Return the provider for the cluster of `kubeconfig` and `kubeContext`, or of the ambient kubeconfig."""
     access = existing_cluster_access(settings)
     return kubernetes_provider(
         kubeconfig=access.kubeconfig,

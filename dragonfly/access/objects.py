@@ -179,7 +179,7 @@ class Cluster:
         raise NoClusterError(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
 
     def _get(self, path: str, query: Mapping[str, str], seconds: float) -> tuple[int, str]:
-        """The status and the text of an answer."""
+        """Return the status and the text of an answer."""
         client: Any = self._client
         request = client.param_serialize(
             "GET",

@@ -17,7 +17,7 @@ def kubernetes_provider(
     cluster_identifier: str,
     opts: pulumi.ResourceOptions | None = None,
 ) -> kubernetes.Provider:
-    """The provider for one cluster.
+    """Return the provider for one cluster.
 
     Args:
         kubeconfig: contents of a kubeconfig, secret; the ambient one when None.

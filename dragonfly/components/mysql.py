@@ -163,7 +163,7 @@ def _exporter(images: Images) -> core.ContainerArgs:
 
 
 def _exporter_sql(password: str) -> str:
-    """What the image runs once, on an empty data directory."""
+    """Return what the image runs once, on an empty data directory."""
     user = f"'{EXPORTER_USER}'@'127.0.0.1'"
     return (
         f"CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '{password}' WITH MAX_USER_CONNECTIONS 3;\n"

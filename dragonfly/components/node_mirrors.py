@@ -41,7 +41,7 @@ class NodeMirrors:
     config_path: str
 
     def container(self, image: str, instance: pulumi.Input[str]) -> core.ContainerArgs:
-        """The container beside the peer.
+        """Return the container beside the peer.
 
         Args:
             image: the peer's, which has a shell and is on the node already.
@@ -68,7 +68,7 @@ class NodeMirrors:
         )
 
     def volumes(self) -> list[core.VolumeArgs]:
-        """The node's directories that the container sees.
+        """Return the node's directories that the container sees.
 
         The mirrors', to write, and the one above it, to read: only containerd's own config says whether it looks for
         mirrors at all. The script reads config.toml and what is beside it in *.d there; whoever takes over the
@@ -83,7 +83,7 @@ class NodeMirrors:
 
 
 def hosts_file(mirror: RegistryMirror, proxy_port: int) -> str:
-    """What a registry's hosts.toml says (containerd documentation, "Registry Configuration").
+    """Return what a registry's hosts.toml says (containerd documentation, "Registry Configuration").
 
     Args:
         mirror: the registry.

@@ -38,7 +38,7 @@ def set_root_password(
     refusals: int = _REFUSALS_THAT_CONVINCE,
     patience_seconds: float = _PATIENCE_SECONDS,
 ) -> list[str]:
-    """The command that gives root its password, and ends once root has one that is not public.
+    """Return the command that gives root its password, and ends once root has one that is not public.
 
     Args:
         host: of the manager's REST API.

@@ -143,7 +143,7 @@ class DaemonPorts:
 
 
 def seed_peer_discovery(manager_address: str) -> SchedulerClient:
-    """A seed peer registers with the manager and finds schedulers through it.
+    """Return how a seed peer finds schedulers: it registers with the manager, which tells it.
 
     Args:
         manager_address: `host:port` of the manager's gRPC server.
@@ -168,7 +168,7 @@ def seed_peer_discovery(manager_address: str) -> SchedulerClient:
 
 
 def peer_discovery(scheduler_address: str) -> SchedulerClient:
-    """A peer is told its scheduler: a thousand nodes that ask the manager every few seconds would only load it.
+    """Return how a peer finds its scheduler: it is told; a thousand nodes that ask would only load the manager.
 
     Args:
         scheduler_address: `host:port` of the scheduler's gRPC server.
@@ -181,7 +181,7 @@ def peer_discovery(scheduler_address: str) -> SchedulerClient:
 
 
 def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfig:
-    """The config of one daemon; nothing in it is secret.
+    """Return the config of one daemon; nothing in it is secret.
 
     Args:
         ports: where it listens.

@@ -14,7 +14,7 @@ HASH_ANNOTATION = "dragonfly.pulumi.com/config-hash"
 
 
 def render_yaml(document: Mapping[str, object]) -> pulumi.Output[str]:
-    """A config document as YAML text; outputs inside it are awaited, and the text is secret where one of them is."""
+    """Return a config document as YAML text, which awaits the outputs in it and is secret where one of them is."""
 
     def dump(plain: Mapping[str, object]) -> str:
         return yaml.safe_dump(dict(plain), sort_keys=False)
@@ -23,7 +23,7 @@ def render_yaml(document: Mapping[str, object]) -> pulumi.Output[str]:
 
 
 def document_hash(key: pulumi.Input[str], *texts: pulumi.Input[str]) -> pulumi.Output[str]:
-    """A keyed hash over documents, for HASH_ANNOTATION.
+    """Return a keyed hash over documents, for HASH_ANNOTATION.
 
     The key is random and secret: a plain hash of a document around a short, configured password would let whoever reads
     the annotation find the password by trying.

@@ -116,7 +116,7 @@ def manager_config(
     redis_password: pulumi.Input[str],
     token_key: pulumi.Input[str],
 ) -> ManagerConfig:
-    """The manager's config for one instance.
+    """Return the manager's config for one instance.
 
     Args:
         names: the names of the instance's objects.

@@ -81,7 +81,7 @@ class SchedulerConfig(TypedDict):
 
 
 def scheduler_config(names: Names, *, redis_password: pulumi.Input[str]) -> SchedulerConfig:
-    """The scheduler's config for one instance.
+    """Return the scheduler's config for one instance.
 
     Args:
         names: the names of the instance's objects.

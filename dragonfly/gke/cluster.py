@@ -224,7 +224,7 @@ class GkeCluster(pulumi.ComponentResource):
     def _first_version(
         self, settings: Settings, location: GoogleLocation, api: pulumi.Resource
     ) -> pulumi.Output[str] | None:
-        """The version that a new cluster starts with; None leaves it to the release channel."""
+        """Return the version that a new cluster starts with; None leaves it to the release channel."""
         if not settings.registry_mirrors:
             return None
         place = location.cluster_location

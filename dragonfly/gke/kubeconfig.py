@@ -11,7 +11,7 @@ _AUTH_PLUGIN = "gke-gcloud-auth-plugin"
 def gke_kubeconfig(
     name: str, endpoint: pulumi.Input[str], certificate_authority: pulumi.Input[str]
 ) -> pulumi.Output[str]:
-    """The kubeconfig as YAML text, secret.
+    """Return the kubeconfig as YAML text, secret.
 
     Args:
         name: of cluster, user and context, as `gcloud container clusters get-credentials` would call them.

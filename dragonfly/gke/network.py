@@ -43,7 +43,7 @@ class ClusterNetwork:
 
 
 def existing_network(network: str, subnetwork: str, project: str) -> ClusterNetwork:
-    """A network that somebody else looks after, with its own way out to the registries.
+    """Return a network that somebody else looks after, with its own way out to the registries.
 
     Args:
         network: name, or `projects/HOST/global/networks/NAME` of a shared one.
@@ -64,7 +64,7 @@ def existing_network(network: str, subnetwork: str, project: str) -> ClusterNetw
 def own_network(
     cluster_name: str, location: GoogleLocation, *, depends_on: Sequence[pulumi.Resource], parent: pulumi.Resource
 ) -> ClusterNetwork:
-    """Makes a network for the cluster alone, with a way out by NAT.
+    """Make a network for the cluster alone, with a way out by NAT.
 
     Args:
         cluster_name: its resources are called the same.

@@ -34,7 +34,7 @@ class NodeAccount:
 def node_account(
     cluster_name: str, project: str, *, depends_on: Sequence[pulumi.Resource], parent: pulumi.Resource
 ) -> NodeAccount:
-    """Makes the account.
+    """Make the account.
 
     Args:
         cluster_name: begins its id.

@@ -28,7 +28,7 @@ def node_pool(
     disk_size_gib: int,
     opts: pulumi.ResourceOptions,
 ) -> container.NodePool:
-    """Declares the pool.
+    """Declare the pool.
 
     Args:
         settings: machine type, number of nodes.

@@ -28,7 +28,7 @@ class GkeVersion:
 
     @classmethod
     def parse(cls, text: str) -> GkeVersion:
-        """Reads a full version.
+        """Read a full version.
 
         Raises:
             GkeVersionError: the text is none.
@@ -51,7 +51,7 @@ _REMEDY = (
 
 
 def version_with_mirrors(default: Mapping[str, str], latest: Mapping[str, str], location: str) -> str:
-    """The version to ask for when a cluster is made whose nodes get registry mirrors.
+    """Return the version to ask for when a cluster is made whose nodes get registry mirrors.
 
     A version written down here would be withdrawn within months, and GKE then refuses it: so it is one of those that
     the release channel offers.

@@ -17,7 +17,7 @@ _NODE_ZONES = 3
 
 
 def region_of(location: str) -> str | None:
-    """The region of a zone or region, or None where the text is neither.
+    """Return the region of a zone or region, or None where the text is neither.
 
     Args:
         location: for example `us-west1-a` or `us-west1`.
@@ -33,7 +33,7 @@ def is_zone(location: str) -> bool:
 
 
 def node_zones(zone: str, zones_of_region: Sequence[str]) -> list[str]:
-    """The zones of a regional cluster's nodes: the one of the disks, and the first others by name.
+    """Return the zones of a regional cluster's nodes: the one of the disks, and the first others by name.
 
     Left to itself GKE takes three zones of its choice. In a region of four the disks' may not be among them, and no
     node could have the disks.

@@ -24,7 +24,7 @@ _PATTERNS = {
 
 
 def google_id(type_token: str, inputs: Mapping[str, Any]) -> str | None:
-    """The ID of a resource, or None where the type is not one of the program's or an input is missing.
+    """Return the ID of a resource, or None where the type is not one of the program's or an input is missing.
 
     Args:
         type_token: for example `gcp:compute/disk:Disk`.

@@ -16,7 +16,7 @@ _HASH_DIGITS = 6
 
 
 def google_name(*parts: str, limit: int = RESOURCE_NAME_LIMIT) -> str:
-    """Joins parts with hyphens.
+    """Join parts with hyphens.
 
     Args:
         parts: lower-case names, the first starting with a letter.

@@ -9,7 +9,7 @@ from pulumi_kubernetes.core import v1 as core
 def object_name(
     resource: core.Namespace | core.Secret | core.PersistentVolumeClaim | core.PersistentVolume,
 ) -> pulumi.Output[str]:
-    """The name in the resource's metadata.
+    """Return the name in the resource's metadata.
 
     A plain string would name the object too, but a pod could then start before its Secret exists, and kubelet's next
     try at the mount comes up to two minutes later.

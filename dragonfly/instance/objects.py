@@ -73,7 +73,7 @@ class Instance:
         )
 
     def selector(self, component: Component) -> meta.LabelSelectorArgs:
-        """The selector of a component's workload."""
+        """Return the selector of a component's workload."""
         return meta.LabelSelectorArgs(match_labels=selector(self.names.app, component))
 
     def service(
@@ -87,7 +87,7 @@ class Instance:
         publish_not_ready_addresses: bool = False,
         parent: pulumi.Resource,
     ) -> core.Service:
-        """A Service inside the cluster for a component's pods.
+        """Return a Service inside the cluster for a component's pods.
 
         Args:
             resource_name: Pulumi's name of the resource.

@@ -20,7 +20,7 @@ class ContainerResources:
     memory_limit: str
 
     def requirements(self) -> core.ResourceRequirementsArgs:
-        """The table's row as a container takes it."""
+        """Return the table's row as a container takes it."""
         return core.ResourceRequirementsArgs(
             requests={"cpu": self.cpu_request, "memory": self.memory_request},
             limits={"cpu": self.cpu_limit, "memory": self.memory_limit},

@@ -50,7 +50,7 @@ _FLOATING_TAG = "latest"
 
 
 def image_reference_fault(reference: str) -> str | None:
-    """What is wrong with a configured image reference, or None.
+    """Return what is wrong with a configured image reference, or None.
 
     A tag or a digest is demanded because what runs must be the same after every restart.
     """
@@ -65,7 +65,7 @@ def image_reference_fault(reference: str) -> str | None:
 
 
 def tag_fault(tag: str) -> str | None:
-    """What is wrong with an image tag, or None."""
+    """Return what is wrong with an image tag, or None."""
     if re.fullmatch(_TAG, tag) is None:
         return "must be an image tag: up to 128 letters, digits, '_', '.' and '-', starting with a letter, digit or '_'"
     if tag == _FLOATING_TAG:
@@ -74,7 +74,7 @@ def tag_fault(tag: str) -> str | None:
 
 
 def registry_fault(registry: str) -> str | None:
-    """What is wrong with `imageRegistry`, or None."""
+    """Return what is wrong with `imageRegistry`, or None."""
     if _REGISTRY.fullmatch(registry) is None:
         return (
             "must be a registry's host and path without scheme, tag or trailing slash, "
@@ -98,7 +98,7 @@ class Images:
     overrides: dict[Image, str]
 
     def reference(self, image: Image) -> str:
-        """The full reference of a component's image."""
+        """Return the full reference of a component's image."""
         if image in self.overrides:
             return self.overrides[image]
         if image in _DRAGONFLY_REPOSITORIES:

@@ -25,12 +25,12 @@ class Component(StrEnum):
 
 
 def instance_selector(app: str) -> dict[str, str]:
-    """The label that selects every object of one instance."""
+    """Return the label that selects every object of one instance."""
     return {"app.kubernetes.io/name": app}
 
 
 def selector(app: str, component: Component) -> dict[str, str]:
-    """The labels that select the pods of one component. Selectors are immutable: never add one."""
+    """Return the labels that select the pods of one component. Selectors are immutable: never add one."""
     return {**instance_selector(app), COMPONENT_LABEL: component.value}
 
 

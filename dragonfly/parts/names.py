@@ -177,11 +177,11 @@ class Names:
 
 
 def longest_app_name() -> int:
-    """The number of characters that `appInstanceName` may have so that every derived name fits its limit."""
+    """Return the number of characters that `appInstanceName` may have so that every derived name fits its limit."""
     return min(limit - len(suffix) for suffix, limit in Names("").limited().items())
 
 
 def too_long_name(app: str) -> str:
-    """The derived name that goes furthest beyond its limit, for an instance name that is too long."""
+    """Return the derived name that goes furthest beyond its limit, for an instance name that is too long."""
     limited = Names(app).limited()
     return max(limited, key=lambda name: len(name) - limited[name])

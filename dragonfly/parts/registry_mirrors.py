@@ -66,7 +66,7 @@ def peer_proxy(proxy_port: int) -> str:
 
 
 def registry_name_fault(registry: str) -> str | None:
-    """What is wrong with one entry of `registryMirrors` by GKE's rules and ours, or None."""
+    """Return what is wrong with one entry of `registryMirrors` by GKE's rules and ours, or None."""
     if "://" in registry:
         return "must be a host without a scheme, for example quay.io"
     if "/" in registry:
@@ -88,7 +88,7 @@ def registry_name_fault(registry: str) -> str | None:
 
 
 def registry_list_fault(registries: Sequence[str]) -> str | None:
-    """What is wrong with `registryMirrors` as a whole, or None."""
+    """Return what is wrong with `registryMirrors` as a whole, or None."""
     if len(registries) > MOST_REGISTRIES:
         return f"has {len(registries)} entries; GKE takes at most {MOST_REGISTRIES}"
     if len(set(registries)) < len(registries):

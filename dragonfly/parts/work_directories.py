@@ -33,7 +33,7 @@ def work_volume(size_limit: str) -> core.VolumeArgs:
 
 
 def work_mounts() -> list[core.VolumeMountArgs]:
-    """A mount for each directory, since the image's own file system is read-only."""
+    """Return a mount for each directory, since the image's own file system is read-only."""
     return [
         core.VolumeMountArgs(name=_VOLUME, mount_path=path, sub_path=directory)
         for directory, path in _DIRECTORIES.items()

@@ -35,7 +35,7 @@ def volume_claim(
     disk_place: DiskPlace | None,
     parent: pulumi.Resource,
 ) -> core.PersistentVolumeClaim:
-    """Declares the claim of one database.
+    """Declare the claim of one database.
 
     Args:
         resource_name: begins Pulumi's names of the claim and of what it is bound to.
@@ -135,7 +135,7 @@ def _shrunk(key: str, before: str, now: str) -> list[ConfigFault]:
 
 
 def data_volume(claim: core.PersistentVolumeClaim) -> core.VolumeArgs:
-    """The pod's volume on that claim. Named by the claim's output: the pod goes before the claim at destroy."""
+    """Return the pod's volume on that claim. Named by the claim's output: the pod goes before the claim at destroy."""
     return core.VolumeArgs(
         name=DATA_VOLUME,
         persistent_volume_claim=core.PersistentVolumeClaimVolumeSourceArgs(claim_name=object_name(claim)),

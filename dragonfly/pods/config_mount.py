@@ -9,7 +9,7 @@ _CONFIG = "config"
 
 
 def config_volume(secret_name: pulumi.Input[str], *keys: str, name: str = _CONFIG) -> core.VolumeArgs:
-    """The volume that holds the given keys of a Secret as files; all of them, where none is given."""
+    """Return the volume that holds the given keys of a Secret as files; all of them, where none is given."""
     return core.VolumeArgs(
         name=name,
         secret=core.SecretVolumeSourceArgs(
@@ -22,5 +22,5 @@ def config_volume(secret_name: pulumi.Input[str], *keys: str, name: str = _CONFI
 
 
 def config_mount(directory: str, name: str = _CONFIG) -> core.VolumeMountArgs:
-    """The mount of that volume."""
+    """Return the mount of that volume."""
     return core.VolumeMountArgs(name=name, mount_path=directory, read_only=True)

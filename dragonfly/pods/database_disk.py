@@ -54,7 +54,7 @@ def database_volume(
     storage_class: str,
     parent: pulumi.Resource,
 ) -> core.PersistentVolume:
-    """Declares a database's disk and the volume that stands for it in the cluster.
+    """Declare a database's disk and the volume that stands for it in the cluster.
 
     Args:
         resource_name: begins Pulumi's names of the two.

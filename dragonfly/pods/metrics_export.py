@@ -12,7 +12,7 @@ _PREFIX = "custom.googleapis.com"
 
 
 def prometheus_to_sd(component: str, exporter_port: int, images: Images) -> core.ContainerArgs:
-    """The prometheus-to-sd sidecar of a pod.
+    """Return the prometheus-to-sd sidecar of a pod.
 
     Args:
         component: first part of every metric's name, `mysql` or `redis`.

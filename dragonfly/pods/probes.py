@@ -21,7 +21,7 @@ class Check(Protocol):
     """How a container is asked whether it works."""
 
     def probe(self, *, period_seconds: int, failure_threshold: int, timeout_seconds: int) -> core.ProbeArgs:
-        """The check as a Kubernetes probe; times in seconds."""
+        """Return the check as a Kubernetes probe; times in seconds."""
         ...
 
 
@@ -87,7 +87,7 @@ class Command:
 
 
 def startup(check: Check) -> core.ProbeArgs:
-    """Holds the other probes back until the container answers for the first time."""
+    """Hold the other probes back until the container answers for the first time."""
     return check.probe(
         period_seconds=STARTUP_PERIOD_SECONDS,
         failure_threshold=STARTUP_LIMIT_SECONDS // STARTUP_PERIOD_SECONDS,
@@ -96,7 +96,7 @@ def startup(check: Check) -> core.ProbeArgs:
 
 
 def readiness(check: Check) -> core.ProbeArgs:
-    """Takes a container that does not answer for fifteen seconds out of its Services."""
+    """Take a container that does not answer for fifteen seconds out of its Services."""
     return check.probe(period_seconds=5, failure_threshold=3, timeout_seconds=3)
 
 

@@ -79,7 +79,7 @@ def program_pod(
     host_network: bool = False,
     parent: pulumi.Resource,
 ) -> ProgramPod:
-    """Declares a program's config Secret and gives the template of the pod that reads it.
+    """Declare a program's config Secret and give the template of the pod that reads it.
 
     Args:
         resource_name: Pulumi's name of the component's workload.

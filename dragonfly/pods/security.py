@@ -13,7 +13,7 @@ EXPORTER_UID = 65534
 
 
 def secured(spec: core.PodSpecArgs, uid: int) -> core.PodSpecArgs:
-    """The given pod spec, with the settings that every pod has.
+    """Return the given pod spec, with the settings that every pod has.
 
     Args:
         spec: what differs from pod to pod; it is changed.
@@ -44,7 +44,7 @@ def _pod_security_context(uid: int) -> core.PodSecurityContextArgs:
 
 
 def container_security_context(uid: int | None = None) -> core.SecurityContextArgs:
-    """The container's security context.
+    """Return the container's security context.
 
     Args:
         uid: user to run as, when another than the pod's.

@@ -13,7 +13,7 @@ _STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
 def deleted_with(
     cluster: pulumi.Resource, databases: tuple[type[pulumi.ComponentResource], ...]
 ) -> pulumi.ResourceTransformation:
-    """Makes every stateless object of an installation end with its cluster, which saves minutes at destroy.
+    """Make every stateless object of an installation end with its cluster, which saves minutes at destroy.
 
     On single objects, never on a component: its children inherit the option and cannot unset it.
 

@@ -15,7 +15,7 @@ _WAITING = "waiting for "
 
 
 def start_when_reachable(addresses: Sequence[str], command: Sequence[str]) -> list[str]:
-    """The command of a container that waits, without limit, for TCP addresses and then becomes the given program.
+    """Return the command of a container that waits, without limit, for TCP addresses and becomes a program then.
 
     Args:
         addresses: `host:port` strings, tried in order, five times a second.

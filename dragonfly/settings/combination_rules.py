@@ -109,7 +109,7 @@ def _key(field: str) -> str:
 
 
 def _location_faults(settings: Settings, zone: str | None) -> list[ConfigFault]:
-    """A zone that is none, and one for the disks that the cluster's nodes cannot be in."""
+    """Return the faults of a zone that is none, and of one for the disks that the cluster's nodes cannot be in."""
     if not zone:
         return []
     if not is_zone(zone):
@@ -186,7 +186,7 @@ def _disk_faults(settings: Settings) -> list[ConfigFault]:
 
 
 def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
-    """A node pool that cannot hold what the components request."""
+    """Return the fault of a node pool that cannot hold what the components request."""
     fields = ("node_machine_type", "node_count", "node_autoscaling", "node_disk_size", "metrics_exporter_enabled")
     if faulty & {to_camel(field) for field in fields}:
         return []

@@ -33,7 +33,7 @@ class Requests:
         return self.cpu_millicores <= room.cpu_millicores and self.memory_bytes <= room.memory_bytes
 
     def taken_from(self, room: Requests) -> Requests:
-        """What is left on the node then."""
+        """Return what is left on the node then."""
         return Requests(room.cpu_millicores - self.cpu_millicores, room.memory_bytes - self.memory_bytes)
 
 
@@ -49,7 +49,7 @@ SYSTEM_PODS_OF_A_CLUSTER = (
 
 
 def requests_of(*images: Image) -> Requests:
-    """What a pod with these containers requests."""
+    """Return what a pod with these containers requests."""
     total = Requests(0, 0)
     for image in images:
         total += _requests(RESOURCES[image])
@@ -61,7 +61,7 @@ def _requests(row: ContainerResources) -> Requests:
 
 
 def pods_of_a_cluster(*, metrics_exporter_enabled: bool) -> tuple[Requests, ...]:
-    """The pods of which an installation has one, the Job's too, and a second manager while its image is changed."""
+    """Return the pods that an installation has once, the Job's too, and a second manager while its image is changed."""
     sidecar = (Image.METRICS_EXPORTER,) if metrics_exporter_enabled else ()
     return (
         requests_of(Image.MYSQL, Image.MYSQLD_EXPORTER, *sidecar),
@@ -75,7 +75,7 @@ def pods_of_a_cluster(*, metrics_exporter_enabled: bool) -> tuple[Requests, ...]
 
 
 def room_of_a_node(machine_type: MachineType, boot_disk_gib: int) -> Requests:
-    """What a node has left for the other pods once GKE's own and its peer run; negative where not even they fit."""
+    """Return what a node has left for other pods once GKE's own and its peer run; negative where they do not fit."""
     node = allocatable(machine_type, boot_disk_gib)
     return (SYSTEM_PODS_OF_A_NODE + requests_of(Image.PEER)).taken_from(
         Requests(node.cpu_millicores, node.memory_bytes)
@@ -118,7 +118,7 @@ def _placed(pods: list[Requests], rooms: list[Requests]) -> bool:
 def smallest_machine_type(
     like: MachineType, nodes: int, boot_disk_gib: int, *, metrics_exporter_enabled: bool
 ) -> MachineType | None:
-    """The smallest machine type with which the pool holds the installation, of the same family where two are alike.
+    """Return the smallest machine type that holds the installation, of the same family where two are alike.
 
     Args:
         like: the type that was asked for.

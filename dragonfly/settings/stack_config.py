@@ -96,7 +96,7 @@ def _typed_value(plain: Any, text: str) -> Any:
 
 
 def _plain(annotation: Any) -> Any:
-    """A field's type without its rules and without the None that stands for "not set"."""
+    """Return a field's type without its rules and without the None that stands for "not set"."""
     if get_origin(annotation) in (Annotated, Union, UnionType):
         return _plain(get_args(annotation)[0])
     return annotation

@@ -278,7 +278,7 @@ def _memory_limit(pod: Object, container: str) -> str:
 
 
 def _probe(container: str, events: Sequence[Object]) -> str | None:
-    """What the newest failed probe of a container met."""
+    """Return what the newest failed probe of a container met."""
     place = f"spec.containers{{{container}}}"
     failed = (
         event

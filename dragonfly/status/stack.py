@@ -129,7 +129,7 @@ def stack_of(
 
 
 def _plain(value: Any) -> Any:
-    """A property of an exported state, without the mark of a secret."""
+    """Return a property of an exported state, without the mark of a secret."""
     if not isinstance(value, dict):
         return value
     marked = cast("dict[str, Any]", value)

@@ -14,7 +14,7 @@ class CreatedNamespace(pulumi.ComponentResource):
     """The name of the namespace that the stack has made, which it must go on declaring."""
 
     def __init__(self, name: str, namespace: pulumi.Output[str] | None, opts: pulumi.ResourceOptions) -> None:
-        """Records the name.
+        """Record the name.
 
         Args:
             name: Pulumi's name of the record.

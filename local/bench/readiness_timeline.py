@@ -42,13 +42,13 @@ class ReadinessTimeline:
     pods: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
     def saw_object(self, item: object) -> None:
-        """An object was made or has changed."""
+        """Enter that an object was made or has changed."""
         del item
         if self.first_object is None:
             self.first_object = time.monotonic()
 
     def saw_pod(self, pod: Any) -> None:
-        """A pod was made or has changed."""
+        """Return a pod was made or has changed."""
         now = time.monotonic()
         stages = self.pods.setdefault(pod.metadata.name, {})
         containers: list[Any] = pod.status.container_statuses or []

@@ -91,7 +91,7 @@ class ContainerUse:
 
 
 def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUse]:
-    """Loads an installation for LOAD_SECONDS and returns the most that each container took, by `component/container`.
+    """Load an installation for LOAD_SECONDS and return the most that each container took, by `component/container`.
 
     Args:
         kubeconfig: of a cluster whose nodes run containers.
@@ -122,7 +122,7 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
 
 
 def use_table(uses: dict[str, ContainerUse]) -> Table:
-    """The figures, each beside its limit."""
+    """Return the figures, each beside its limit."""
     table = Table("container", "memory, MiB", "of", "CPU, cores", "of", title=f"the most in {LOAD_SECONDS} s of load")
     for name, use in uses.items():
         table.add_row(

@@ -210,7 +210,7 @@ class Cluster:
             nodes.start_node(name, self._startup(tools, ports).plane)
 
     def on_node(self, name: str, command: Sequence[str]) -> list[str]:
-        """The command that runs a program in the namespaces of a node that runs containers.
+        """Return the command that runs a program in the namespaces of a node that runs containers.
 
         Raises:
             ClusterError: There is no such node.

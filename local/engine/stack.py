@@ -66,7 +66,7 @@ class Engine:
     def provide(
         cls, state: Path, console: Console, tools: Mapping[str, Path], project: Path = PROJECT_FOLDER
     ) -> Engine:
-        """Makes the plug-ins available to the CLI.
+        """Make the plug-ins available to the CLI.
 
         Args:
             state: folder for the stacks' states, config copies and passphrase.
@@ -138,7 +138,7 @@ class Engine:
         return self.state / "backend"
 
     def _home(self, *, cloud: bool) -> Path:
-        """The CLI's own folder, with the plug-ins in it."""
+        """Return the CLI's own folder, with the plug-ins in it."""
         home = self.home_in_played_cloud if cloud else self.home
         lay_out(home, [*self.plugins, *([GOOGLE_CLOUD] if cloud else [])])
         host = self.tools.get("pulumi-language-python")
@@ -160,7 +160,7 @@ class Engine:
 
 
 def make_arguments(stack: str) -> str:
-    """What follows a target of the Makefile that is to work on a stack."""
+    """Return what follows a target of the Makefile that is to work on a stack."""
     return "" if stack == DEFAULT_STACK else f" STACK={stack}"
 
 
@@ -216,14 +216,14 @@ class LocalStack:
         }
 
     def project_config(self) -> dict[str, Any]:
-        """What the copy says under the project's own keys, without the project's name; after `prepare`."""
+        """Return what the copy says under the project's own keys, without the project's name; after `prepare`."""
         name = cast("dict[str, Any]", yaml.safe_load((self.engine.project / "Pulumi.yaml").read_text()))["name"]
         document = cast("dict[str, Any]", yaml.safe_load(self.config_file.read_text()) or {})
         keys = cast("dict[str, Any]", document.get("config") or {})
         return {key.removeprefix(f"{name}:"): value for key, value in keys.items() if key.startswith(f"{name}:")}
 
     def prepare(self) -> None:
-        """Makes the stack and its config copy, unless they exist."""
+        """Make the stack and its config copy, unless they exist."""
         tracked = self.engine.project / f"Pulumi.{self.name}.yaml"
         self._folder.mkdir(parents=True, exist_ok=True)
         # The CLI writes a new stack's salt beside the project file, which therefore stands in the copy's folder too.
@@ -239,7 +239,7 @@ class LocalStack:
         self._checked(["stack", "init", self.name, "--cwd", str(self._folder), "--no-select"], environment)
 
     def run(self, *arguments: str) -> None:
-        """Runs the CLI in the foreground, with its own output.
+        """Run the CLI in the foreground, with its own output.
 
         Raises:
             StackError: it failed.
@@ -257,7 +257,7 @@ class LocalStack:
             raise StackError(f"pulumi {arguments[0]} failed{self._lock_holder()}", abs(code))
 
     def _lock_holder(self) -> str:
-        """What to do when another update holds the stack's lock, for the end of a message."""
+        """Return what to do when another update holds the stack's lock, for the end of a message."""
         for lock in self.engine.locks(self.name):
             holder = int(json.loads(lock.read_text())["pid"])
             if psutil.pid_exists(holder):
@@ -266,7 +266,7 @@ class LocalStack:
         return ""
 
     def start(self, *arguments: str, stdout: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
-        """Starts the CLI and does not wait for it.
+        """Start the CLI and do not wait for it.
 
         Args:
             arguments: of the CLI.
@@ -290,7 +290,7 @@ class LocalStack:
         recovery.recover(self.name, str(self.engine.tools["pulumi"]), self.environment(), self.engine.project)
 
     def output(self, *arguments: str) -> str:
-        """Runs the CLI and returns what it prints.
+        """Run the CLI and return what it prints.
 
         Raises:
             StackError: it failed; the message holds its error output.
@@ -306,7 +306,7 @@ class LocalStack:
         return any(resource["type"] != "pulumi:pulumi:Stack" for resource in resources)
 
     def write_kubeconfig(self) -> None:
-        """Writes the kubeconfig of the stack's own cluster, as the stack's output has it, for kubectl.
+        """Write the kubeconfig of the stack's own cluster, as the stack's output has it, for kubectl.
 
         Raises:
             StackError: the stack has no such output.
@@ -320,7 +320,7 @@ class LocalStack:
         return cast("dict[str, int]", history[0].get("resourceChanges") or {}) if history else {}
 
     def shell_exports(self) -> str:
-        """The environment as commands for `eval` in a POSIX shell."""
+        """Return the environment as commands for `eval` in a POSIX shell."""
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment().items())
 
     def _process_environment(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from local.tools.catalog import ToolchainError
 
 
 def main() -> int:
-    """Provides them; returns the process' exit code."""
+    """Provide them; return the process' exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     # As in `local/__main__.py`.
     signal.signal(signal.SIGINT, signal.default_int_handler)

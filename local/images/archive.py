@@ -46,7 +46,7 @@ def _archive_folder() -> Path:
 
 
 def _archive_key() -> str | None:
-    """What the archive was made of, for nobody but the next build."""
+    """Return what the archive was made of, for nobody but the next build."""
     file = _archive_folder() / _KEY
     return file.read_text().strip() if file.exists() else None
 

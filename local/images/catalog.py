@@ -40,7 +40,7 @@ class Layers:
 
 
 def database_entries() -> list[Entry]:
-    """What turns Debian's databases and exporters into the well-known images."""
+    """Return what turns Debian's databases and exporters into the well-known images."""
     return [
         Entry("/etc/mysql/my.cnf", _file("my.cnf"), mode=0o644),
         Entry("/usr/local/bin/mysql-entrypoint", _file("mysql-entrypoint")),
@@ -55,7 +55,7 @@ def database_entries() -> list[Entry]:
 
 
 def dragonfly_entries(binaries: Mapping[str, Path]) -> list[Entry]:
-    """The stand-in under the paths of the four programs."""
+    """Return the stand-in under the paths of the four programs."""
     return [
         Entry(f"{_BINARIES}/{_STANDIN}", binaries[_STANDIN].read_bytes()),
         *(Entry(f"{_BINARIES}/{name}", link=_STANDIN) for name in ("server", "scheduler", "dfget")),
@@ -134,7 +134,7 @@ def configured_names(config: Mapping[str, Any]) -> list[str]:
 
 
 def default_references() -> Images:
-    """The names that images have where a stack's config says nothing else."""
+    """Return the names that images have where a stack's config says nothing else."""
     defaults = _defaults()
     return Images(defaults["imageRegistry"], defaults["tag"], {})
 

@@ -177,7 +177,7 @@ def _copy(stream: IO[bytes], file: Path) -> None:
 
 
 def apt_sources(folder: Path = Path("/etc/apt"), keyring: Path = _KEYRING) -> list[str]:
-    """Sources as mmdebstrap takes them: the machine's files, or where it has none of the release, Debian's own."""
+    """Return sources as mmdebstrap takes them: the machine's files, or Debian's own where they lack the release."""
     files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.*"))]
     found = [file for file in files if file.suffix in {".list", ".sources"} and file.is_file() and _has_suite(file)]
     if found:

@@ -44,7 +44,7 @@ class Entry:
     mode: int = 0o755
 
     def member(self) -> tarfile.TarInfo:
-        """The entry's header in the tar file."""
+        """Return the entry's header in the tar file."""
         member = tarfile.TarInfo(self.path.lstrip("/"))
         member.mode = self.mode
         if self.link is not None:

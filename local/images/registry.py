@@ -64,7 +64,7 @@ def pulled_archives(references: Sequence[str], folder: Path, console: Console) -
 
 
 def _sweep(folder: Path) -> None:
-    """Removes copies that were cut off; the caller holds the lock, so that nobody writes one."""
+    """Remove copies that were cut off; the caller holds the lock, so that nobody writes one."""
     for unfinished in folder.glob(f"*{_UNFINISHED}"):
         unfinished.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ class NodesWithContainers(Protocol):
     """A cluster, as far as it is needed here."""
 
     def on_node(self, name: str, command: Sequence[str]) -> list[str]:
-        """The command that runs a program on a node."""
+        """Return the command that runs a program on a node."""
         ...
 
 

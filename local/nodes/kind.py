@@ -83,7 +83,7 @@ class NodeKind(Protocol):
         ...
 
     def enter(self, command: Sequence[str]) -> list[str]:
-        """The command by which a program of the control plane is started, after `open`."""
+        """Return the command by which a program of the control plane is started, after `open`."""
         ...
 
     def api_server_arguments(self, plane: ControlPlane) -> list[str]:

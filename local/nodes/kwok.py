@@ -50,14 +50,14 @@ class KwokNodes:
         """Any machine will do."""
 
     def provide(self) -> None:
-        """The cluster's tools are all."""
+        """Get nothing: the cluster's tools are all."""
 
     def open(self, plane: ControlPlane) -> None:
         """Nothing comes before the control plane."""
         del plane
 
     def enter(self, command: Sequence[str]) -> list[str]:
-        """The control plane runs on the machine itself."""
+        """Run the control plane on the machine itself."""
         return list(command)
 
     def api_server_arguments(self, plane: ControlPlane) -> list[str]:

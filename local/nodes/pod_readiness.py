@@ -22,7 +22,7 @@ class PodsNotReadyError(RuntimeError):
 def wait_for_pods(
     client: ApiClient, namespace: str, since: datetime.datetime, timeout_seconds: float, console: Console
 ) -> None:
-    """Waits until every pod of the installations in a namespace is Ready, and says for which it waits.
+    """Wait until every pod of the installations in a namespace is Ready, and say for which it waits.
 
     Args:
         client: of the cluster's API server.

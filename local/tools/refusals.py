@@ -35,7 +35,7 @@ class Refusal:
         return same and age < _ASK_AGAIN_SECONDS
 
     def remember(self) -> None:
-        """It was refused just now."""
+        """Remember that it was refused just now."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps({"wanted": self.wanted, "time": time.time()}))
 

@@ -11,7 +11,7 @@ from local.tools.catalog import LINT_TOOLS, ToolchainError
 
 
 def main() -> int:
-    """Builds actionlint, unless it is built already, and returns its exit code."""
+    """Build actionlint, unless it is built already, and return its exit code."""
     try:
         actionlint = toolchain.provide(LINT_TOOLS)["actionlint"]
     except ToolchainError as error:

@@ -20,5 +20,5 @@ def node_address(index: int) -> str:
 
 
 def pod_subnet(index: int) -> str:
-    """The pods' part of a node, of the cluster's pod range."""
+    """Return the pods' part of a node, of the cluster's pod range."""
     return f"10.244.{index}.0/24"

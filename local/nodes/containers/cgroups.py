@@ -37,7 +37,7 @@ class Cgroups:
         self._enabled_file = state / "cgroup-controllers"
 
     def of_node(self, node: str) -> str:
-        """The node's group as kubelet names it, seen from the top of each hierarchy."""
+        """Return the node's group as kubelet names it, seen from the top of each hierarchy."""
         return f"/{self._name}/{node}"
 
     def make(self, node: str) -> None:
@@ -108,7 +108,7 @@ class Cgroups:
             self._put_back()
 
     def left(self, node: str = "") -> list[Path]:
-        """The groups that exist, of one node or all, the innermost first."""
+        """Return the groups that exist, of one node or all, the innermost first."""
         found: list[Path] = []
         for top in _hierarchies():
             own = top / self._name / node
@@ -118,7 +118,7 @@ class Cgroups:
 
 
 def why_not_usable() -> str | None:
-    """What keeps this machine's root from making control groups, as in many containers; None if it can."""
+    """Return what keeps this machine's root from making control groups, as in many containers; None if it can."""
     tops = list(_hierarchies())
     refused = [refusal for top in tops if (refusal := _refusal(top))]
     if refused:
@@ -127,7 +127,7 @@ def why_not_usable() -> str | None:
 
 
 def _refusal(top: Path) -> str | None:
-    """What a hierarchy refuses of what a node needs, found by trying; None if nothing."""
+    """Return what a hierarchy refuses of what a node needs, found by trying; None if nothing."""
     trial, enabled = top / f"dragonfly-trial-{os.getpid()}", list[str]()
     try:
         trial.mkdir()

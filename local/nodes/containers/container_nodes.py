@@ -136,11 +136,11 @@ class ContainerNodes:
         ]
 
     def controllers_arguments(self) -> list[str]:
-        """A node that became Ready is looked at twice before pods may run on it, by default 5 s apart."""
+        """Look at nodes every second: one that became Ready is looked at twice before pods may run on it."""
         return ["--node-monitor-period=1s"]
 
     def volumes_arguments(self) -> list[str]:
-        """A folder for each claim, which every node sees."""
+        """Return a folder for each claim, which every node sees."""
         return [f"--directories={self._volumes}"]
 
     def daemons(self, plane: ControlPlane) -> dict[str, Daemon]:
@@ -235,7 +235,7 @@ class ContainerNodes:
             self._processes.start(daemon)
 
     def on_node(self, name: str, command: Sequence[str]) -> list[str]:
-        """The command that runs a program on one of `names`.
+        """Return the command that runs a program on one of `names`.
 
         Raises:
             ProcessError: The node does not run.

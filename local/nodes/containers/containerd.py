@@ -114,10 +114,10 @@ def image_names(enter: Sequence[str]) -> list[str]:
 
 
 def images_command(*arguments: str) -> list[str]:
-    """The command that does something with containerd's images, on the node."""
+    """Return the command that does something with containerd's images, on the node."""
     return ctr_command("images", *arguments)
 
 
 def ctr_command(*arguments: str) -> list[str]:
-    """The command that does something with what containerd keeps for kubelet, on the node."""
+    """Return the command that does something with what containerd keeps for kubelet, on the node."""
     return ["ctr", "--address", SOCKET, "--namespace", _NAMESPACE, *arguments]

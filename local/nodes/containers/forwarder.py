@@ -74,7 +74,7 @@ def _forward_to(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWrit
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Passes on what one side says, its end included: the other may go on speaking."""
+    """Pass on what one side says, its end included: the other may go on speaking."""
     try:
         while chunk := await reader.read(_CHUNK_BYTES):
             writer.write(chunk)

@@ -84,7 +84,7 @@ def write_config(files: KubeletFiles, index: int, cgroup: str) -> None:
 
 
 def command(program: Path, files: KubeletFiles, name: str, index: int, reserved: str, machine_type: str) -> list[str]:
-    """The kubelet's command line.
+    """Return the kubelet's command line.
 
     Args:
         program: The binary.
@@ -113,7 +113,7 @@ def command(program: Path, files: KubeletFiles, name: str, index: int, reserved:
 
 
 def reserved_for_system(room: Allocatable) -> str:
-    """What pods may not have of this machine, so that they get no more than on one of the machine type.
+    """Return what pods may not have of this machine, so that they get no more than on one of the machine type.
 
     The machine's processors and memory count for each of its nodes: there is one machine behind them all.
     """

@@ -26,12 +26,12 @@ _TIMEOUT_SECONDS = 30
 
 
 def network_holder(name: str) -> Daemon:
-    """The process that holds a network namespace."""
+    """Return the process that holds a network namespace."""
     return Daemon(name, ["/usr/bin/unshare", "--net", "--", "sleep", "infinity"], ENVIRONMENT)
 
 
 def node_holder(name: str, node: str, folder: Path, ready: Path, keep: Sequence[Path]) -> Daemon:
-    """The process that holds a node.
+    """Return the process that holds a node.
 
     Args:
         name: The process' name.
@@ -48,13 +48,13 @@ def node_holder(name: str, node: str, folder: Path, ready: Path, keep: Sequence[
 
 
 def forwarder(name: str, network: Path, ports: Sequence[int]) -> Daemon:
-    """The process that brings ports of a network onto the machine's loopback address."""
+    """Return the process that brings ports of a network onto the machine's loopback address."""
     command = [sys.executable, "-I", "-S", str(_FORWARDER), f"--network={network}", *map(str, ports)]
     return Daemon(name, command, ENVIRONMENT)
 
 
 def network_file(holder: int) -> Path:
-    """The file that stands for the network namespace of a process."""
+    """Return the file that stands for the network namespace of a process."""
     return Path(f"/proc/{holder}/ns/net")
 
 
@@ -64,17 +64,17 @@ def has_own_network(holder: int) -> bool:
 
 
 def network_file_of_machine() -> Path:
-    """The file that stands for the machine's own network."""
+    """Return the file that stands for the machine's own network."""
     return Path("/proc/self/ns/net")
 
 
 def in_network(holder: int, command: Sequence[str]) -> list[str]:
-    """The command that runs a program in the network of a process."""
+    """Return the command that runs a program in the network of a process."""
     return ["/usr/bin/nsenter", f"--net={network_file(holder)}", "--", *command]
 
 
 def on_node(holder: int, command: Sequence[str]) -> list[str]:
-    """The command that runs a program on the node that a process holds."""
+    """Return the command that runs a program on the node that a process holds."""
     kinds = {"mount": "mnt", "net": "net", "uts": "uts", "ipc": "ipc", "pid": "pid_for_children"}
     options = [f"--{option}=/proc/{holder}/ns/{file}" for option, file in kinds.items()]
     return ["/usr/bin/nsenter", *options, "--", *command]

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _cover(path: str, keep: Sequence[Path], source: Path | None = None) -> None:
-    """Puts a folder of ours, or an empty one in memory, over one of the machine's."""
+    """Put a folder of ours, or an empty one in memory, over one of the machine's."""
     covered = [folder for folder in keep if folder.is_relative_to(path)]
     handles = [os.open(folder, os.O_PATH) for folder in covered]
     if source is None:

@@ -72,6 +72,6 @@ def _what_root_may_not() -> str | None:
 
 
 def install_command() -> str:
-    """The command that installs what is needed, for the user who typed ours, perhaps after `sudo`."""
+    """Return the command that installs what is needed, for the user who typed ours, perhaps after `sudo`."""
     is_root = os.geteuid() == 0 and "SUDO_UID" not in os.environ
     return "make node-packages" if is_root else "sudo make node-packages"

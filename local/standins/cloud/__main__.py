@@ -84,7 +84,7 @@ _COMMANDS: dict[str, Callable[[Ledger, str], None]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; returns the process' exit code."""
+    """Run one command; return the process' exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.standins.cloud", description=__doc__)
     parser.add_argument("--ledger", type=Path, help="the cloud's ledger")
     parser.add_argument("command", choices=sorted(_COMMANDS))
