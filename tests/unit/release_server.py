@@ -92,6 +92,18 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
+    def drips(self, path: str, content: bytes, pieces: int, seconds: float) -> None:
+        """Answer with a file in pieces, with a while after each."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            step = len(content) // pieces + 1
+            for begin in range(0, len(content), step):
+                _send(request, content[begin : begin + step], len(content), is_first=begin == 0)
+                request.wfile.flush()
+                self.over.wait(seconds)
+
+        self.answers[path] = answer
+
     def leads_to(self, path: str, target: str) -> None:
         """Answer with another address."""
 
@@ -104,10 +116,11 @@ class ReleaseServer:
         self.answers[path] = answer
 
 
-def _send(request: BaseHTTPRequestHandler, content: bytes, length: int) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", str(length))
-    request.end_headers()
+def _send(request: BaseHTTPRequestHandler, content: bytes, length: int, *, is_first: bool = True) -> None:
+    if is_first:
+        request.send_response(200)
+        request.send_header("Content-Length", str(length))
+        request.end_headers()
     request.wfile.write(content)
 
 
