@@ -78,7 +78,7 @@ class Transfer:
 
     def start(self) -> None:
         """Begin. Finding a name's address cannot be cut short, therefore a thread that does not outlive the process."""
-        threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._run, name=f"fetching {self.url}", daemon=True).start()
 
     def cancel(self, failure: Failure) -> None:
         """End it, whatever it waits for.

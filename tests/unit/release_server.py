@@ -104,10 +104,11 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
-    def leads_to(self, path: str, target: str) -> None:
-        """Answer with another address."""
+    def leads_to(self, path: str, target: str, seconds: float = 0.0) -> None:
+        """Answer with another address, perhaps after a while."""
 
         def answer(request: BaseHTTPRequestHandler) -> None:
+            self.over.wait(seconds)
             request.send_response(302)
             request.send_header("Location", target)
             request.send_header("Content-Length", "0")
