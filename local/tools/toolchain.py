@@ -572,7 +572,7 @@ class _Report:
             self._line(f"tools built before: {', '.join(self._cached)}")
 
     def why_built(self, tool: Tool) -> None:
-        why = WHY_BUILT.get(tool.name, "its project publishes nothing for this machine")
+        why = WHY_BUILT.get(tool.name, "nothing is fetched for this kind of machine")
         self._line(f"{tool.title} is built: {why}")
 
     def waiting(self, tool: Tool) -> None:

@@ -310,6 +310,34 @@ def test_a_silent_network_costs_one_wait_for_all_together(site: ReleaseServer, c
     assert again.seconds < SHORT_SECONDS
 
 
+def test_a_silent_site_is_not_waited_for_again_for_another_tool(site: ReleaseServer, cache: Path) -> None:
+    site.says_nothing(ARCHIVE_PATH)
+    site.says_nothing(SUMS_PATH)
+    Asked(site, cache, wait=SHORT_SECONDS)
+    there = PublishedFile(f"{site.url}/kwok.tgz", f"{site.url}/kwok.tgz.sha256", "named", {"kwok": "kwok"})
+    (told,) = Asked(site, cache, Order("kwok", "kwok v2", (there,))).told
+    assert told == f"kwok v2 is built instead of fetched: refused within the last day {REFUSED}"
+    elsewhere = PublishedFile(
+        "http://localhost:1/kwok.tgz", "http://localhost:1/kwok.tgz.sha256", "named", {"kwok": "kwok"}
+    )
+    (_, told) = Asked(site, cache, Order("kwok", "kwok v2", (elsewhere,))).told
+    assert told == f"kwok v2 is built instead of fetched: localhost cannot be reached: Connection refused {REFUSED}"
+
+
+def test_a_second_process_does_not_wait_for_a_silent_site_again(site: ReleaseServer, cache: Path) -> None:
+    site.says_nothing(ARCHIVE_PATH)
+    site.says_nothing(SUMS_PATH)
+    first = threading.Thread(target=lambda: Asked(site, cache, wait=SHORT_SECONDS))
+    first.start()
+    wait_until(lambda: ARCHIVE_PATH in site.asked, "the first asks", every=0.01)
+    assert Asked(site, cache, wait=SHORT_SECONDS).told == [
+        "waiting for another process that fetches tools",
+        f"etcd v1 is built instead of fetched: refused within the last day {REFUSED}",
+    ]
+    first.join()
+    assert site.asked.count(ARCHIVE_PATH) == 1
+
+
 def test_an_answer_after_the_wait_is_too_late(site: ReleaseServer, cache: Path) -> None:
     publish(site)
     site.answers_late(ARCHIVE_PATH, ARCHIVE, 3 * SHORT_SECONDS)
@@ -416,8 +444,7 @@ def test_a_second_process_waits_and_takes_what_the_first_fetched(site: ReleaseSe
     site.answers_late(ARCHIVE_PATH, ARCHIVE, SHORT_SECONDS)
     first = threading.Thread(target=Asked, args=(site, cache))
     first.start()
-    while ARCHIVE_PATH not in site.asked:
-        time.sleep(0.01)
+    wait_until(lambda: ARCHIVE_PATH in site.asked, "the first asks", every=0.01)
     assert Asked(site, cache).told == ["waiting for another process that fetches tools"]
     first.join()
     assert site.asked.count(ARCHIVE_PATH) == 1
@@ -575,6 +602,20 @@ def test_each_row_yields_the_programs_of_its_tool(name: str, machine: str) -> No
 def test_there_is_a_row_or_a_reason_for_each_tool() -> None:
     assert set(RELEASES) | set(WHY_BUILT) == set(toolchain.TOOLS)
     assert not set(RELEASES) & set(WHY_BUILT)
+
+
+def test_the_cli_and_its_language_host_come_from_one_archive() -> None:
+    orders = [RELEASES[name].order(name, lambda tool: f"v1-{tool}") for name in ("pulumi", "language-host")]
+    cli, host = (order for order in orders if order is not None)
+    assert cli.urls() == host.urls()
+    assert [dict(order.files[0].members) for order in (cli, host)] == [
+        {"pulumi": "pulumi/pulumi"},
+        {
+            "pulumi-language-python": "pulumi/pulumi-language-python",
+            # Beside the host, which looks for it there.
+            "pulumi-language-python-exec": "pulumi/pulumi-language-python-exec",
+        },
+    ]
 
 
 def test_nothing_is_published_for_another_processor() -> None:
