@@ -59,7 +59,7 @@ class Report:
 
     def why_built(self, tool: Tool) -> None:
         """Say why a tool is built that was not asked for anywhere."""
-        why = WHY_BUILT.get(tool.name, "its project publishes nothing for this machine")
+        why = WHY_BUILT.get(tool.name, "nothing is fetched for this kind of machine")
         self._line(f"{tool.title} is built: {why}")
 
     def waiting(self, tool: Tool) -> None:

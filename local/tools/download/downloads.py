@@ -22,7 +22,7 @@ from rich.console import Console
 from local.machine.file_lock import file_lock
 from local.tools.download.releases import Order, PublishedFile
 from local.tools.download.report import DownloadReport
-from local.tools.download.transfer import Failure, Transfer, no_answer
+from local.tools.download.transfer import Failure, Transfer, host_of
 from local.tools.refusals import Refusal
 
 WAIT_SECONDS = 20.0
@@ -70,18 +70,31 @@ class Downloads:
         Returns:
             Why each is not there, by its name, of those that could not be had.
         """
-        failures = {
-            order.tool: _REFUSED_BEFORE for order in orders if not ask_again and self._refusal(order).is_remembered()
+        refused = {} if ask_again else self._refused(orders)
+        if len(refused) == len(orders):
+            return refused
+        locks = self._cache / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with file_lock(locks / "downloads", on_wait=self._report.waiting):
+            # Another process may have fetched some meanwhile, or been refused.
+            refused = {} if ask_again else self._refused(orders)
+            missing = [order for order in orders if order.tool not in refused and self.fetched(order) is None]
+            return {**refused, **(self._fetch(missing) if missing else {})}
+
+    def _refused(self, orders: Iterable[Order]) -> dict[str, Failure]:
+        return {
+            order.tool: _REFUSED_BEFORE
+            for order in orders
+            if self._refusal_of_tool(order).is_remembered()
+            or any(self._refusal_of_site(host_of(url)).is_remembered() for url in order.urls())
         }
-        wanted = [order for order in orders if order.tool not in failures]
-        if wanted:
-            locks = self._cache / "locks"
-            locks.mkdir(parents=True, exist_ok=True)
-            with file_lock(locks / "downloads", on_wait=self._report.waiting):
-                missing = [order for order in wanted if self.fetched(order) is None]
-                if missing:
-                    failures.update(self._fetch(missing))
-        return failures
+
+    def _remember(self, order: Order, failure: Failure) -> None:
+        if failure.host:
+            # There is no network, or none to there: whatever else lies there need not be waited for.
+            self._refusal_of_site(failure.host).remember()
+        elif failure.lasting:
+            self._refusal_of_tool(order).remember()
 
     def tell_built(self, orders: Iterable[Order], failures: Mapping[str, Failure]) -> None:
         """Tell which tools are built because they could not be fetched, and why.
@@ -119,7 +132,7 @@ class Downloads:
                     changed.wait(_REFRESH_SECONDS)
                     changed.clear()
                     if time.monotonic() > deadline:
-                        _give_up_the_silent(transfers.values(), self._wait_seconds)
+                        _give_up_the_silent(transfers.values())
                     for order in tuple(left):
                         parts = [transfers[file.url] for file in order.files]
                         progress.show(order.title, parts)
@@ -129,8 +142,7 @@ class Downloads:
                             progress.done(order.title, parts)
                         except _NotFetchedError as error:
                             failures[order.tool] = error.failure
-                            if error.failure.lasting:
-                                self._refusal(order).remember()
+                            self._remember(order, error.failure)
                             progress.failed(order.title)
                         left.remove(order)
                         _end_what_nobody_needs(transfers, left)
@@ -176,7 +188,10 @@ class Downloads:
         """All of them, for the end of a message."""
         return Refusal(self._cache / "refused" / "*.json", None)
 
-    def _refusal(self, order: Order) -> Refusal:
+    def _refusal_of_site(self, host: str) -> Refusal:
+        return Refusal(self._cache / "refused" / f"{host}.json", host)
+
+    def _refusal_of_tool(self, order: Order) -> Refusal:
         return Refusal(self._cache / "refused" / f"{order.tool}.json", [file.url for file in order.files])
 
 
@@ -188,10 +203,10 @@ class _NotFetchedError(Exception):
         self.failure = failure
 
 
-def _give_up_the_silent(transfers: Iterable[Transfer], seconds: float) -> None:
+def _give_up_the_silent(transfers: Iterable[Transfer]) -> None:
     for transfer in transfers:
         if not transfer.has_begun:
-            transfer.cancel(no_answer(transfer.host, seconds))
+            transfer.give_up()
 
 
 def _end_what_nobody_needs(transfers: Mapping[str, Transfer], left: Iterable[Order]) -> None:

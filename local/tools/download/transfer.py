@@ -34,10 +34,12 @@ class Failure:
     Args:
         reason: for people.
         lasting: whether the same question would have the same answer.
+        host: the site from which nothing can be had; empty where it is about this file.
     """
 
     reason: str
     lasting: bool = True
+    host: str = ""
 
 
 class Transfer:
@@ -63,13 +65,9 @@ class Transfer:
         self._digest = hashlib.sha256()
         self._wait_seconds = wait_seconds
         self._changed = changed
-        self._cancelled = False
+        self._address = url
+        """Where the site leads."""
         self._response: urllib3.BaseHTTPResponse | None = None
-
-    @property
-    def host(self) -> str:
-        """Name of the machine that is asked."""
-        return urlsplit(self.url).hostname or ""
 
     @property
     def digest(self) -> str:
@@ -78,7 +76,7 @@ class Transfer:
 
     def start(self) -> None:
         """Begin. Finding a name's address cannot be cut short, therefore a thread that does not outlive the process."""
-        threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._run, name=f"fetching {self.url}", daemon=True).start()
 
     def cancel(self, failure: Failure) -> None:
         """End it, whatever it waits for.
@@ -86,7 +84,6 @@ class Transfer:
         Args:
             failure: what is said of it, unless it has ended before.
         """
-        self._cancelled = True
         if self.is_done or self.failure is not None:
             return
         self.failure = failure
@@ -98,8 +95,7 @@ class Transfer:
     def _run(self) -> None:
         try:
             self._fetch()
-            if not self._cancelled:
-                self.is_done = True
+            self.is_done = self.failure is None
         except (HTTPError, OSError, ValueError) as error:
             if self.failure is None:
                 self.failure = self._failure(error)
@@ -118,7 +114,7 @@ class Transfer:
             with self.file.open("wb") as file:
                 # Whatever is there: who waits for whole pieces cannot tell how much came.
                 while chunk := response.read1(_CHUNK, decode_content=False):
-                    if self._cancelled:
+                    if self.failure is not None:
                         return
                     self._digest.update(chunk)
                     file.write(chunk)
@@ -127,8 +123,8 @@ class Transfer:
             response.close()
 
     def _ask(self) -> urllib3.BaseHTTPResponse:
-        url = self.url
         for _ in range(_MOST_REDIRECTS):
+            url = self._address
             response = _pool(url).request(
                 "GET",
                 url,
@@ -146,7 +142,7 @@ class Transfer:
             response.close()
             target = urljoin(url, location)
             _check_redirect(url, target)
-            url = target
+            self._address = target
         raise _RefusedError(f"{self.url} leads from one address to the next, more than {_MOST_REDIRECTS} times")
 
     def _failure(self, error: Exception) -> Failure:
@@ -158,7 +154,14 @@ class Transfer:
             else:
                 how = f"could not be kept: {error}"
             return Failure(f"{self.url} {how}, {self.told_size()}", lasting=False)
-        return Failure(f"{self.host} {_why_unreached(error, self._wait_seconds)}")
+        return self._unreached(_why_unreached(error, self._wait_seconds))
+
+    def give_up(self) -> None:
+        """End it because nothing came: finding addresses, one after the other, can take longer than any wait."""
+        self.cancel(self._unreached(_silent(self._wait_seconds)))
+
+    def _unreached(self, why: str) -> Failure:
+        return Failure(f"{urlsplit(self._address).hostname} {why}", host=host_of(self.url))
 
     def told_size(self) -> str:
         """Return how much of how much came, for people."""
@@ -170,14 +173,13 @@ class _RefusedError(Exception):
     """The answer is no."""
 
 
-def no_answer(host: str, seconds: float) -> Failure:
-    """Return what is said of a machine that is silent.
+def host_of(url: str) -> str:
+    """Return the name of the site that is asked.
 
     Args:
-        host: its name.
-        seconds: how long it was waited for.
+        url: of a file there.
     """
-    return Failure(f"{host} did not answer within {seconds:g} s")
+    return urlsplit(url).hostname or ""
 
 
 def megabytes(count: int) -> str:
@@ -216,8 +218,12 @@ def _why_unreached(error: Exception, seconds: float) -> str:
     if isinstance(error, NameResolutionError):
         return "is not known: its name has no address here"
     if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)) and not isinstance(error, NewConnectionError):
-        return f"did not answer within {seconds:g} s"
+        return _silent(seconds)
     if isinstance(error, SSLError):
         return f"has a certificate that is not trusted here: {error}"
     cause = error.__cause__
     return f"cannot be reached: {cause.strerror if isinstance(cause, OSError) and cause.strerror else error}"
+
+
+def _silent(seconds: float) -> str:
+    return f"did not answer within {seconds:g} s"

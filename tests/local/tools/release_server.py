@@ -75,19 +75,6 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
-    def trickles(self, path: str, content: bytes, seconds: float) -> None:
-        """Answer with a file in four pieces, with a pause after each."""
-
-        def answer(request: BaseHTTPRequestHandler) -> None:
-            piece = -(-len(content) // 4)
-            _send(request, content[:piece], len(content))
-            for start in range(piece, len(content), piece):
-                request.wfile.flush()
-                self.over.wait(seconds)
-                request.wfile.write(content[start : start + piece])
-
-        self.answers[path] = answer
-
     def says_nothing(self, path: str) -> None:
         """Take the question and never answer."""
 
@@ -105,10 +92,23 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
-    def leads_to(self, path: str, target: str) -> None:
-        """Answer with another address."""
+    def drips(self, path: str, content: bytes, pieces: int, seconds: float) -> None:
+        """Answer with a file in pieces, with a while after each."""
 
         def answer(request: BaseHTTPRequestHandler) -> None:
+            step = len(content) // pieces + 1
+            for begin in range(0, len(content), step):
+                _send(request, content[begin : begin + step], len(content), is_first=begin == 0)
+                request.wfile.flush()
+                self.over.wait(seconds)
+
+        self.answers[path] = answer
+
+    def leads_to(self, path: str, target: str, seconds: float = 0.0) -> None:
+        """Answer with another address, perhaps after a while."""
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            self.over.wait(seconds)
             request.send_response(302)
             request.send_header("Location", target)
             request.send_header("Content-Length", "0")
@@ -117,10 +117,11 @@ class ReleaseServer:
         self.answers[path] = answer
 
 
-def _send(request: BaseHTTPRequestHandler, content: bytes, length: int) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", str(length))
-    request.end_headers()
+def _send(request: BaseHTTPRequestHandler, content: bytes, length: int, *, is_first: bool = True) -> None:
+    if is_first:
+        request.send_response(200)
+        request.send_header("Content-Length", str(length))
+        request.end_headers()
     request.wfile.write(content)
 
 
