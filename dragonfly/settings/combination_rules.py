@@ -31,11 +31,12 @@ _GCP_KEYS = (
 )
 
 
-def shared_port_faults(given: Mapping[str, Any]) -> list[ConfigFault]:
+def shared_port_faults(given: Mapping[str, Any], hidden: Set[str]) -> list[ConfigFault]:
     """Find the ports that two of a peer's servers would both listen on.
 
     Args:
         given: What the stack sets, by key without the namespace; values that are faulty by themselves, too.
+        hidden: The full keys whose values must not be shown.
     """
     faults: list[ConfigFault] = []
     taken: dict[int, str] = {}
@@ -48,9 +49,9 @@ def shared_port_faults(given: Mapping[str, Any]) -> list[ConfigFault]:
             faults.append(
                 ConfigFault(
                     key,
-                    str(port),
+                    None if {key, taken[port]} & hidden else str(port),
                     f"is the port of {taken[port]} too; a peer's five ports must differ",
-                    f"pulumi config set {key} <value>",
+                    f"pulumi config set --secret {key}" if key in hidden else f"pulumi config set {key} <value>",
                 )
             )
         taken.setdefault(port, key)

@@ -445,6 +445,23 @@ def test_what_the_stack_encrypts_is_never_shown_whatever_the_key(key: str, value
         assert ("--secret " in remedy) == remedy.startswith("pulumi config set"), "it must stay encrypted"
 
 
+@pytest.mark.parametrize(
+    ("encrypted", "remedy"),
+    [("peerPort", "set dragonfly:proxyPort <value>"), ("proxyPort", "set --secret dragonfly:proxyPort")],
+)
+def test_an_encrypted_port_is_not_shown_either_where_it_is_another_ones_too(encrypted: str, remedy: str) -> None:
+    message = _message({"peerPort": "4711", "proxyPort": "4711"}, frozenset({encrypted}))
+    assert _faults(message) == [
+        (
+            "dragonfly:proxyPort",
+            "",
+            "is the port of dragonfly:peerPort too; a peer's five ports must differ",
+            f"pulumi config {remedy}",
+        )
+    ]
+    assert "4711" not in message
+
+
 @pytest.mark.parametrize("key", PASSWORD_KEYS)
 def test_plain_text_password_comes_with_the_command_to_encrypt_it(key: str) -> None:
     assert f"pulumi config set --secret dragonfly:{key}\n" in _message({key: GOOD_PASSWORD})
