@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -114,5 +115,7 @@ def _single_object_project(full: LocalStack, state: Path) -> Path:
     shutil.copyfile(full.engine.project / "Pulumi.yaml", project / "Pulumi.yaml")
     shutil.copyfile(full.engine.project / f"Pulumi.{full.name}.yaml", project / f"Pulumi.{full.name}.yaml")
     (project / "dragonfly").symlink_to(full.engine.project / "dragonfly")
+    # The language host of the CLI's makers looks here for what Pulumi.yaml names; the one that is built does not.
+    (project / ".venv").symlink_to(sys.prefix)
     shutil.copyfile(_SINGLE_OBJECT, project / "__main__.py")
     return project

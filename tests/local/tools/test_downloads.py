@@ -225,6 +225,7 @@ def test_one_that_stops_coming_is_given_up(site: ReleaseServer, cache: Path) -> 
     asked = Asked(site, cache, wait=SHORT_SECONDS)
     why = "SITE/etcd.tar.gz stopped coming: nothing for 0.5 s, 0.5 MB of 1.0 MB"
     assert asked.told == built_instead(why, "(asked again the next time)", ASKING_SHORTLY)
+    assert asked.seconds < while_busy(4 * SHORT_SECONDS)
     assert left(cache) == []
 
 
