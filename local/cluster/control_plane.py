@@ -17,7 +17,15 @@ from kubernetes.client.exceptions import ApiException
 
 from dragonfly.google.machine_types import machine_type_named
 from local.api.errors import in_short
-from local.cluster.daemons import API_SERVER, API_SERVICE, CONTROL_PLANE, CONTROLLERS, SCHEDULER, VOLUMES, CloudSide
+from local.cluster.daemon_commands import (
+    API_SERVER,
+    API_SERVICE,
+    CONTROL_PLANE,
+    CONTROLLERS,
+    SCHEDULER,
+    VOLUMES,
+    CloudSide,
+)
 from local.cluster.folder import ClusterFolder
 from local.cluster.startup import Startup, answers
 from local.cluster.trust import Trust

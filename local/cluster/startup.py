@@ -16,8 +16,8 @@ from kubernetes.client.exceptions import ApiException
 
 from local.api import kubeconfig
 from local.api.errors import is_missing
-from local.cluster import daemons
-from local.cluster.daemons import API_SERVER, CONTROL_PLANE, CONTROLLERS, ETCD, SCHEDULER, VOLUMES, CloudSide
+from local.cluster import daemon_commands
+from local.cluster.daemon_commands import API_SERVER, CONTROL_PLANE, CONTROLLERS, ETCD, SCHEDULER, VOLUMES, CloudSide
 from local.cluster.folder import ClusterFolder
 from local.cluster.trust import Trust
 from local.cluster.volumes import apply_storage_classes
@@ -64,8 +64,8 @@ class Startup:
             authority=self.trust.authority,
             api_server_user=API_SERVER,
             kubeconfig=self.folder.kubeconfig,
-            pod_range=daemons.POD_RANGE,
-            service_range=daemons.SERVICE_RANGE,
+            pod_range=daemon_commands.POD_RANGE,
+            service_range=daemon_commands.SERVICE_RANGE,
         )
 
     def launch(self) -> None:
@@ -124,15 +124,16 @@ class Startup:
     def _daemons(self) -> dict[str, Daemon]:
         folder, nodes, ports, trust = self.folder, self.nodes, self.ports, self.trust
         commands = {
-            ETCD: daemons.etcd_arguments(folder, ports, trust),
-            API_SERVER: daemons.api_server_arguments(ports, trust, self.cloud) + nodes.api_server_arguments(self.plane),
-            CONTROLLERS: daemons.controllers_arguments(folder, ports, trust) + nodes.controllers_arguments(),
-            SCHEDULER: daemons.scheduler_arguments(folder, ports, trust),
+            ETCD: daemon_commands.etcd_arguments(folder, ports, trust),
+            API_SERVER: daemon_commands.api_server_arguments(ports, trust, self.cloud)
+            + nodes.api_server_arguments(self.plane),
+            CONTROLLERS: daemon_commands.controllers_arguments(folder, ports, trust) + nodes.controllers_arguments(),
+            SCHEDULER: daemon_commands.scheduler_arguments(folder, ports, trust),
         }
         backing = self.cloud.volumes_arguments() if self.cloud else nodes.volumes_arguments()
         return {
             **{name: Daemon(name, nodes.enter([str(self.tools[name]), *rest])) for name, rest in commands.items()},
-            VOLUMES: daemons.volumes_daemon(folder, backing),
+            VOLUMES: daemon_commands.volumes_daemon(folder, backing),
         }
 
     def _wait_for_server(self, what: str, needs: Sequence[str], port: int, path: str, tls: ssl.SSLContext) -> None:

@@ -33,7 +33,7 @@ class Clusters:
             cluster_id: `projects/p/locations/l/clusters/c`.
         """
         from local.cluster.control_plane import Cluster
-        from local.cluster.daemons import CloudSide
+        from local.cluster.daemon_commands import CloudSide
 
         _, project, _, location, _, _ = cluster_id.split("/")
         folder = self._ledger.folder / "clusters" / cluster_id.replace("/", "_")
