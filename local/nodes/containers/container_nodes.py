@@ -23,7 +23,7 @@ from local.machine.processes import Daemon, ProcessError, Processes
 from local.nodes.containers import dns, kube_proxy, kubelet, namespaces
 from local.nodes.containers.addresses import CONTROL_PLANE, node_address
 from local.nodes.containers.cgroups import Cgroups
-from local.nodes.containers.containerd import CONFIG, SOCKET, import_images, write_config
+from local.nodes.containers.containerd import CONFIG, SOCKET, import_images, serves_kubelet, write_config
 from local.nodes.containers.kubelet import KubeletFiles
 from local.nodes.containers.requirements import why_not
 from local.nodes.containers.roles import grant
@@ -305,7 +305,9 @@ class ContainerNodes:
 
     def _wait_for_runtime(self, node: _Node) -> None:
         socket = Path(f"/proc/{self._pid(node.holder)}/root{SOCKET}")
-        self._wait(socket.is_socket, f"containerd of {node.name} to be ready", [node.holder, node.runtime])
+        self._wait(
+            lambda: serves_kubelet(socket), f"containerd of {node.name} to be ready", [node.holder, node.runtime]
+        )
 
     def _import_images(self, node: _Node, archives: Sequence[Path]) -> None:
         self._wait_for_runtime(node)

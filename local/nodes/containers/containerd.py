@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import grpc
 
 from local.images.catalog import PAUSE
 from local.nodes.containers.addresses import pod_subnet
@@ -22,6 +24,7 @@ _MIRRORS = "/etc/containerd/certs.d"
 _NETWORKS = "/etc/containerd/networks"
 _NAMESPACE = "k8s.io"
 _IMPORT_SECONDS = 300
+_ANSWER_SECONDS = 1.0
 
 
 def write_config(folder: Path, index: int) -> None:
@@ -76,6 +79,23 @@ def _pod_network(index: int) -> dict[str, Any]:
         "dataDir": "/run/pod-addresses",
     }
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "ptp", "ipam": addresses}]}
+
+
+def serves_kubelet(socket: Path) -> bool:
+    """Return whether it answers what kubelet asks first: kubelet ends where it does not.
+
+    Its socket is there before, and where pods of before are found again, for some tenths of a second.
+
+    Args:
+        socket: Its socket, seen from the machine.
+    """
+    with grpc.insecure_channel(f"unix:{socket}") as channel:
+        version = cast("Any", channel).unary_unary("/runtime.v1.RuntimeService/Version")
+        try:
+            version(b"", timeout=_ANSWER_SECONDS)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def import_images(enter: Sequence[str], archives: Sequence[Path], record: Path) -> None:
