@@ -269,7 +269,9 @@ def mysql(installed: OwnStack, statement: str) -> str:
 
 def redis(installed: OwnStack, *command: str) -> str:
     """What Redis answers."""
-    return installed.kubectl("exec", f"{NAMES.redis}-0", "--container=redis", "--", "redis-cli", *command).strip()
+    script = 'REDISCLI_AUTH=$(cat /run/secrets/redis/password) exec redis-cli "$@"'
+    place = (f"{NAMES.redis}-0", "--container=redis")
+    return installed.kubectl("exec", *place, "--", "sh", "-c", script, "redis-cli", *command).strip()
 
 
 def restarts(installed: OwnStack) -> dict[str, int]:
