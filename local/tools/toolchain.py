@@ -39,6 +39,11 @@ def provide(
     report = Report(console)
     downloads = Downloads(cache_folder(), console)
     orders = release_orders(releases)
+
+    def fetched(tool: Tool) -> dict[str, Path] | None:
+        order = orders.get(tool.name)
+        return downloads.fetched(order) if order is not None else None
+
     wanted = set(names)
     binaries: dict[str, Path] = {}
     missing: list[Tool] = []
@@ -50,13 +55,10 @@ def provide(
             report.on_machine(tool, present)
             binaries.update(present)
             continue
-        order = orders.get(tool.name)
-        fetched = downloads.fetched(order) if order is not None else None
-        build = _build_before(tool, report) if fetched is None else None
-        if order is not None and fetched is not None:
-            report.fetched(order)
-            binaries.update(fetched)
-        elif build is not None:
+        if (programs := fetched(tool)) is not None:
+            report.fetched(orders[tool.name])
+            binaries.update(programs)
+        elif (build := _build_before(tool, report)) is not None:
             report.cached(tool)
             binaries.update(build.binaries())
         else:
@@ -67,10 +69,8 @@ def provide(
     failures = downloads.fetch(asked_for)
     downloads.tell_built(asked_for, failures)
     for tool in missing:
-        order = orders.get(tool.name)
-        fetched = downloads.fetched(order) if order is not None else None
-        if fetched is not None:
-            binaries.update(fetched)
+        if (programs := fetched(tool)) is not None:
+            binaries.update(programs)
             continue
         if tool.name not in failures:
             report.why_built(tool)
