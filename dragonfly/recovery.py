@@ -1,4 +1,4 @@
-"""Brings a stack back whose update was killed: `python -m dragonfly.recovery --stack NAME`.
+"""Brings a stack back whose update was killed: `.venv/bin/python -m dragonfly.recovery --stack NAME`.
 
 A killed engine leaves its lock behind, and creations of which the state does not know whether they happened. Such an
 object must be neither forgotten, since making it again fails with "already exists", nor believed in. So every pending

@@ -93,7 +93,9 @@ class Dragonfly(pulumi.ComponentResource):
         self.namespace = self._namespace(settings, child)
         instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access, images, config_hash_key)
         self.console_url = CONSOLE_URL
-        self.port_forward_command = self.namespace.apply(lambda namespace: port_forward_command(namespace, names))
+        self.port_forward_command = self.namespace.apply(
+            lambda namespace: port_forward_command(namespace, names, access.context)
+        )
         mysql = Mysql(
             "mysql",
             MysqlArgs(
@@ -174,7 +176,8 @@ class Dragonfly(pulumi.ComponentResource):
                 instance=instance,
                 version=settings.tag,
                 install_crd=settings.install_application_crd,
-                port_forward_command=self.port_forward_command,
+                # Whoever reads it in the cluster has contexts of their own.
+                port_forward_command=self.namespace.apply(lambda found: port_forward_command(found, names, None)),
                 console_url=self.console_url,
             ),
             child,

@@ -70,14 +70,16 @@ def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
 
 
 def _merged(kubeconfig: str | None) -> Any:
-    if kubeconfig is not None:
-        document = yaml.safe_load(kubeconfig)
-        if isinstance(document, dict):
-            return cast("Any", kube_config.KubeConfigMerger(io.StringIO(kubeconfig))).config
-        # The provider takes paths too, and keeps those of the environment variable in the state.
-        merged: Any = kube_config.KubeConfigMerger(document).config if isinstance(document, str) else None
-        if merged is not None:
-            return merged
+    document = yaml.safe_load(kubeconfig) if kubeconfig else None
+    if isinstance(document, dict):
+        return cast("Any", kube_config.KubeConfigMerger(io.StringIO(kubeconfig))).config
+    # The provider takes paths too, and keeps those of the environment variable in the state.
+    if isinstance(document, str):
+        recorded: Any = kube_config.KubeConfigMerger(document).config
+        if recorded is not None:
+            return recorded
+    elif document is not None:
+        raise ConfigException("it is neither a mapping nor a path")
     return cast("Any", kube_config.KubeConfigMerger(_ambient_paths()).config)
 
 

@@ -42,6 +42,10 @@ class NoClusterError(RuntimeError):
     """The cluster cannot be asked; the message says what it answered, if anything."""
 
 
+class _RefusalError(NoClusterError):
+    """The cluster answered, but not with what was asked for."""
+
+
 @dataclass(frozen=True)
 class ClusterObjects:
     """The objects of one instance.
@@ -121,6 +125,25 @@ class Cluster:
             return None
         return cast("dict[str, str]", metadata.get("annotations", {}))
 
+    def storage_classes(self) -> set[str] | None:
+        """Read the names of the StorageClasses; volumes that were made by hand may be of a class that is no object.
+
+        See "Persistent Volumes", "Class" in Kubernetes' documentation.
+
+        Returns:
+            None where the user may not list both.
+
+        Raises:
+            NoClusterError: There is no answer.
+        """
+        try:
+            classes = self._list("apis/storage.k8s.io/v1", "storageclasses", {}, in_namespace=False)
+            volumes = self._list("api/v1", "persistentvolumes", {}, in_namespace=False)
+        except _RefusalError:
+            return None
+        of_volumes = {str(volume["spec"].get("storageClassName", "")) for volume in volumes}
+        return {str(one["metadata"]["name"]) for one in classes} | of_volumes - {""}
+
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.
 
@@ -176,7 +199,7 @@ class Cluster:
             return cast("list[Object]", json.loads(text, object_hook=self._masked_message)["items"])
         if optional and status == _FORBIDDEN:
             return []
-        raise NoClusterError(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
+        raise _RefusalError(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
 
     def _get(self, path: str, query: Mapping[str, str], seconds: float) -> tuple[int, str]:
         """Return the status and the text of an answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from dragonfly.parts import ports
 from dragonfly.parts.names import Names
 
@@ -9,14 +11,16 @@ CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
 """Where it answers while the port forwarding runs."""
 
 
-def port_forward_command(namespace: str, names: Names) -> str:
+def port_forward_command(namespace: str, names: Names, context: str | None) -> str:
     """Return the command that makes the console reachable from a workstation.
 
     Args:
         namespace: The instance's.
         names: Of its objects.
+        context: Of the reader's kubeconfig; its current one when None.
     """
+    chosen = f" --context {shlex.quote(context)}" if context else ""
     return (
-        f"kubectl port-forward --namespace {namespace} svc/{names.manager_service} "
+        f"kubectl{chosen} port-forward --namespace {namespace} svc/{names.manager_service} "
         f"{ports.MANAGER_REST}:{ports.MANAGER_REST}"
     )

@@ -67,7 +67,7 @@ class Settings(BaseModel):
     registry_mirrors: Annotated[Registries, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]
     registry_config_path: Annotated[str, rules.REGISTRY_CONFIG_PATH] = "/etc/containerd/certs.d"
     deletion_protection: bool = True
-    kubeconfig: SecretStr | None = None
+    kubeconfig: Annotated[SecretStr, rules.KUBECONFIG] | None = None
     kube_context: str | None = None
     app_instance_name: Annotated[str, rules.DNS_1035_LABEL, rules.SHORT_ENOUGH_FOR_ALL_NAMES] = "dragonfly-1"
     namespace: Annotated[str, rules.DNS_1123_LABEL, rules.NOT_OF_KUBERNETES] = "default"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import yaml
 from pydantic import AfterValidator, SecretStr
 
 from dragonfly.google.disk_types import MOST_GIBIBYTES
@@ -100,6 +101,13 @@ def _ipv4_network_fault(network: str) -> str | None:
     return None
 
 
+def _is_mapping(text: SecretStr) -> bool:
+    try:
+        return isinstance(yaml.safe_load(text.get_secret_value()), dict)
+    except yaml.YAMLError:
+        return False
+
+
 def _number_of_networks_fault(networks: list[str]) -> str | None:
     if len(networks) > _MOST_AUTHORIZED_NETWORKS:
         return f"has {len(networks)} entries; GKE takes at most {_MOST_AUTHORIZED_NETWORKS}"
@@ -110,6 +118,9 @@ def _number_of_networks_fault(networks: list[str]) -> str | None:
 DNS_1035_LABEL = _must_match(
     r"[a-z](?:[a-z0-9-]*[a-z0-9])?",
     "must be a DNS-1035 label: lower-case letters, digits and '-', starting with a letter, not ending in '-'",
+)
+KUBECONFIG = _must(
+    _is_mapping, "must be the contents of a kubeconfig, not its path; the command below reads them with `< FILE`"
 )
 DNS_1123_LABEL = _must_match(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",

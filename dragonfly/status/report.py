@@ -47,7 +47,9 @@ class Report:
     def console(self) -> dict[str, str]:
         """How to reach the console: commands and URL."""
         return {
-            "portForwardCommand": port_forward_command(self.settings.namespace, self.settings.names),
+            "portForwardCommand": port_forward_command(
+                self.settings.namespace, self.settings.names, self.settings.kube_context
+            ),
             "url": CONSOLE_URL,
             "user": "root",
             "passwordCommand": f"pulumi stack output consoleRootPassword --show-secrets --stack {self.stack}",

@@ -22,11 +22,13 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.config_files.document import document_hash
 from dragonfly.settings.fault import PROJECT
+from dragonfly.updates.storage_class import missing_storage_class
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _KUBERNETES = "kubernetes:"
+_CLAIM = "PersistentVolumeClaim"
 _NOT_ASKED_FOR = (
     # It shares an object with others, and leaves it there.
     "Patch",
@@ -41,8 +43,8 @@ MARK = "dragonfly.pulumi.com/stack"
 _ASKING = ThreadPoolExecutor(max_workers=4)
 
 
-class ExistingObjectError(pulumi.RunError):
-    """An object is there that the stack was about to create, or may be; the message says which, and what to do."""
+class RefusedObjectError(pulumi.RunError):
+    """An object that the stack was about to create is not made; the message says which, why, and what to do."""
 
 
 class _NoAnswerError(RuntimeError):
@@ -61,7 +63,9 @@ def stack_mark(key: pulumi.Input[str]) -> pulumi.Output[str]:
 def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi.ResourceOptions:
     """Return the options of components whose Kubernetes objects are refused where they are somebody else's.
 
-    The preview refuses them too. Where the cluster gives no answer, an update makes nothing: a moment later the plug-in
+    A claim is refused, too, where the cluster does not have its StorageClass.
+
+    The preview refuses, too. Where the cluster gives no answer, an update makes nothing: a moment later the plug-in
     may get one. A preview goes on, also for an account that may not see everything.
 
     Args:
@@ -79,17 +83,17 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
         if previews and silent.is_set():
             return
         try:
-            is_anothers = await loop.run_in_executor(_ASKING, _is_anothers, kubeconfig, access.context, inputs)
+            refusal = await loop.run_in_executor(_ASKING, _refusal, kubeconfig, access.context, inputs)
         except _NoAnswerError as error:
             if not previews:
-                raise ExistingObjectError(
+                raise RefusedObjectError(
                     f"{_title(inputs)} is not made, as it may be there already: {error}"
                 ) from None
             # Each of fifty objects would wait for the same answer.
             silent.set()
             return
-        if is_anothers:
-            raise ExistingObjectError(_report(inputs))
+        if refusal:
+            raise RefusedObjectError(refusal)
 
     hook = pulumi.ResourceHook("takes-nothing-over", look, pulumi.ResourceHookOptions(on_dry_run=True))
     looks = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
@@ -105,7 +109,7 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
     return pulumi.ResourceOptions(transformations=[add])
 
 
-def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any) -> bool:
+def _refusal(kubeconfig: str | None, context: str | None, inputs: Any) -> str | None:
     # The client takes a second to load, and most updates create nothing.
     from dragonfly.access.client import KubeconfigError
     from dragonfly.access.objects import Cluster, NoClusterError
@@ -114,12 +118,15 @@ def _is_anothers(kubeconfig: str | None, context: str | None, inputs: Any) -> bo
     try:
         cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
         found = cluster.annotations(inputs["apiVersion"], inputs["kind"], metadata["name"])
+        if found is None and inputs["kind"] == _CLAIM:
+            return missing_storage_class(cluster, inputs)
     except NoClusterError as error:
         raise _NoAnswerError(str(error)) from None
     except KubeconfigError:
         # The plug-in tells it too.
-        return False
-    return found is not None and found.get(MARK) != metadata["annotations"][MARK]
+        return None
+    is_anothers = found is not None and found.get(MARK) != metadata["annotations"][MARK]
+    return _report(inputs) if is_anothers else None
 
 
 @functools.cache

@@ -179,8 +179,23 @@ def test_a_first_update_that_failed_is_told_with_its_claim_and_mended_as_it_says
     before = status(stack)
     assert (before.code, before.errors) == (1, "")
     assert "The namespace classless does not exist: nothing is installed." in before.out
+    with pytest.raises(StackError, match="the cluster has no StorageClass nobodys, it has .*standard"):
+        stack.output("preview")
+    # One that somebody made by hand, and that is too small.
+    core: Any = client.CoreV1Api(api)
+    volume = {
+        "metadata": {"name": "nobodys"},
+        "spec": {
+            "storageClassName": "nobodys",
+            "capacity": {"storage": "1Mi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": "/nowhere"},
+        },
+    }
+    core.create_persistent_volume(volume)
     with pytest.raises(StackError):
         stack.output("up", "--yes", "--skip-preview")
+    core.delete_persistent_volume("nobodys")
     told = status(stack)
     words = told.words
     assert (told.code, told.errors) == (1, "")
@@ -192,7 +207,6 @@ def test_a_first_update_that_failed_is_told_with_its_claim_and_mended_as_it_says
         "set-all",
         *(f"--plaintext=dragonfly:{each}" for each in ("defaultStorageClass=standard", "readyTimeoutSeconds=60")),
     )
-    core: Any = client.CoreV1Api(api)
     for claim in NAMES.claims():
         core.delete_namespaced_persistent_volume_claim(claim, "classless")
     stack.output("up", "--refresh", "--yes", "--skip-preview")

@@ -38,8 +38,10 @@ def test_namespace(program: RecordedProgram) -> None:
 def test_command_forwards_the_port_of_the_console_url(program: RecordedProgram) -> None:
     url = re.fullmatch(r"http://localhost:(\d+)", program.exports["consoleUrl"].value)
     assert url is not None
+    context = program.config.get("dragonfly:kubeContext")
     assert shlex.split(program.exports["portForwardCommand"].value) == [
         "kubectl",
+        *(["--context", context] if context else []),
         "port-forward",
         "--namespace",
         program.namespace,

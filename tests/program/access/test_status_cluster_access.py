@@ -250,7 +250,19 @@ def test_path_of_a_kubeconfig_serves_and_the_ambient_one_where_there_is_no_such_
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "ambient"))
     ask(str(tmp_path / "one"))
     ask(str(tmp_path / "of-another-machine"))
-    assert server.asked == [("", "Bearer one"), ("", "Bearer ambient")]
+    # Pulumi's provider takes an empty one for none.
+    ask("")
+    assert server.asked == [("", "Bearer one"), ("", "Bearer ambient"), ("", "Bearer ambient")]
+
+
+def test_kubeconfig_that_is_neither_contents_nor_a_path_is_not_taken_for_the_ambient_one(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ambient").write_text(kubeconfig(server, token="ambient"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "ambient"))
+    for text in ("[clusters]", "1"):
+        with pytest.raises(KubeconfigError, match="it is neither a mapping nor a path"):
+            connect(text, None)
 
 
 def test_kubeconfig_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:

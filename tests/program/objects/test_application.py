@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -70,7 +71,8 @@ def test_descriptor_shows_type_and_version(program: RecordedProgram) -> None:
 def test_notes_and_info_tell_how_to_reach_the_console(
     program: RecordedProgram, info: dict[str, dict[str, Any]]
 ) -> None:
-    command = program.exports["portForwardCommand"].value
+    # A context is the workstation's.
+    command = re.sub(" --context [^ ]+", "", program.exports["portForwardCommand"].value)
     url = program.exports["consoleUrl"].value
     notes = _application(program).spec["descriptor"]["notes"]
     assert command in notes

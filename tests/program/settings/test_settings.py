@@ -121,11 +121,17 @@ BAD_STACKS = (
     # Secrets.
     *(
         BadStack(f"plain-text-{key}", {key: GOOD_PASSWORD}, ((key, "stands in plain text"),))
-        for key in (*PASSWORD_KEYS, "kubeconfig")
+        for key in PASSWORD_KEYS
     ),
+    BadStack("plain-text-kubeconfig", {"kubeconfig": "{}"}, (("kubeconfig", "stands in plain text"),)),
     *(
         BadStack(f"short-{key}", {key: "short"}, ((key, "must be 12 to 128 characters"),), frozenset({key}))
         for key in PASSWORD_KEYS
+    ),
+    *(
+        BadStack(f"kubeconfig-{name}", {"kubeconfig": text}, (("kubeconfig", RULE),), frozenset({"kubeconfig"}))
+        for name, text in {"path": "~/.kube/config", "list": "[]", "no-yaml": "a: [b"}.items()
+        for RULE in ["must be the contents of a kubeconfig, not its path; the command below reads them with `< FILE`"]
     ),
     BadStack(
         "long-password",

@@ -61,8 +61,8 @@ def test_a_provider_that_was_replaced_is_not_taken() -> None:
 
 
 def test_kubeconfig_of_the_config_serves_where_no_provider_was_made() -> None:
-    config = {**CONFIG, "dragonfly:kubeconfig": {"value": "of the config", "secret": True}}
-    assert read(config=config).kubeconfig == "of the config"
+    config = {**CONFIG, "dragonfly:kubeconfig": {"value": "of: the config", "secret": True}}
+    assert read(config=config).kubeconfig == "of: the config"
 
 
 def test_every_password_that_was_made_is_known_as_a_secret() -> None:

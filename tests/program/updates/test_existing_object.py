@@ -14,7 +14,7 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.access.objects import Cluster, NoClusterError
-from dragonfly.updates.existing_object import MARK, ExistingObjectError, takes_nothing_over
+from dragonfly.updates.existing_object import MARK, RefusedObjectError, takes_nothing_over
 from tests.program.played.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.program.played.played_hook import Hook
 from tests.program.recorded.gke_stack import run_gke
@@ -96,7 +96,7 @@ def test_an_object_of_a_group_is_found(
     monkeypatch: pytest.MonkeyPatch, api: ApiServer, version: str, kind: str, path: str
 ) -> None:
     api.answers[f"/{path}/s"] = (200, {"metadata": {}})
-    with pytest.raises(ExistingObjectError, match=f"{kind} s already exists"):
+    with pytest.raises(RefusedObjectError, match=f"{kind} s already exists"):
         create(hook_of(monkeypatch, api.url), {**SECRET, "apiVersion": version, "kind": kind})
 
 
@@ -119,7 +119,7 @@ def test_what_is_there_is_refused_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, api: ApiServer, metadata: dict[str, Any]
 ) -> None:
     api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": metadata})
-    with pytest.raises(ExistingObjectError) as refused:
+    with pytest.raises(RefusedObjectError) as refused:
         create(hook_of(monkeypatch, api.url), SECRET)
     assert str(refused.value) == (
         "Secret s already exists and is not this stack's; it stays as it is: "
@@ -130,8 +130,62 @@ def test_what_is_there_is_refused_with_what_to_do(
 
 def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p", "annotations": OURS}}
-    with pytest.raises(ExistingObjectError, match=r"pulumi config set dragonfly:createNamespace false$"):
+    with pytest.raises(RefusedObjectError, match=r"pulumi config set dragonfly:createNamespace false$"):
         create(hook_of(monkeypatch, api.url), namespace)
+
+
+CLAIM = {
+    **SECRET,
+    "kind": "PersistentVolumeClaim",
+    "metadata": {**SECRET["metadata"], "name": "c"},
+    "spec": {"storageClassName": "standard"},
+}
+CLASSES, VOLUMES = "/apis/storage.k8s.io/v1/storageclasses", "/api/v1/persistentvolumes"
+
+
+def test_a_claim_of_a_class_that_the_cluster_does_not_have_is_refused_with_those_that_it_has(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer
+) -> None:
+    api.lists(VOLUMES, {"spec": {"storageClassName": "made-by-hand"}}, {"spec": {}})
+    hook = hook_of(monkeypatch, api.url)
+    for classes, found in {("gp3", "gp2"): "gp2, gp3, made-by-hand", (): "made-by-hand"}.items():
+        api.lists(CLASSES, *({"metadata": {"name": name}} for name in classes))
+        with pytest.raises(RefusedObjectError) as refused:
+            create(hook, CLAIM)
+        assert str(refused.value) == (
+            f"the cluster has no StorageClass standard, it has {found}: "
+            "pulumi config set dragonfly:defaultStorageClass <one of the cluster's>"
+        )
+    api.lists(VOLUMES)
+    with pytest.raises(RefusedObjectError, match="no StorageClass standard, it has none: pulumi"):
+        create(hook, CLAIM)
+
+
+@pytest.mark.parametrize(("classes", "volumes"), [(["standard"], []), ([], ["standard"])])
+def test_a_claim_whose_class_or_volume_is_there_is_made(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer, classes: list[str], volumes: list[str]
+) -> None:
+    api.lists(CLASSES, *({"metadata": {"name": name}} for name in classes))
+    api.lists(VOLUMES, *({"spec": {"storageClassName": name}} for name in volumes))
+    create(hook_of(monkeypatch, api.url), CLAIM)
+
+
+@pytest.mark.parametrize("hidden", [CLASSES, VOLUMES])
+def test_a_claim_is_made_by_an_account_that_may_not_see_classes_or_volumes(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer, hidden: str
+) -> None:
+    api.lists(CLASSES)
+    api.lists(VOLUMES)
+    api.answers[hidden] = (403, {"message": "no"})
+    create(hook_of(monkeypatch, api.url), CLAIM)
+    assert hidden in {path for path, _ in api.asked}
+
+
+def test_a_claim_that_the_stack_has_made_keeps_its_class(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    api.answers[f"{NAMESPACE}/persistentvolumeclaims/c"] = (200, {"metadata": {"annotations": OURS}})
+    api.lists(CLASSES)
+    api.lists(VOLUMES)
+    create(hook_of(monkeypatch, api.url), CLAIM)
 
 
 def test_a_preview_asks_a_cluster_that_does_not_answer_once(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
@@ -152,18 +206,18 @@ def test_a_preview_asks_a_cluster_that_does_not_answer_once(monkeypatch: pytest.
 def test_an_update_asks_again_after_one_question_had_no_answer(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     hook = hook_of(monkeypatch, api.url)
     api.answers[f"{NAMESPACE}/secrets/s"] = (503, {"message": "not now"})
-    with pytest.raises(ExistingObjectError) as refused:
+    with pytest.raises(RefusedObjectError) as refused:
         create(hook, SECRET)
     assert str(refused.value) == (
         f"Secret s is not made, as it may be there already: {api.url} does not show Secret s (503): not now"
     )
     api.answers[f"{NAMESPACE}/secrets/s"] = (200, {"metadata": {"annotations": ANOTHERS}})
-    with pytest.raises(ExistingObjectError, match="already exists"):
+    with pytest.raises(RefusedObjectError, match="already exists"):
         create(hook, SECRET)
 
 
 def test_where_nothing_answers_an_update_makes_nothing(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
-    with pytest.raises(ExistingObjectError, match=r"does not answer: \[Errno 111\] Connection refused$"):
+    with pytest.raises(RefusedObjectError, match=r"does not answer: \[Errno 111\] Connection refused$"):
         create(hook_of(monkeypatch, "http://127.0.0.1:1"), SECRET)
 
 

@@ -137,14 +137,14 @@ def test_only_a_change_that_its_controller_has_not_seen_is_waited_for(
     }
     config = {
         **DEFAULT_CONFIG,
-        "dragonfly:kubeconfig": "the-kubeconfig",
+        "dragonfly:kubeconfig": "of: the-kubeconfig",
         "dragonfly:kubeContext": "chosen",
         "dragonfly:readyTimeoutSeconds": "77",
     }
     played = Cloud({}, {"kubernetes:apps/v1:StatefulSet": found})
     assert run_main(config, SECRET_KEYS, cloud=played, preview=preview).error is None
     assert [(*each[:3], each[4], each[5]) for each in asked] == [
-        ("the-kubeconfig", "chosen", "p2p", NAMES.redis, 77)
+        ("of: the-kubeconfig", "chosen", "p2p", NAMES.redis, 77)
     ] * (4 if waits else 0)
     # Shown for as long as it goes on.
     assert told == [(f"Waiting until {NAMES.redis} has rolled out", True)] * (4 if waits else 0)
