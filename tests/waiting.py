@@ -17,7 +17,7 @@ def while_busy(seconds: float) -> float:
     """Return what becomes of a time that the product keeps to on an idle machine while others use the processors too.
 
     Args:
-        seconds: On an idle machine.
+        seconds: on an idle machine.
     """
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
@@ -32,14 +32,14 @@ def wait_until(
     """Ask again and again, at least once.
 
     Args:
-        true: Whether it is so.
-        what: What it is that must become so.
-        seconds: How long it may take.
-        evidence: What to show of the thing that did not become so, such as its log.
-        every: Seconds between two questions; fewer where it is so for a moment only.
+        true: whether it is so.
+        what: what it is that must become so.
+        seconds: how long it may take.
+        evidence: what to show of the thing that did not become so, such as its log.
+        every: seconds between two questions; fewer where it is so for a moment only.
 
     Raises:
-        AssertionError: It was not so in time.
+        AssertionError: it was not so in time.
     """
     deadline = time.monotonic() + seconds
     while not true():

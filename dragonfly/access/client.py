@@ -35,13 +35,13 @@ def connect(kubeconfig: str | None, context: str | None) -> client.ApiClient:
     """Open a client. A plug-in that the kubeconfig names is asked for its credential, which may take a while.
 
     Args:
-        kubeconfig: Its contents, or the paths of files; the ambient one when None, or when there is no such file. In a
+        kubeconfig: its contents, or the paths of files; the ambient one when None, or when there is no such file. In a
             pod without one: the pod's own account, as the plug-in does (Kubernetes documentation, "Accessing the API
             from a Pod").
-        context: Of the kubeconfig; its current one when None.
+        context: of the kubeconfig; its current one when None.
 
     Raises:
-        KubeconfigError: There is no such context, or the plug-in gave no credential.
+        KubeconfigError: there is no such context, or the plug-in gave no credential.
     """
     configuration = client.Configuration()
     pair = None
@@ -91,7 +91,7 @@ class _Loader(kube_config.KubeConfigLoader):
     """The client's own reader, which keeps certificate and key of a user in memory.
 
     Attributes:
-        pair: The user's certificate and key, PEM; None where the kubeconfig names files or another credential.
+        pair: the user's certificate and key, PEM; None where the kubeconfig names files or another credential.
     """
 
     pair: tuple[bytes, bytes] | None = None

@@ -52,8 +52,8 @@ class ClusterObjects:
 
     Attributes:
         workloads: Deployments, StatefulSets, DaemonSets and Jobs, each with its kind.
-        events: Of the whole namespace; none where the user may not list them.
-        nodes: Of the cluster; none where the user may not list them.
+        events: of the whole namespace; none where the user may not list them.
+        nodes: of the cluster; none where the user may not list them.
     """
 
     workloads: list[Object] = field(default_factory=list[Object])
@@ -71,9 +71,9 @@ class Cluster:
         """Take a client; nothing is asked yet.
 
         Args:
-            client: Of the API server.
-            namespace: The instance's.
-            secrets: Masked in logs and messages.
+            client: of the API server.
+            namespace: the instance's.
+            secrets: masked in logs and messages.
         """
         self._client = client
         self._namespace = namespace
@@ -89,10 +89,10 @@ class Cluster:
         """Ask whether the instance's namespace exists; one that the user may not see counts as existing.
 
         Args:
-            seconds: How long the answer may take.
+            seconds: how long the answer may take.
 
         Raises:
-            NoClusterError: There is no answer, or the credential is refused.
+            NoClusterError: there is no answer, or the credential is refused.
         """
         status, _ = self._get(f"api/v1/namespaces/{quote(self._namespace)}", {}, seconds)
         if status == _UNAUTHORIZED:
@@ -103,15 +103,15 @@ class Cluster:
         """Read an object's annotations, in the namespace, or beside it if that is empty.
 
         Args:
-            api_version: Group and version, as in the object.
-            kind: Its kind, with a regular plural.
-            name: Its name.
+            api_version: group and version, as in the object.
+            kind: its kind, with a regular plural.
+            name: its name.
 
         Returns:
             None where there is no such object, or one that is being deleted.
 
         Raises:
-            NoClusterError: There is no answer, or a refusal.
+            NoClusterError: there is no answer, or a refusal.
         """
         group = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
         namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
@@ -134,7 +134,7 @@ class Cluster:
             None where the user may not list both.
 
         Raises:
-            NoClusterError: There is no answer.
+            NoClusterError: there is no answer.
         """
         try:
             classes = self._list("apis/storage.k8s.io/v1", "storageclasses", {}, in_namespace=False)
@@ -148,10 +148,10 @@ class Cluster:
         """Ask for everything that tells how an instance is.
 
         Args:
-            app: The instance's name.
+            app: the instance's name.
 
         Raises:
-            NoClusterError: There is no answer, or a refusal.
+            NoClusterError: there is no answer, or a refusal.
         """
         label = ",".join(f"{key}={value}" for key, value in instance_selector(app).items())
         own = {"labelSelector": label}
@@ -175,9 +175,9 @@ class Cluster:
         "Error Log Output Format").
 
         Args:
-            pod: Its pod's name.
-            container: Its name.
-            previous: Whether the container is meant that ran before the present one.
+            pod: its pod's name.
+            container: its name.
+            previous: whether the container is meant that ran before the present one.
         """
         path = f"api/v1/namespaces/{quote(self._namespace)}/pods/{quote(pod)}/log"
         query = {"container": container, "previous": str(previous).lower(), "tailLines": str(_LOG_LINES)}

@@ -68,10 +68,10 @@ class MachineType:
     """One Compute Engine machine type.
 
     Attributes:
-        name: As in the Compute Engine API, `e2-standard-4`.
+        name: as in the Compute Engine API, `e2-standard-4`.
         vcpus: vCPUs that the guest sees.
-        memory_gib: Memory in GiB, not always a whole number.
-        shared_core: Whether the vCPUs are fractions of cores, for which GKE reserves a fixed amount.
+        memory_gib: memory in GiB, not always a whole number.
+        shared_core: whether the vCPUs are fractions of cores, for which GKE reserves a fixed amount.
     """
 
     name: str
@@ -86,9 +86,9 @@ class Allocatable:
 
     Attributes:
         cpu_millicores: CPU in thousandths of a core.
-        memory_bytes: Memory in bytes.
-        ephemeral_storage_bytes: Disk for images, logs and `emptyDir` volumes in bytes.
-        pods: Number of pods.
+        memory_bytes: memory in bytes.
+        ephemeral_storage_bytes: disk for images, logs and `emptyDir` volumes in bytes.
+        pods: number of pods.
     """
 
     cpu_millicores: int
@@ -155,7 +155,7 @@ def is_of_known_family(name: str) -> bool:
     """Whether a machine type would be of a family in which `machine_type_named` knows every one.
 
     Args:
-        name: As in the Compute Engine API, `e2-standard-4`.
+        name: as in the Compute Engine API, `e2-standard-4`.
     """
     return name.partition("-")[0] in _KNOWN_FAMILIES and name not in _IRREGULAR
 
@@ -164,10 +164,10 @@ def machine_type_named(name: str) -> MachineType:
     """Tell what a machine type offers: what the table says, or what its name says.
 
     Args:
-        name: As in the Compute Engine API, `e2-standard-4` or `n2-custom-4-8192`.
+        name: as in the Compute Engine API, `e2-standard-4` or `n2-custom-4-8192`.
 
     Raises:
-        UnknownMachineTypeError: The table has none of that name, and the name says too little.
+        UnknownMachineTypeError: the table has none of that name, and the name says too little.
     """
     found = MACHINE_TYPES.get(name) or _told_by(name)
     if found is None:
@@ -197,11 +197,11 @@ def allocatable(machine_type: MachineType, boot_disk_gib: int = DEFAULT_BOOT_DIS
     """Compute what pods can request on a GKE Standard node, by the rules of the GKE page.
 
     Args:
-        machine_type: The node's machine type.
-        boot_disk_gib: Size of the node's boot disk in GiB, at least 10 as in Compute Engine.
+        machine_type: the node's machine type.
+        boot_disk_gib: size of the node's boot disk in GiB, at least 10 as in Compute Engine.
 
     Raises:
-        ValueError: The boot disk is smaller than 10 GiB.
+        ValueError: the boot disk is smaller than 10 GiB.
     """
     if boot_disk_gib < 10:
         raise ValueError(

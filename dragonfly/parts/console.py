@@ -15,9 +15,9 @@ def port_forward_command(namespace: str, names: Names, context: str | None) -> s
     """Return the command that makes the console reachable from a workstation.
 
     Args:
-        namespace: The instance's.
-        names: Of its objects.
-        context: Of the reader's kubeconfig; its current one when None.
+        namespace: the instance's.
+        names: of its objects.
+        context: of the reader's kubeconfig; its current one when None.
     """
     chosen = f" --context {shlex.quote(context)}" if context else ""
     return (

@@ -111,7 +111,7 @@ class Images:
         """Return the config keys that decide on an image, the nearest first; none for an image of somebody else's.
 
         Args:
-            reference: The full reference.
+            reference: the full reference.
         """
         image = next((each for each in Image if self.reference(each) == reference), None)
         if image is None:

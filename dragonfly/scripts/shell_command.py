@@ -13,8 +13,8 @@ def shell_command(script: str, *arguments: Argument) -> list[str | Argument]:
     """Return the command of a container whose shell runs a script that its image does not hold.
 
     Args:
-        script: The file's name without its ending, `wait_for`. The comment at its head is for the file's readers.
-        arguments: The script's `$1` and so on.
+        script: the file's name without its ending, `wait_for`. The comment at its head is for the file's readers.
+        arguments: the script's `$1` and so on.
     """
     lines = Path(__file__).with_name(f"{script}.sh").read_text().splitlines(keepends=True)
     text = "".join(dropwhile(lambda line: line.startswith("#"), lines))

@@ -28,7 +28,7 @@ def awaited_address(line: str) -> str | None:
     """Return the `host:port` that a container waits for, None if it does not.
 
     Args:
-        line: The last of its log.
+        line: the last of its log.
     """
     _, begins, address = line.partition(_WAITING)
     return address if begins and line.startswith(_WAITING) else None

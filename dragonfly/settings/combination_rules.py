@@ -35,8 +35,8 @@ def shared_port_faults(given: Mapping[str, Any], hidden: Set[str]) -> list[Confi
     """Find the ports that two of a peer's servers would both listen on.
 
     Args:
-        given: What the stack sets, by key without the namespace; values that are faulty by themselves, too.
-        hidden: The full keys whose values must not be shown.
+        given: what the stack sets, by key without the namespace; values that are faulty by themselves, too.
+        hidden: the full keys whose values must not be shown.
     """
     faults: list[ConfigFault] = []
     taken: dict[int, str] = {}
@@ -64,10 +64,10 @@ def gke_faults(
     """Find the faults of a stack that makes a GKE cluster which need more than one key to be seen.
 
     Args:
-        settings: The stack's config, with defaults in place of values that are faulty by themselves.
-        values: The whole config as text, by full key: `gcp:project` and `gcp:zone` are not in the settings.
-        environment: Environment variables, where the Google Cloud provider looks for a project or zone too.
-        faulty: Keys of such values, without the namespace.
+        settings: the stack's config, with defaults in place of values that are faulty by themselves.
+        values: the whole config as text, by full key: `gcp:project` and `gcp:zone` are not in the settings.
+        environment: environment variables, where the Google Cloud provider looks for a project or zone too.
+        faulty: keys of such values, without the namespace.
     """
     # The config's goes first, as the provider has it.
     google = {

@@ -16,7 +16,7 @@ def rule_broken(message: str) -> PydanticCustomError:
     """Return the error by which a validator says which rule a value breaks.
 
     Args:
-        message: The rule, for a person.
+        message: the rule, for a person.
     """
     # The message is passed as context: pydantic would read braces in it as a template.
     return PydanticCustomError(RULE_BROKEN, "{message}", {"message": message})
@@ -27,10 +27,10 @@ class ConfigFault:
     """One fault of a stack's config.
 
     Attributes:
-        key: The config key, with its path for a value inside an object.
-        found: The value, or None where it is a secret or missing.
-        rule: What is expected.
-        remedy: The command that mends it.
+        key: the config key, with its path for a value inside an object.
+        found: the value, or None where it is a secret or missing.
+        rule: what is expected.
+        remedy: the command that mends it.
     """
 
     key: str

@@ -31,8 +31,8 @@ class SettingsError(pulumi.RunError):
         """Write the message.
 
         Args:
-            stack: The stack's name.
-            faults: All of its config.
+            stack: the stack's name.
+            faults: all of its config.
         """
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         listed = "\n\n".join(str(fault) for fault in faults)
@@ -43,8 +43,8 @@ def unknown_key_fault(key: str, known: Sequence[str]) -> ConfigFault:
     """Say of a key that there is none of that name, and which one may be meant.
 
     Args:
-        key: The key, without the namespace.
-        known: All that there are.
+        key: the key, without the namespace.
+        known: all that there are.
     """
     return ConfigFault(
         f"{PROJECT}:{key}",
@@ -58,7 +58,7 @@ def plain_text_fault(full_key: str) -> ConfigFault:
     """Say of a secret that it is not encrypted in the stack's file.
 
     Args:
-        full_key: The key, with the namespace.
+        full_key: the key, with the namespace.
     """
     return ConfigFault(
         full_key,
@@ -72,9 +72,9 @@ def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[s
     """Say in the words of the config what pydantic found wrong with a value.
 
     Args:
-        details: One of `ValidationError.errors()`.
-        values: The config as text, by full key.
-        secret_keys: The full keys whose values must not be shown.
+        details: one of `ValidationError.errors()`.
+        values: the config as text, by full key.
+        secret_keys: the full keys whose values must not be shown.
     """
     key, *inner = (part for part in details["loc"] if part != "[key]")
     full_key = f"{PROJECT}:{key}"

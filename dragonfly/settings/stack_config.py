@@ -23,7 +23,7 @@ def read_settings() -> Settings:
     """Read the config of the running Pulumi program's stack.
 
     Raises:
-        SettingsError: The config has faults.
+        SettingsError: the config has faults.
     """
     environment = pulumi_config.get_config_env()
     values: dict[str, str] = {**environment, **pulumi_config.CONFIG.get()}
@@ -37,14 +37,14 @@ def settings_of(
     """Validate a stack's config.
 
     Args:
-        values: The config as the engine passes it: full keys such as `dragonfly:tag`, values as strings, objects as
+        values: the config as the engine passes it: full keys such as `dragonfly:tag`, values as strings, objects as
             JSON.
-        secret_keys: The full keys whose values are encrypted in the stack's file.
-        stack: The stack's name, for the message.
-        environment: Environment variables, where the Google Cloud provider looks for a project or zone too.
+        secret_keys: the full keys whose values are encrypted in the stack's file.
+        stack: the stack's name, for the message.
+        environment: environment variables, where the Google Cloud provider looks for a project or zone too.
 
     Raises:
-        SettingsError: The config has faults; the message names all of them.
+        SettingsError: the config has faults; the message names all of them.
     """
     faults: list[ConfigFault] = []
     types = {str(field.alias): _plain(field.annotation) for field in Settings.model_fields.values()}

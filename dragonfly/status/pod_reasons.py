@@ -40,15 +40,15 @@ class Reason:
     """Why a pod, or some pods for the same reason, are not Ready.
 
     Attributes:
-        what: In words.
-        image: The reference that could not be pulled.
-        restarts: How often the container has been started again.
-        container: The container that it is about, where its log says more.
-        pod: Its pod's name; of the first, where there are several.
-        runs: Whether the container runs now.
-        ended: Whether it ended before.
-        log: The last line of its log.
-        pods: How many pods have it.
+        what: in words.
+        image: the reference that could not be pulled.
+        restarts: how often the container has been started again.
+        container: the container that it is about, where its log says more.
+        pod: its pod's name; of the first, where there are several.
+        runs: whether the container runs now.
+        ended: whether it ended before.
+        log: the last line of its log.
+        pods: how many pods have it.
     """
 
     what: str
@@ -71,10 +71,10 @@ def pod_reason(pod: Object, events: Sequence[Object], nodes: Iterable[Object], n
     """Return why a pod is not Ready, without what its log says.
 
     Args:
-        pod: One that is not Ready.
-        events: Of its namespace.
-        nodes: Of the cluster, as far as the user sees them.
-        now: The time.
+        pod: one that is not Ready.
+        events: of its namespace.
+        nodes: of the cluster, as far as the user sees them.
+        now: the time.
     """
     name = pod["metadata"]["name"]
     own = events_of(pod, events)
@@ -100,9 +100,9 @@ def restart_reasons(pod: Object, events: Sequence[Object], now: datetime) -> lis
     """Return which containers of a pod that is Ready were started again within the last hour, and why.
 
     Args:
-        pod: The pod.
-        events: Of its namespace.
-        now: The time.
+        pod: the pod.
+        events: of its namespace.
+        now: the time.
     """
     found: list[Reason] = []
     for status in _statuses(pod):
@@ -130,8 +130,8 @@ def with_log(reason: Reason, last_log_line: LastLogLine) -> Reason:
     """Complete a reason by what its container's log says, of the run that failed or of the present one.
 
     Args:
-        reason: The reason.
-        last_log_line: Reads it.
+        reason: the reason.
+        last_log_line: reads it.
     """
     if reason.container is None:
         return reason

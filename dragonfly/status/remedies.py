@@ -23,8 +23,8 @@ def remedy(reason: Reason, settings: Settings) -> str | None:
     """Return what to do about a reason, None where only a person who looks at it can tell.
 
     Args:
-        reason: Why something is not Ready.
-        settings: The stack's config.
+        reason: why something is not Ready.
+        settings: the stack's config.
     """
     if reason.image is not None:
         keys = settings.images.config_keys(reason.image)

@@ -23,12 +23,12 @@ class Report:
     """How a stack is.
 
     Attributes:
-        stack: Its name.
-        settings: Its config.
-        namespace_exists: Whether its namespace is in the cluster.
-        conditions: Of every workload and claim, and of missing Services.
-        images: Image references of the containers that run, by container name.
-        advisories: What is dangerous in these versions.
+        stack: its name.
+        settings: its config.
+        namespace_exists: whether its namespace is in the cluster.
+        conditions: of every workload and claim, and of missing Services.
+        images: image references of the containers that run, by container name.
+        advisories: what is dangerous in these versions.
     """
 
     stack: str
@@ -81,7 +81,7 @@ class Report:
         """Yield the report for people.
 
         Args:
-            width: Of the terminal, in characters.
+            width: of the terminal, in characters.
         """
         settings = self.settings
         yield f"Stack {self.stack}, namespace {settings.namespace}"

@@ -39,12 +39,12 @@ class Stack:
     """One stack.
 
     Attributes:
-        name: Its name.
-        settings: Its config.
-        kubeconfig: The kubeconfig that its last update used, contents or path; None for the ambient one.
-        context: Of that kubeconfig; None for its current one.
-        has_provider: Whether an update went so far as to know the cluster.
-        secrets: The passwords of the installation, those that it was given and those that it made.
+        name: its name.
+        settings: its config.
+        kubeconfig: the kubeconfig that its last update used, contents or path; None for the ambient one.
+        context: of that kubeconfig; None for its current one.
+        has_provider: whether an update went so far as to know the cluster.
+        secrets: the passwords of the installation, those that it was given and those that it made.
     """
 
     name: str
@@ -59,13 +59,13 @@ def read_stack(name: str, pulumi: str, project: Path) -> Stack:
     """Ask the CLI for a stack's config and state. What is secret comes through a pipe and stays in memory.
 
     Args:
-        name: The stack's name.
-        pulumi: The CLI's path, or `pulumi`.
-        project: The program's folder.
+        name: the stack's name.
+        pulumi: the CLI's path, or `pulumi`.
+        project: the program's folder.
 
     Raises:
-        StackUnreadableError: There is no such stack, or what it holds cannot be decrypted.
-        SettingsError: The config has faults.
+        StackUnreadableError: there is no such stack, or what it holds cannot be decrypted.
+        SettingsError: the config has faults.
     """
 
     def ask(*command: str) -> Future[str]:
@@ -82,13 +82,13 @@ def stack_of(
     """Put together what the CLI said.
 
     Args:
-        name: The stack's name.
-        config: By full key, as `pulumi config --json --show-secrets` prints it.
-        exported: As `pulumi stack export --show-secrets` prints it.
-        environment: Environment variables, where the Google Cloud provider looks for a project or zone too.
+        name: the stack's name.
+        config: by full key, as `pulumi config --json --show-secrets` prints it.
+        exported: as `pulumi stack export --show-secrets` prints it.
+        environment: environment variables, where the Google Cloud provider looks for a project or zone too.
 
     Raises:
-        SettingsError: The config has faults.
+        SettingsError: the config has faults.
     """
     values = {key: str(entry["value"]) for key, entry in config.items()}
     secret_keys = frozenset(key for key, entry in config.items() if entry["secret"])

@@ -17,7 +17,7 @@ def running_images(pods: Iterable[Object]) -> dict[str, list[str]]:
     """Return the image references of the containers that run, by container name.
 
     Args:
-        pods: Of the instance.
+        pods: of the instance.
     """
     found: dict[str, set[str]] = {}
     for pod in pods:
@@ -40,7 +40,7 @@ def advisories(pods: Iterable[Object]) -> list[str]:
     """Return what is known to be dangerous in the versions that run, in words.
 
     Args:
-        pods: Of the instance.
+        pods: of the instance.
     """
     managers = [pod for pod in pods if pod["metadata"]["labels"].get(COMPONENT_LABEL) == Component.MANAGER]
     versions = {version(image) for images in running_images(managers).values() for image in images}

@@ -28,10 +28,10 @@ class Condition:
 
     Attributes:
         kind: Kubernetes' name of its kind; None where it is missing and the kind is not known by its name.
-        name: Its name.
-        ready: Whether it is as it should be.
-        state: That in a word or two.
-        reasons: Why it is not; of one that is Ready, what was not long ago.
+        name: its name.
+        ready: whether it is as it should be.
+        state: that in a word or two.
+        reasons: why it is not; of one that is Ready, what was not long ago.
     """
 
     kind: str | None
@@ -45,10 +45,10 @@ def conditions(names: Names, objects: ClusterObjects, last_log_line: LastLogLine
     """Return how every workload and claim of an instance is, and which Services are missing.
 
     Args:
-        names: Of the instance's objects.
-        objects: What the cluster has of them.
-        last_log_line: Reads the log of a container.
-        now: The time.
+        names: of the instance's objects.
+        objects: what the cluster has of them.
+        last_log_line: reads the log of a container.
+        now: the time.
     """
     workloads = {each["metadata"]["name"]: each for each in objects.workloads}
     claims = {each["metadata"]["name"]: each for each in objects.claims}

@@ -86,9 +86,7 @@ def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi
             refusal = await loop.run_in_executor(_ASKING, _refusal, kubeconfig, access.context, inputs)
         except _NoAnswerError as error:
             if not previews:
-                raise RefusedObjectError(
-                    f"{_title(inputs)} is not made, as it may be there already: {error}"
-                ) from None
+                raise RefusedObjectError(f"{_title(inputs)} is not made, as it may be there already: {error}") from None
             # Each of fifty objects would wait for the same answer.
             silent.set()
             return

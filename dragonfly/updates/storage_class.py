@@ -14,8 +14,8 @@ def missing_storage_class(cluster: Cluster, claim: Any) -> str | None:
     """Return why a claim would find no volume, and what to type; None where it may find one, or nobody can tell.
 
     Args:
-        cluster: The claim's.
-        claim: The claim's manifest.
+        cluster: the claim's.
+        claim: the claim's manifest.
     """
     wanted, classes = claim["spec"]["storageClassName"], cluster.storage_classes()
     if classes is None or wanted in classes:

@@ -25,7 +25,7 @@ def create_unless_exists(create: object, *arguments: Any) -> None:
         arguments: the namespace, if the kind has one, and the manifest.
 
     Raises:
-        ApiException: The API server refuses for another reason.
+        ApiException: the API server refuses for another reason.
     """
     try:
         # The client wants models; a manifest of plain values does as well.

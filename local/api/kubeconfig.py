@@ -22,10 +22,10 @@ def write(path: Path, url: str, authority: Path, client: Certificate) -> None:
     """Write a kubeconfig, mode 0600, that needs no other file. An unchanged one is not touched.
 
     Args:
-        path: The file to write. Its content is JSON, which is YAML too.
-        url: The API server's, `https://127.0.0.1:PORT`.
+        path: the file to write. Its content is JSON, which is YAML too.
+        url: the API server's, `https://127.0.0.1:PORT`.
         authority: PEM file of the authority that signed the server's certificate.
-        client: The user's certificate and key.
+        client: the user's certificate and key.
     """
     document = {
         "apiVersion": "v1",
@@ -65,7 +65,7 @@ def client_context(authority: Path, client: Certificate) -> ssl.SSLContext:
 
     Args:
         authority: PEM file of the authority that signed the server's certificate.
-        client: Our certificate and key.
+        client: our certificate and key.
     """
     context = ssl.create_default_context(cafile=str(authority))
     context.load_cert_chain(client.certificate, client.key)

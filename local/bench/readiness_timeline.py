@@ -72,7 +72,7 @@ class ReadinessTimeline:
         """From the first object to the last pod's readiness.
 
         Raises:
-            ValueError: A pod is not Ready, or there is none.
+            ValueError: a pod is not Ready, or there is none.
         """
         waiting = [name for name, stages in self.pods.items() if "Ready" not in stages]
         if self.first_object is None or not self.pods or waiting:

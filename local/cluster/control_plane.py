@@ -65,17 +65,17 @@ class Cluster:
         """Describe a cluster; nothing is started or written yet.
 
         Args:
-            state: The folder for everything it keeps; created at the first start.
+            state: the folder for everything it keeps; created at the first start.
             machine_type: GKE machine type whose allocatable the nodes have.
-            node_count: How many nodes; None for a cluster whose nodes somebody else makes and takes away.
-            tools: Binaries by name; from `local.tools.toolchain` when not given.
-            cloud: The stand-in cloud that runs it, if any.
-            node_kind: One of `NODE_KINDS`.
-            images: See `NodesWanted`.
+            node_count: how many nodes; None for a cluster whose nodes somebody else makes and takes away.
+            tools: binaries by name; from `local.tools.toolchain` when not given.
+            cloud: the stand-in cloud that runs it, if any.
+            node_kind: one of `NODE_KINDS`.
+            images: see `NodesWanted`.
 
         Raises:
             UnknownMachineTypeError: `dragonfly.google.machine_types` cannot tell what it offers.
-            ValueError: There is no such kind of nodes, or their number is out of range.
+            ValueError: there is no such kind of nodes, or their number is out of range.
         """
         if node_kind not in NODE_KINDS:
             raise ValueError(f"{node_kind!r} is no kind of nodes: choose {' or '.join(NODE_KINDS)}")
@@ -102,7 +102,7 @@ class Cluster:
         """The API server's URL.
 
         Raises:
-            ClusterError: The cluster was never started.
+            ClusterError: the cluster was never started.
         """
         return f"https://{LOOPBACK}:{self._ports().api_server}"
 
@@ -122,7 +122,7 @@ class Cluster:
         """Make sure that this machine can have such nodes; `start` does so too, after minutes of building perhaps.
 
         Raises:
-            ValueError: It cannot; the message says what to type.
+            ValueError: it cannot; the message says what to type.
         """
         self._nodes.check()
 
@@ -136,12 +136,12 @@ class Cluster:
             Whether processes were started; False when the cluster was running already.
 
         Raises:
-            ClusterError: Another start or stop of this cluster goes on for too long, the API server refuses what a
+            ClusterError: another start or stop of this cluster goes on for too long, the API server refuses what a
                 cluster needs, or the cluster has nodes of another kind.
-            ProcessError: A process did not start, ended, or was not ready in time; the message has its log.
-            ToolchainError: A tool is missing and cannot be built.
-            DebianRootError: The nodes' images cannot be pulled, nor be built from Debian's packages.
-            ValueError: This machine cannot have such nodes.
+            ProcessError: a process did not start, ended, or was not ready in time; the message has its log.
+            ToolchainError: a tool is missing and cannot be built.
+            DebianRootError: the nodes' images cannot be pulled, nor be built from Debian's packages.
+            ValueError: this machine cannot have such nodes.
         """
         self._nodes.check()
         # Before the lock, as the images: a first build can take minutes, and has locks of its own.
@@ -178,10 +178,10 @@ class Cluster:
         """End the cluster's processes, and only those. A cluster that does not run is no error.
 
         Args:
-            remove: Also remove everything the cluster keeps; without it the next start continues where this ends.
+            remove: also remove everything the cluster keeps; without it the next start continues where this ends.
 
         Raises:
-            ClusterError: Another start or stop of this cluster goes on for too long.
+            ClusterError: another start or stop of this cluster goes on for too long.
         """
         if not self.state.is_dir():
             return
@@ -199,7 +199,7 @@ class Cluster:
         """Cut the power of a node that runs containers.
 
         Raises:
-            ClusterError: There is no such node.
+            ClusterError: there is no such node.
         """
         nodes = self._container_nodes(name)
         with self._locked():
@@ -209,8 +209,8 @@ class Cluster:
         """Start a node again that was stopped, and wait for nothing.
 
         Raises:
-            ClusterError: There is no such node, or the cluster was never started.
-            ProcessError: Something of it did not start.
+            ClusterError: there is no such node, or the cluster was never started.
+            ProcessError: something of it did not start.
         """
         nodes, ports = self._container_nodes(name), self._ports()
         tools = self._tools or toolchain.provide(nodes.tools)
@@ -221,8 +221,8 @@ class Cluster:
         """Return the command that runs a program in the namespaces of a node that runs containers.
 
         Raises:
-            ClusterError: There is no such node.
-            ProcessError: The node does not run.
+            ClusterError: there is no such node.
+            ProcessError: the node does not run.
         """
         return self._container_nodes(name).on_node(name, command)
 

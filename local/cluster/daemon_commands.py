@@ -34,9 +34,9 @@ class CloudSide:
     """What a cluster has besides when the stand-in cloud runs it.
 
     Attributes:
-        ledger: The cloud's ledger, where disks are entered.
-        project: The project whose disks they are.
-        zone: Where disks are made that are not made for a pod on a certain node.
+        ledger: the cloud's ledger, where disks are entered.
+        project: the project whose disks they are.
+        zone: where disks are made that are not made for a pod on a certain node.
         access_tokens: CSV file of tokens that stand for users (Kubernetes documentation, "Static token file").
     """
 

@@ -37,13 +37,13 @@ class Startup:
     """All that a start depends on, and with it the command line of every daemon.
 
     Attributes:
-        folder: The cluster's.
-        processes: Of that folder.
-        nodes: The nodes that the cluster shall have.
-        cloud: The stand-in cloud that runs the cluster, if any.
-        tools: Binaries by name.
-        ports: The cluster's.
-        trust: The cluster's.
+        folder: the cluster's.
+        processes: of that folder.
+        nodes: the nodes that the cluster shall have.
+        cloud: the stand-in cloud that runs the cluster, if any.
+        tools: binaries by name.
+        ports: the cluster's.
+        trust: the cluster's.
     """
 
     folder: ClusterFolder
@@ -72,8 +72,8 @@ class Startup:
         """Start everything, and return when pods can run on all nodes.
 
         Raises:
-            ProcessError: A process did not start, ended, or was not ready in time.
-            ApiException: The API server refuses what a cluster needs.
+            ProcessError: a process did not start, ended, or was not ready in time.
+            ApiException: the API server refuses what a cluster needs.
         """
         self.trust.write_kubeconfigs(self.folder, f"https://{LOOPBACK}:{self.ports.api_server}")
         administrator = self.trust.as_administrator()
@@ -104,7 +104,7 @@ class Startup:
         """Give a cluster that runs exactly its nodes, and return when pods can run on all of them.
 
         Raises:
-            ProcessError, ApiException: As for `launch`.
+            ProcessError, ApiException: as for `launch`.
         """
         with kubeconfig.connect(self.folder.kubeconfig) as client:
             self.nodes.match(client)

@@ -20,13 +20,13 @@ class Trust:
     Attributes:
         etcd_authority: PEM file of the authority that signs for etcd and its only client, the API server.
         etcd_server: etcd's.
-        etcd_client: The API server's, towards etcd.
-        authority: Signs for everybody else.
-        api_server: The API server's, towards its clients.
-        local_server: Of the other servers on the loopback address.
-        administrator: May do everything in the cluster.
-        controllers: The controller manager's, towards the API server.
-        scheduler: The scheduler's.
+        etcd_client: the API server's, towards etcd.
+        authority: signs for everybody else.
+        api_server: the API server's, towards its clients.
+        local_server: of the other servers on the loopback address.
+        administrator: may do everything in the cluster.
+        controllers: the controller manager's, towards the API server.
+        scheduler: the scheduler's.
         token_private_key: PEM file of the key that signs the tokens of service accounts.
         token_public_key: PEM file of the key that verifies them.
     """
@@ -48,8 +48,8 @@ class Trust:
         """Read what the folder has of it, and make what is missing.
 
         Args:
-            folder: The cluster's.
-            api_server_hosts: Where the API server is reached besides the loopback address and its Service's names.
+            folder: the cluster's.
+            api_server_hosts: where the API server is reached besides the loopback address and its Service's names.
         """
         # Authorities of their own: who may speak to the API server may not therefore speak to etcd.
         etcd = Authority(folder.certificates / "etcd", "etcd-authority")

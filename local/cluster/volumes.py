@@ -135,11 +135,11 @@ def apply_storage_classes(client: ApiClient, *, in_cloud: bool) -> None:
     """Create the classes; one that exists is left as it is (most of its fields are immutable).
 
     Args:
-        client: Of an administrator.
-        in_cloud: Whether the stand-in cloud runs the cluster.
+        client: of an administrator.
+        in_cloud: whether the stand-in cloud runs the cluster.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     for manifest in storage_class_manifests(in_cloud=in_cloud):
         create_unless_exists(StorageV1Api(client).create_storage_class, manifest)
@@ -162,7 +162,7 @@ class VolumeController:
         """Work until the process is ended.
 
         Args:
-            ready: Written when all claims and volumes of before were looked at and both watches start.
+            ready: written when all claims and volumes of before were looked at and both watches start.
         """
         loops = [
             threading.Thread(

@@ -55,13 +55,13 @@ def provide_archives(console: Console | None = None) -> list[Path]:
     """Fetch the images from their registries, or build them where that cannot be.
 
     Args:
-        console: Where progress goes; standard error when not given.
+        console: where progress goes; standard error when not given.
 
     Returns:
         Archives of one or more images each.
 
     Raises:
-        ToolchainError: The stand-in could not be built.
+        ToolchainError: the stand-in could not be built.
         DebianRootError: Debian's packages could not be had.
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
@@ -72,13 +72,13 @@ def provide_archive(console: Console | None = None) -> Path:
     """Make the archive, or find that the one in the cache is made of the same.
 
     Args:
-        console: Where progress goes; standard error when not given.
+        console: where progress goes; standard error when not given.
 
     Returns:
         The archive's path.
 
     Raises:
-        ToolchainError: The stand-in could not be built.
+        ToolchainError: the stand-in could not be built.
         DebianRootError: Debian's packages could not be had.
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)

@@ -72,8 +72,8 @@ def images(layers: Layers, names: Images) -> list[OciImage]:
     """Every image of an installation, and the one that every pod needs.
 
     Args:
-        layers: What they are made of.
-        names: How the program calls them.
+        layers: what they are made of.
+        names: how the program calls them.
     """
     database, dragonfly = (layers.debian, layers.databases), (layers.debian, layers.dragonfly)
     return [
@@ -118,7 +118,7 @@ def configured_names(config: Mapping[str, Any]) -> list[str]:
     """How a stack's config has the program call them.
 
     Args:
-        config: The stack's, whose keys have no project before them. What is wrong with it is the program's to say.
+        config: the stack's, whose keys have no project before them. What is wrong with it is the program's to say.
     """
     settings = {**_defaults(), **config}
     listed = settings["images"]

@@ -113,11 +113,11 @@ def write_debian_root(file: Path, log: Path) -> None:
     """Write the layer, from the machine's own sources of packages if they have the release.
 
     Args:
-        file: Where to.
-        log: What mmdebstrap says.
+        file: where to.
+        log: what mmdebstrap says.
 
     Raises:
-        DebianRootError: There is no mmdebstrap, nothing to verify the release with, or a package could not be had.
+        DebianRootError: there is no mmdebstrap, nothing to verify the release with, or a package could not be had.
     """
     program = shutil.which("mmdebstrap")
     if program is None:

@@ -17,9 +17,9 @@ class Layer:
     """A layer that is ready: not compressed, since unpacking it on every node takes longer than reading it.
 
     Attributes:
-        file: The tar file.
+        file: the tar file.
         digest: `sha256:...` of its content.
-        size: In bytes.
+        size: in bytes.
     """
 
     file: Path
@@ -32,10 +32,10 @@ class Entry:
     """A file, folder or link of a layer.
 
     Attributes:
-        path: Absolute path in the image.
-        content: Of a file.
-        link: What a symbolic link points to.
-        mode: Permissions.
+        path: absolute path in the image.
+        content: of a file.
+        link: what a symbolic link points to.
+        mode: permissions.
     """
 
     path: str
@@ -70,8 +70,8 @@ def write_layer(file: Path, entries: Iterable[Entry]) -> Layer:
     """Write a layer of a few entries, with the folders that they lie in.
 
     Args:
-        file: Where to.
-        entries: In any order.
+        file: where to.
+        entries: in any order.
     """
     with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as archive:
         add_entries(archive, entries, {})
@@ -82,9 +82,9 @@ def add_entries(archive: tarfile.TarFile, entries: Iterable[Entry], present: Map
     """Add entries to an archive that is being written.
 
     Args:
-        archive: The archive.
-        entries: What to add.
-        present: Paths, without the leading slash, of folders that it has.
+        archive: the archive.
+        entries: what to add.
+        present: paths, without the leading slash, of folders that it has.
     """
     folders = dict.fromkeys(present)
     for entry in sorted(entries, key=lambda entry: entry.path):

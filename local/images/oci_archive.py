@@ -33,14 +33,14 @@ class OciImage:
     """An image under its full name.
 
     Attributes:
-        reference: Registry, repository and tag.
-        layers: From the bottom.
-        entrypoint: What a container starts.
-        command: Its arguments, unless the container gives others.
-        user: Whom it runs as, unless the container says otherwise.
-        folder: Its working directory.
-        volumes: Folders that outlive a container of it.
-        labels: What it says of itself.
+        reference: registry, repository and tag.
+        layers: from the bottom.
+        entrypoint: what a container starts.
+        command: its arguments, unless the container gives others.
+        user: whom it runs as, unless the container says otherwise.
+        folder: its working directory.
+        volumes: folders that outlive a container of it.
+        labels: what it says of itself.
     """
 
     reference: str
@@ -79,8 +79,8 @@ def write_archive(file: Path, images: Sequence[OciImage]) -> None:
     """Write an archive in which every layer stands once.
 
     Args:
-        file: Where to.
-        images: Each with a name of its own.
+        file: where to.
+        images: each with a name of its own.
     """
     with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as archive:
         writer = _Writer(archive)

@@ -49,8 +49,8 @@ class Authority:
         """Load the authority from a folder, or make it there.
 
         Args:
-            folder: Where its files and those of all it signs are kept; created with mode 0700.
-            name: Its common name; also the stem of its two files.
+            folder: where its files and those of all it signs are kept; created with mode 0700.
+            name: its common name; also the stem of its two files.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
@@ -67,9 +67,9 @@ class Authority:
         """Return a certificate for a server, made when missing, signed by another authority or about to expire.
 
         Args:
-            name: Common name and stem of its files, unique under this authority.
+            name: common name and stem of its files, unique under this authority.
             hosts: DNS names and IP addresses the server is reached at.
-            client: Whether the same certificate is also presented as a client's, as etcd members do to each other.
+            client: whether the same certificate is also presented as a client's, as etcd members do to each other.
         """
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
         return self._leaf(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), usages, hosts)
@@ -78,9 +78,9 @@ class Authority:
         """Return a certificate for a client, made when missing, signed by another authority or about to expire.
 
         Args:
-            file: Stem of its files, unique under this authority.
-            user: Common name: the user, to Kubernetes.
-            group: Organization: the group, to Kubernetes.
+            file: stem of its files, unique under this authority.
+            user: common name: the user, to Kubernetes.
+            group: organization: the group, to Kubernetes.
         """
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, user)]
         if group is not None:
@@ -130,8 +130,8 @@ def signing_key(folder: Path, name: str) -> tuple[Path, Path]:
     """Return a key pair without certificate, made when missing: Kubernetes signs service account tokens with one.
 
     Args:
-        folder: Where its files are kept; created with mode 0700.
-        name: Stem of the two files.
+        folder: where its files are kept; created with mode 0700.
+        name: stem of the two files.
 
     Returns:
         The PEM files of the private key (mode 0600) and of the public key.
@@ -151,7 +151,7 @@ def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Read a private key that this module wrote.
 
     Raises:
-        ValueError: The file holds no unencrypted elliptic-curve key.
+        ValueError: the file holds no unencrypted elliptic-curve key.
     """
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -163,8 +163,8 @@ def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, all at once: a reader sees the old content or the new one.
 
     Args:
-        path: The file, mode 0600 from its first byte on.
-        content: All of its content.
+        path: the file, mode 0600 from its first byte on.
+        content: all of its content.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

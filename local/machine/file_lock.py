@@ -24,12 +24,12 @@ def file_lock(
     The kernel releases the lock when its holder ends, however it ends, so there is never a stale one to remove.
 
     Args:
-        path: The lock file; its folder must exist.
-        timeout_seconds: How long to wait for another holder; without it, for ever.
-        on_wait: Called once when somebody else holds the lock, to tell the user.
+        path: the lock file; its folder must exist.
+        timeout_seconds: how long to wait for another holder; without it, for ever.
+        on_wait: called once when somebody else holds the lock, to tell the user.
 
     Raises:
-        LockTimeoutError: Somebody else still holds the lock after `timeout_seconds`.
+        LockTimeoutError: somebody else still holds the lock after `timeout_seconds`.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     with path.open("a") as file:

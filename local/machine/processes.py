@@ -44,9 +44,9 @@ class Daemon:
     """A process to keep running.
 
     Attributes:
-        name: Names its record and its log, unique in the folder.
-        command: Program (absolute path) and arguments.
-        environment: Variables besides the few every daemon gets (`PATH`, `HOME`, the mark).
+        name: names its record and its log, unique in the folder.
+        command: program (absolute path) and arguments.
+        environment: variables besides the few every daemon gets (`PATH`, `HOME`, the mark).
     """
 
     name: str
@@ -68,7 +68,7 @@ class Processes:
         """Look after the daemons of a folder.
 
         Args:
-            folder: Where records (`processes/`) and logs (`logs/`) are kept; created at the first start.
+            folder: where records (`processes/`) and logs (`logs/`) are kept; created at the first start.
         """
         self._folder = folder.resolve()
         self._records = self._folder / "processes"
@@ -83,10 +83,10 @@ class Processes:
         """Start a daemon in a session of its own, so that Ctrl-C in our terminal does not reach it.
 
         Args:
-            daemon: What to start. None of its name may run.
+            daemon: what to start. None of its name may run.
 
         Raises:
-            ProcessError: The system refuses to run the program, or the daemon runs already.
+            ProcessError: the system refuses to run the program, or the daemon runs already.
         """
         if self.alive(daemon.name):
             raise ProcessError(f"{daemon.name} runs already; its record: {self._record_file(daemon.name)}")
@@ -146,13 +146,13 @@ class Processes:
         """Wait until something is so, as long as the daemons it needs are running.
 
         Args:
-            ready: Asked every 20 ms.
-            what: What is waited for, for the message: "the API server to be ready".
-            needs: Names of the daemons without which it can never come.
-            timeout_seconds: How long at most.
+            ready: asked every 20 ms.
+            what: what is waited for, for the message: "the API server to be ready".
+            needs: names of the daemons without which it can never come.
+            timeout_seconds: how long at most.
 
         Raises:
-            ProcessError: One of the daemons ended, or the time is over.
+            ProcessError: one of the daemons ended, or the time is over.
         """
         needed = list(needs)
         deadline = time.monotonic() + timeout_seconds
@@ -169,8 +169,8 @@ class Processes:
         """End some daemons together: a request, and for those which do not follow in time, force.
 
         Args:
-            names: Names of daemons; those which do not run are passed over.
-            grace_seconds: How long they may take to end by themselves.
+            names: names of daemons; those which do not run are passed over.
+            grace_seconds: how long they may take to end by themselves.
         """
         wanted = list(names)
         found = [process for process in map(self._process, wanted) if process is not None]
@@ -182,7 +182,7 @@ class Processes:
         """End all daemons of this folder, also those without a record.
 
         Args:
-            grace_seconds: How long they may take to end by themselves before they are killed.
+            grace_seconds: how long they may take to end by themselves before they are killed.
         """
         # What a daemon starts while it is being ended is found the next time round.
         for _ in range(_ROUNDS):
@@ -261,8 +261,8 @@ def end(processes: list[psutil.Process], grace_seconds: float) -> None:
     """End some processes: a request, and for those which do not follow in time, force.
 
     Args:
-        processes: What to end, whoever started it.
-        grace_seconds: How long they may take to end by themselves.
+        processes: what to end, whoever started it.
+        grace_seconds: how long they may take to end by themselves.
     """
     # psutil compares the start time again before each signal, so a pid that was recycled meanwhile is safe.
     for process in processes:

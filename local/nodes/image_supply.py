@@ -21,12 +21,12 @@ def what_is_missing(cluster: NodesWithContainers, nodes: Iterable[str], wanted: 
     """Return which images the nodes have not got and what to type, or None.
 
     Args:
-        cluster: It runs.
-        nodes: Their names.
-        wanted: References of the images.
+        cluster: it runs.
+        nodes: their names.
+        wanted: references of the images.
 
     Raises:
-        ProcessError: A node does not run, or does not answer.
+        ProcessError: a node does not run, or does not answer.
     """
     wanted = list(wanted)
     lines: list[str] = []

@@ -20,8 +20,8 @@ class NodesWanted:
 
     Attributes:
         machine_type: GKE machine type that gives a node's room for pods.
-        count: How many; None where somebody else makes them and takes them away.
-        images: Archives of the images that nodes are given which run containers; None for those of an
+        count: how many; None where somebody else makes them and takes them away.
+        images: archives of the images that nodes are given which run containers; None for those of an
             installation with default config, pulled or built on this machine.
     """
 
@@ -35,14 +35,14 @@ class ControlPlane:
     """What nodes know of their control plane.
 
     Attributes:
-        tools: Binaries by name.
-        ports: Every port that the cluster's servers have on the machine's loopback address.
-        api_server_port: The API server's among them.
-        authority: Signs the certificates of the API server and of its clients.
-        api_server_user: The API server's name as a client of kubelets.
-        kubeconfig: The administrator's.
-        pod_range: Addresses of pods.
-        service_range: Addresses of Services.
+        tools: binaries by name.
+        ports: every port that the cluster's servers have on the machine's loopback address.
+        api_server_port: the API server's among them.
+        authority: signs the certificates of the API server and of its clients.
+        api_server_user: the API server's name as a client of kubelets.
+        kubeconfig: the administrator's.
+        pod_range: addresses of pods.
+        service_range: addresses of Services.
     """
 
     tools: Mapping[str, Path]

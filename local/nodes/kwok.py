@@ -32,12 +32,12 @@ class KwokNodes:
         """Describe them.
 
         Args:
-            state: The cluster's folder.
-            processes: The cluster's.
-            wanted: What a user asks for.
+            state: the cluster's folder.
+            processes: the cluster's.
+            wanted: what a user asks for.
 
         Raises:
-            ValueError: The number is out of range.
+            ValueError: the number is out of range.
         """
         if wanted.count is not None and not 1 <= wanted.count <= MAXIMUM_NODES:
             raise ValueError(f"a local cluster has 1 to {MAXIMUM_NODES} nodes, not {wanted.count}")

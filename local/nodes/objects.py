@@ -53,11 +53,11 @@ class NodeShape:
     """What the nodes of one pool have in common.
 
     Attributes:
-        machine_type: Gives capacity, allocatable and a label.
-        pool: The node pool's name.
-        boot_disk_gib: Size of the boot disk in GiB.
-        labels: Labels besides those that every node has.
-        taints: Taints as in a node's spec.
+        machine_type: gives capacity, allocatable and a label.
+        pool: the node pool's name.
+        boot_disk_gib: size of the boot disk in GiB.
+        labels: labels besides those that every node has.
+        taints: taints as in a node's spec.
     """
 
     machine_type: MachineType
@@ -75,11 +75,11 @@ def node_manifest(
     Addresses are of TEST-NET-1 (RFC 5737), which leads nowhere: loopback ones are refused as endpoints of Services.
 
     Args:
-        index: The node's number, from 0 to `MAXIMUM_NODES` - 1.
-        shape: What it has in common with its pool.
+        index: the node's number, from 0 to `MAXIMUM_NODES` - 1.
+        shape: what it has in common with its pool.
         kubernetes_version: `v1.36.3`, told as the kubelet's.
-        name: Its name, unless it is the one that follows from its number.
-        zone: Where it claims to be.
+        name: its name, unless it is the one that follows from its number.
+        zone: where it claims to be.
     """
     name = name or node_name(index)
     machine_type = shape.machine_type
@@ -147,13 +147,13 @@ def apply_nodes(client: ApiClient, count: int, machine_type: MachineType, kubern
     """Make the cluster have exactly these nodes: missing ones are created, others changed or removed.
 
     Args:
-        client: Of an administrator.
-        count: How many nodes, 1 to `MAXIMUM_NODES`.
-        machine_type: Of every node.
+        client: of an administrator.
+        count: how many nodes, 1 to `MAXIMUM_NODES`.
+        machine_type: of every node.
         kubernetes_version: `v1.36.3`.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     core = CoreV1Api(client)
     shape = NodeShape(machine_type)
@@ -172,10 +172,10 @@ def node_count(client: ApiClient) -> int:
     """Return how many nodes there are, Ready or not.
 
     Args:
-        client: Of an administrator.
+        client: of an administrator.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     return len(CoreV1Api(client).list_node().items)
 
@@ -184,10 +184,10 @@ def forget_heartbeats(client: ApiClient) -> None:
     """Remove the heartbeats of an earlier run: kwok leaves a node alone for as long as another kwok seems to hold it.
 
     Args:
-        client: Of an administrator.
+        client: of an administrator.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     CoordinationV1Api(client).delete_collection_namespaced_lease(_LEASES)
 
@@ -199,11 +199,11 @@ def ready_nodes(client: ApiClient, since: datetime.datetime) -> set[str]:
     a cluster that was stopped comes back with the nodes' last state, Ready for as long as nobody looks.
 
     Args:
-        client: Of an administrator.
-        since: When kwok was started, with time zone.
+        client: of an administrator.
+        since: when kwok was started, with time zone.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     leases = CoordinationV1Api(client)
     ready: set[str] = set()

@@ -33,7 +33,7 @@ def run_all(builds: list[Build]) -> None:
     """Run builds, some at a time.
 
     Raises:
-        ToolchainError: One failed.
+        ToolchainError: one failed.
     """
     with ThreadPoolExecutor(_CONCURRENT_BUILDS) as executor:
         futures: list[Future[None]] = [executor.submit(build.run) for build in builds]
@@ -103,7 +103,7 @@ class Build:
         """Build, unless another process does so first.
 
         Raises:
-            ToolchainError: The build failed.
+            ToolchainError: the build failed.
         """
         tool = self._tool
         locks = self._cache / "locks"

@@ -24,17 +24,17 @@ class Tool:
     """Something that is built from one of our Go modules.
 
     Attributes:
-        name: Its name in messages and in the cache.
-        folder: Its module under `local/go`.
-        module: The Go module whose release, in that `go.mod`, is the tool's version; empty for a program of our own,
+        name: its name in messages and in the cache.
+        folder: its module under `local/go`.
+        module: the Go module whose release, in that `go.mod`, is the tool's version; empty for a program of our own,
             whose source lies beside it.
-        binaries: File name in the cache, and the last element of the package path in `go.mod`'s `tool` lines.
-        minutes: How long a first build takes on two cores, told to the user.
-        tags: Build tags.
+        binaries: file name in the cache, and the last element of the package path in `go.mod`'s `tool` lines.
+        minutes: how long a first build takes on two cores, told to the user.
+        tags: build tags.
         link_values: Go variables set when linking; `{version}` stands for the tool's version, `v1.36.3`, `{number}` for
             the same without its `v`, `{major}` and `{minor}` for parts of it.
-        scripts: Files of the Go module to lie, executable, beside the binaries.
-        release: What the commit in `go.mod` was released as, where the module has no versions of its own.
+        scripts: files of the Go module to lie, executable, beside the binaries.
+        release: what the commit in `go.mod` was released as, where the module has no versions of its own.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Tool:
         """Return the Go package of each binary, from `go.mod`'s `tool` lines.
 
         Raises:
-            ToolchainError: There is no `tool` line for a binary.
+            ToolchainError: there is no `tool` line for a binary.
         """
         listed = re.findall(r"^(?:tool\s+|\t)([\w./-]+)$", self.go_mod.read_text(), flags=re.MULTILINE)
         by_name = {re.sub(r"/v\d+$", "", package).rpartition("/")[2]: package for package in listed}

@@ -25,9 +25,9 @@ def provide(
     """Make tools available: fetch those which neither the machine nor the cache has, and build what cannot be fetched.
 
     Args:
-        names: Keys of `local.tools.catalog.TOOLS`.
-        console: Where progress goes; standard error when not given.
-        releases: Where their projects publish them.
+        names: keys of `local.tools.catalog.TOOLS`.
+        console: where progress goes; standard error when not given.
+        releases: where their projects publish them.
 
     Returns:
         The absolute path of each binary by its name, `kube-apiserver` for example.
@@ -87,7 +87,7 @@ def release_orders(releases: Mapping[str, Release] = RELEASES) -> dict[str, Orde
     """Return what there is to fetch for this machine, by the name of the tool.
 
     Args:
-        releases: Where the projects publish it.
+        releases: where the projects publish it.
     """
     if sys.platform != "linux":
         return {}

@@ -93,9 +93,9 @@ def no_room(api: ApiClient, resource: str = "pods", amount: str = "0") -> Genera
     An extended resource that no node has cannot be asked of our pods, and peers tolerate every taint.
 
     Args:
-        api: Of the nodes' cluster.
-        resource: Of which each node has too little for us, `pods` or `memory`.
-        amount: How much it has of it.
+        api: of the nodes' cluster.
+        resource: of which each node has too little for us, `pods` or `memory`.
+        amount: how much it has of it.
     """
     core: Any = client.CoreV1Api(api)
     before = {node.metadata.name: node.status.allocatable[resource] for node in core.list_node().items}

@@ -18,10 +18,10 @@ class Status:
     """What it said.
 
     Attributes:
-        code: Its exit code.
-        out: What it printed.
-        errors: What it printed as errors.
-        seconds: How long it took.
+        code: its exit code.
+        out: what it printed.
+        errors: what it printed as errors.
+        seconds: how long it took.
     """
 
     code: int
@@ -43,9 +43,9 @@ def status(stack: LocalStack, *arguments: str, **environment: str) -> Status:
     """Run the command.
 
     Args:
-        stack: On which stack.
-        arguments: Besides.
-        environment: Variables in the place of the stack's.
+        stack: on which stack.
+        arguments: besides.
+        environment: variables in the place of the stack's.
     """
     started = time.monotonic()
     done = subprocess.run(

@@ -179,7 +179,7 @@ def test_a_first_update_that_failed_is_told_with_its_claim_and_mended_as_it_says
     before = status(stack)
     assert (before.code, before.errors) == (1, "")
     assert "The namespace classless does not exist: nothing is installed." in before.out
-    with pytest.raises(StackError, match="the cluster has no StorageClass nobodys, it has .*standard"):
+    with pytest.raises(StackError, match=r"the cluster has no StorageClass nobodys, it has .*standard"):
         stack.output("preview")
     # One that somebody made by hand, and that is too small.
     core: Any = client.CoreV1Api(api)

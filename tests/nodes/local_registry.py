@@ -54,9 +54,9 @@ class LocalRegistry:
         """Put an image into it, by the API of the OCI distribution specification.
 
         Args:
-            repository: Its name in the registry; the tag is `1`.
-            archive: The image's only layer and its config, as `docker save` writes them.
-            extra: Content of a file that it gets besides, in a layer of its own.
+            repository: its name in the registry; the tag is `1`.
+            archive: the image's only layer and its config, as `docker save` writes them.
+            extra: content of a file that it gets besides, in a layer of its own.
 
         Returns:
             The image's reference.
@@ -106,8 +106,8 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
     """Run a registry in the control plane's network, which is all that the nodes reach.
 
     Args:
-        cluster: The cluster.
-        folder: For its files.
+        cluster: the cluster.
+        folder: for its files.
     """
     holder = next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
     port = free_port()
@@ -135,9 +135,9 @@ def registry_command(folder: Path, address: str, certificate: Certificate | None
     """Write a registry's configuration.
 
     Args:
-        folder: For its files.
-        address: Where it listens.
-        certificate: Its own; without one it speaks plain HTTP.
+        folder: for its files.
+        address: where it listens.
+        certificate: its own; without one it speaks plain HTTP.
 
     Returns:
         The command that runs it.

@@ -44,9 +44,9 @@ class Database:
     """A container of the MySQL image, without a container runtime: its mounts, its user.
 
     Args:
-        root: The image's files.
-        folder: For its volumes and its log.
-        port: Where it listens on loopback; without one it has no network.
+        root: the image's files.
+        folder: for its volumes and its log.
+        port: where it listens on loopback; without one it has no network.
     """
 
     def __init__(self, root: Path, folder: Path, port: int | None = None) -> None:

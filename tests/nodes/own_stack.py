@@ -68,12 +68,12 @@ def own_stack(
     """Give the nodes its images, install a stack, and destroy it at the end.
 
     Args:
-        cluster: The cluster.
-        kubectl: On that cluster.
-        folder: For the engine's state.
-        name: Of the stack and of its namespace.
-        first_port: Of the nodes' five ports that its peers listen on, which no other stack's may be.
-        config: Keys of its config, and their values.
+        cluster: the cluster.
+        kubectl: on that cluster.
+        folder: for the engine's state.
+        name: of the stack and of its namespace.
+        first_port: of the nodes' five ports that its peers listen on, which no other stack's may be.
+        config: keys of its config, and their values.
     """
     give_images(cluster)
     engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(ENGINE_TOOLS))

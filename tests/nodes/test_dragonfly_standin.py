@@ -207,11 +207,11 @@ class Far:
     """The other end of a stand-in's calls: a manager and a scheduler in one.
 
     Attributes:
-        schedulers: What it gives who asks; None for a manager that fails.
-        asked: When each address asked for schedulers.
-        members: What registered.
-        keep_alives: When each message of each stream came.
-        messages: After how many a stream is broken.
+        schedulers: what it gives who asks; None for a manager that fails.
+        asked: when each address asked for schedulers.
+        members: what registered.
+        keep_alives: when each message of each stream came.
+        messages: after how many a stream is broken.
     """
 
     schedulers: list[str] | None = field(default_factory=list[str])

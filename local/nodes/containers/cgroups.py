@@ -44,7 +44,7 @@ class Cgroups:
         """Make a node's group in every hierarchy. One that exists is left as it is.
 
         Raises:
-            CgroupError: The machine does not let us.
+            CgroupError: the machine does not let us.
         """
         try:
             self._make(node)
@@ -86,10 +86,10 @@ class Cgroups:
         """Kill what still runs in the groups and remove them.
 
         Args:
-            node: Those of one node only.
+            node: those of one node only.
 
         Raises:
-            CgroupError: A group does not go away.
+            CgroupError: a group does not go away.
         """
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         while left := self.left(node):

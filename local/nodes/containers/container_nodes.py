@@ -52,12 +52,12 @@ class ContainerNodes:
         """Describe them.
 
         Args:
-            state: The cluster's folder.
-            processes: The cluster's.
-            wanted: What a user asks for. Pods get no more of a node than on one of the machine type.
+            state: the cluster's folder.
+            processes: the cluster's.
+            wanted: what a user asks for. Pods get no more of a node than on one of the machine type.
 
         Raises:
-            ValueError: The number is out of range.
+            ValueError: the number is out of range.
         """
         count = wanted.count
         if count is None or not 1 <= count <= MAXIMUM_CONTAINER_NODES:
@@ -78,7 +78,7 @@ class ContainerNodes:
         """Root and Debian's packages are needed.
 
         Raises:
-            ValueError: Something is missing.
+            ValueError: something is missing.
         """
         reason = why_not()
         if reason is not None:
@@ -88,7 +88,7 @@ class ContainerNodes:
         """Fetch or build the images, unless some were given.
 
         Raises:
-            ToolchainError: The stand-in could not be built.
+            ToolchainError: the stand-in could not be built.
             DebianRootError: Debian's packages could not be had.
         """
         if self._images is None:
@@ -182,7 +182,7 @@ class ContainerNodes:
         """Wait for the images: a pod whose image is not there yet would be told that there is none.
 
         Raises:
-            ProcessError: An archive cannot be imported.
+            ProcessError: an archive cannot be imported.
         """
         del client
         for done in self._imports:
@@ -198,7 +198,7 @@ class ContainerNodes:
         """Remove the control groups; all else went with the namespaces.
 
         Raises:
-            CgroupError: A group does not go away.
+            CgroupError: a group does not go away.
         """
         self._cgroups.remove()
 
@@ -224,7 +224,7 @@ class ContainerNodes:
         """Start one of `names` again that was stopped.
 
         Raises:
-            ProcessError: Something of it did not start.
+            ProcessError: something of it did not start.
         """
         node = self._named(name)
         self._cgroups.make(node.name)
@@ -238,7 +238,7 @@ class ContainerNodes:
         """Return the command that runs a program on one of `names`.
 
         Raises:
-            ProcessError: The node does not run.
+            ProcessError: the node does not run.
         """
         return namespaces.on_node(self._pid(self._named(name).holder), command)
 

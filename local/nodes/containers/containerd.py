@@ -31,8 +31,8 @@ def write_config(folder: Path, index: int) -> None:
     """Write what containerd reads, into the folder that the node has as /etc/containerd.
 
     Args:
-        folder: The folder, seen from the machine.
-        index: The node's number.
+        folder: the folder, seen from the machine.
+        index: the node's number.
     """
     networks = folder / Path(_NETWORKS).name
     for path in (folder, networks, folder / Path(_MIRRORS).name):
@@ -87,7 +87,7 @@ def serves_kubelet(socket: Path) -> bool:
     Its socket is there before, and where pods of before are found again, for some tenths of a second.
 
     Args:
-        socket: Its socket, seen from the machine.
+        socket: its socket, seen from the machine.
     """
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         version = cast("Any", channel).unary_unary("/runtime.v1.RuntimeService/Version")
@@ -102,12 +102,12 @@ def import_images(enter: Sequence[str], archives: Sequence[Path], record: Path) 
     """Give containerd the images of some archives, unless it has them.
 
     Args:
-        enter: Begins a command that runs on the node.
+        enter: begins a command that runs on the node.
         archives: OCI or Docker archives, each of one or more images.
-        record: Where is kept what was imported before.
+        record: where is kept what was imported before.
 
     Raises:
-        ProcessError: An archive cannot be imported.
+        ProcessError: an archive cannot be imported.
     """
     before: dict[str, list[int]] = json.loads(record.read_text()) if record.exists() else {}
     for archive in archives:
@@ -125,10 +125,10 @@ def image_names(enter: Sequence[str]) -> list[str]:
     """Return how containerd calls the images that it has.
 
     Args:
-        enter: Begins a command that runs on the node.
+        enter: begins a command that runs on the node.
 
     Raises:
-        ProcessError: It does not answer.
+        ProcessError: it does not answer.
     """
     return run([*enter, *images_command("list", "--quiet")], "listing images").split()
 

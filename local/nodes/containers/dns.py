@@ -27,8 +27,8 @@ def write_config(file: Path, kubeconfig: Path) -> None:
     """Write the Corefile.
 
     Args:
-        file: The file.
-        kubeconfig: How CoreDNS signs in to the API server.
+        file: the file.
+        kubeconfig: how CoreDNS signs in to the API server.
     """
     file.write_text(f"""\
 {CLUSTER_DOMAIN}:{_PORT} in-addr.arpa:{_PORT} {{
@@ -58,10 +58,10 @@ def apply(client: ApiClient) -> None:
     """Create the Service, and the role by which CoreDNS sees Services and pods; what exists is left as it is.
 
     Args:
-        client: Of an administrator.
+        client: of an administrator.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     rules = [
         {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},

@@ -10,10 +10,10 @@ def write_config(config: Path, kubeconfig: Path, node: str, pod_range: str) -> N
     """Write its configuration.
 
     Args:
-        config: The file.
-        kubeconfig: How it signs in to the API server.
-        node: The node's name.
-        pod_range: Addresses of all pods.
+        config: the file.
+        kubeconfig: how it signs in to the API server.
+        node: the node's name.
+        pod_range: addresses of all pods.
     """
     document = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

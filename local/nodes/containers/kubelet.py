@@ -23,11 +23,11 @@ class KubeletFiles:
     """What a kubelet is told by files.
 
     Attributes:
-        config: Its configuration.
-        kubeconfig: How it signs in to the API server.
-        server: Its own certificate.
+        config: its configuration.
+        kubeconfig: how it signs in to the API server.
+        server: its own certificate.
         authority: PEM file of the authority whose clients it lets in.
-        resolv_conf: Name resolution of pods that ask for the node's.
+        resolv_conf: name resolution of pods that ask for the node's.
     """
 
     config: Path
@@ -41,9 +41,9 @@ def write_config(files: KubeletFiles, index: int, cgroup: str) -> None:
     """Write a kubelet's configuration.
 
     Args:
-        files: Where it and all that it names is.
-        index: The node's number.
-        cgroup: The node's control group.
+        files: where it and all that it names is.
+        index: the node's number.
+        cgroup: the node's control group.
     """
     document: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -87,11 +87,11 @@ def command(program: Path, files: KubeletFiles, name: str, index: int, reserved:
     """Return the kubelet's command line.
 
     Args:
-        program: The binary.
-        files: What it is told by files.
-        name: The node's name.
-        index: The node's number.
-        reserved: What is not for pods, `memory=1024`.
+        program: the binary.
+        files: what it is told by files.
+        name: the node's name.
+        index: the node's number.
+        reserved: what is not for pods, `memory=1024`.
         machine_type: GKE machine type that the node claims to be of.
     """
     labels = {

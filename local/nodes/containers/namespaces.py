@@ -34,11 +34,11 @@ def node_holder(name: str, node: str, folder: Path, ready: Path, keep: Sequence[
     """Return the process that holds a node.
 
     Args:
-        name: The process' name.
-        node: The node's host name.
-        folder: What the node keeps.
-        ready: File that tells that the node is made.
-        keep: Folders that the node sees as the machine does.
+        name: the process' name.
+        node: the node's host name.
+        folder: what the node keeps.
+        ready: file that tells that the node is made.
+        keep: folders that the node sees as the machine does.
     """
     init = [sys.executable, "-I", "-S", str(_NODE_INIT), f"--name={node}", f"--folder={folder}", f"--ready={ready}"]
     init += [f"--keep={path}" for path in keep]
@@ -84,13 +84,13 @@ def run(command: Sequence[str], what: str, text: str = "", timeout_seconds: floa
     """Run a program to its end.
 
     Args:
-        command: What to run.
-        what: What it is for, told when it fails.
-        text: What it reads.
-        timeout_seconds: How long it may take.
+        command: what to run.
+        what: what it is for, told when it fails.
+        text: what it reads.
+        timeout_seconds: how long it may take.
 
     Raises:
-        ProcessError: It failed.
+        ProcessError: it failed.
     """
     try:
         result = subprocess.run(
@@ -107,8 +107,8 @@ def wire_control_plane(holder: int, service_range: str) -> None:
     """Give the control plane's namespace the bridge that the nodes are joined to.
 
     Args:
-        holder: Process that holds it.
-        service_range: Addresses of Services: one that no node knows ends here, at once.
+        holder: process that holds it.
+        service_range: addresses of Services: one that no node knows ends here, at once.
     """
     _configure(
         holder,
@@ -127,11 +127,11 @@ def wire_node(control_plane: int, node: int, index: int, others: Sequence[int], 
     """Join a node to the control plane's bridge. It has routes to the other nodes' pods and nowhere else.
 
     Args:
-        control_plane: Process that holds the control plane's namespace.
-        node: Process that holds the node.
-        index: The node's number.
-        others: The other nodes' numbers.
-        service_range: Addresses of Services.
+        control_plane: process that holds the control plane's namespace.
+        node: process that holds the node.
+        index: the node's number.
+        others: the other nodes' numbers.
+        service_range: addresses of Services.
     """
     port = f"node-{index + 1}"
     # The kernel takes its time to remove the network of a node that was stopped, and this end of its cable with it.

@@ -16,7 +16,7 @@ def create_role(client: ApiClient, name: str, rules: list[dict[str, Any]]) -> No
     """Create a role of the whole cluster; one that exists is left as it is.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     create_unless_exists(
         RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": name}, "rules": rules}
@@ -27,7 +27,7 @@ def grant(client: ApiClient, user: str, role: str) -> None:
     """Give a user a role of the whole cluster; one who has it keeps it.
 
     Raises:
-        ApiException: The API server refuses.
+        ApiException: the API server refuses.
     """
     manifest = {
         "metadata": {"name": f"local:{user}"},

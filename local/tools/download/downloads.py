@@ -158,7 +158,7 @@ class Downloads:
             Whether it is there; otherwise there is something to wait for.
 
         Raises:
-            _NotFetchedError: It cannot be had.
+            _NotFetchedError: it cannot be had.
         """
         parts = [transfers[url] for url in order.urls()]
         for part in parts:

@@ -15,9 +15,9 @@ class ReleaseServer:
     """Answers each path as told, others with 404.
 
     Attributes:
-        url: Its address.
-        asked: Paths it was asked for, in this order.
-        over: Set at its end: what keeps a client waiting waits for it.
+        url: its address.
+        asked: paths it was asked for, in this order.
+        over: set at its end: what keeps a client waiting waits for it.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ def release_server(wrap: Callable[[socket.socket], socket.socket] | None = None)
     """Run a server.
 
     Args:
-        wrap: Puts TLS around its socket.
+        wrap: puts TLS around its socket.
     """
     played = ReleaseServer()
     if wrap is not None:

@@ -119,10 +119,7 @@ BAD_STACKS = (
     _one("tag-too-long", "tag", "2" * 129, "must be an image tag"),
     _one("tag-empty", "tag", "", "must be an image tag"),
     # Secrets.
-    *(
-        BadStack(f"plain-text-{key}", {key: GOOD_PASSWORD}, ((key, "stands in plain text"),))
-        for key in PASSWORD_KEYS
-    ),
+    *(BadStack(f"plain-text-{key}", {key: GOOD_PASSWORD}, ((key, "stands in plain text"),)) for key in PASSWORD_KEYS),
     BadStack("plain-text-kubeconfig", {"kubeconfig": "{}"}, (("kubeconfig", "stands in plain text"),)),
     *(
         BadStack(f"short-{key}", {key: "short"}, ((key, "must be 12 to 128 characters"),), frozenset({key}))
