@@ -15,7 +15,6 @@ from dragonfly.components.peer import Peer, PeerArgs
 from dragonfly.components.redis import Redis, RedisArgs
 from dragonfly.components.scheduler import Scheduler, SchedulerArgs
 from dragonfly.components.seed_peer import SeedPeer, SeedPeerArgs
-from dragonfly.config_files.daemon import DaemonPorts
 from dragonfly.gke.provisioned_cluster import ProvisionedCluster
 from dragonfly.instance.credentials import Credentials, CredentialsArgs
 from dragonfly.instance.object_name import object_name
@@ -91,7 +90,9 @@ class Dragonfly(pulumi.ComponentResource):
         if cluster is None:
             child = pulumi.ResourceOptions.merge(child, takes_nothing_over(access, stack_mark(config_hash_key)))
         self.namespace = self._namespace(settings, child)
-        instance = Instance(names, self.namespace, settings.ready_timeout_seconds, access, images, config_hash_key)
+        instance = Instance(
+            names, self.namespace, settings.ready_timeout_seconds, access, settings.line, images, config_hash_key
+        )
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(
             lambda namespace: port_forward_command(namespace, names, access.context)
@@ -158,13 +159,7 @@ class Dragonfly(pulumi.ComponentResource):
             "dfget",
             PeerArgs(
                 instance=instance,
-                ports=DaemonPorts(
-                    grpc=settings.peer_port,
-                    proxy=settings.proxy_port,
-                    upload=settings.upload_port,
-                    health=settings.peer_health_port,
-                    metrics=settings.peer_metrics_port,
-                ),
+                ports=settings.peer_ports,
                 after=after_databases,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),

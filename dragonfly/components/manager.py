@@ -10,13 +10,15 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.components.root_password import ROOT_PASSWORD_KEY, RootPassword, RootPasswordArgs
-from dragonfly.config_files.manager import manager_config
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
+from dragonfly.parts.work_directories import CONFIG
 from dragonfly.pods.program import Program, program_pod
+
+_CONFIG_FILE = "manager.yaml"
 
 # A program that is told to end closes its ports at once, but the nodes learn only after it that the pod is no longer
 # behind the Service: until then connections are refused, one or two at each roll when asked fifty times a second.
@@ -61,15 +63,16 @@ class Manager(pulumi.ComponentResource):
             component=Component.MANAGER,
             name="manager",
             image=Image.MANAGER,
-            command=("/opt/dragonfly/bin/server",),
+            command=("/opt/dragonfly/bin/server", "--config", f"{CONFIG}/{_CONFIG_FILE}"),
             config_secret=names.manager_config,
-            config_file="manager.yaml",
-            config=manager_config(
-                names,
-                mysql_password=args.mysql_password,
-                redis_password=args.redis_password,
-                token_key=args.token_key,
-            ),
+            files={
+                _CONFIG_FILE: instance.line.manager_config(
+                    names,
+                    mysql_password=args.mysql_password,
+                    redis_password=args.redis_password,
+                    token_key=args.token_key,
+                )
+            },
             waits_for=(f"{names.mysql_service}:{ports.MYSQL}", f"{names.redis_service}:{ports.REDIS}"),
             ports={"http": ports.MANAGER_REST, "grpc": ports.MANAGER_GRPC, "metrics": ports.METRICS},
             work_size_limit="1Gi",

@@ -1,4 +1,4 @@
-"""The peers: a `dfget daemon` on every node, which the node's containerd asks for images."""
+"""The peers: one on every node, which the node's containerd asks for images."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.components.node_mirrors import NodeMirrors
-from dragonfly.config_files.daemon import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, peer_discovery
 from dragonfly.instance.objects import Instance
-from dragonfly.parts import ports
+from dragonfly.parts.cache import CACHE_SIZE_LIMIT
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
+from dragonfly.parts.ports import PeerPorts
 from dragonfly.pods.program import Program, program_pod
 
 
@@ -31,7 +31,7 @@ class PeerArgs:
     """
 
     instance: Instance
-    ports: DaemonPorts
+    ports: PeerPorts
     after: Sequence[pulumi.Resource]
     node_mirrors: NodeMirrors | None
 
@@ -42,23 +42,17 @@ class Peer(pulumi.ComponentResource):
     def __init__(self, name: str, args: PeerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dragonfly:peer:Peer", name, None, opts)
         instance, names = args.instance, args.instance.names
-        scheduler = f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"
+        peer = instance.line.peer(names, args.ports)
         program = Program(
             component=Component.PEER,
             name="dfget",
             image=Image.PEER,
-            command=("/opt/dragonfly/bin/dfget", "daemon"),
+            command=peer.command,
             config_secret=names.peer_config,
-            config_file="dfget.yaml",
-            config=daemon_config(args.ports, peer_discovery(scheduler)),
-            waits_for=(scheduler,),
-            ports={
-                "grpc": args.ports.grpc,
-                "proxy": args.ports.proxy,
-                "upload": args.ports.upload,
-                "health": args.ports.health,
-                "metrics": args.ports.metrics,
-            },
+            files=peer.files,
+            waits_for=peer.waits_for,
+            ports=peer.ports,
+            udp_ports=peer.udp_ports,
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )

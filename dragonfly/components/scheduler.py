@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pulumi
 
-from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
+from dragonfly.parts.work_directories import CONFIG
 from dragonfly.pods.program import Program, program_pod
+
+_CONFIG_FILE = "scheduler.yaml"
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,9 @@ class Scheduler(pulumi.ComponentResource):
             component=Component.SCHEDULER,
             name="scheduler",
             image=Image.SCHEDULER,
-            command=("/opt/dragonfly/bin/scheduler",),
+            command=("/opt/dragonfly/bin/scheduler", "--config", f"{CONFIG}/{_CONFIG_FILE}"),
             config_secret=names.scheduler_config,
-            config_file="scheduler.yaml",
-            config=scheduler_config(names, redis_password=args.redis_password),
+            files={_CONFIG_FILE: instance.line.scheduler_config(names, redis_password=args.redis_password)},
             waits_for=(f"{names.redis_service}:{ports.REDIS}", f"{names.manager_service}:{ports.MANAGER_GRPC}"),
             ports={"grpc": ports.SCHEDULER_GRPC, "metrics": ports.METRICS},
             work_size_limit="1Gi",

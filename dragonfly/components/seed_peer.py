@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pulumi
 
-from dragonfly.config_files.daemon import CACHE_SIZE_LIMIT, DaemonPorts, daemon_config, seed_peer_discovery
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
+from dragonfly.parts.cache import CACHE_SIZE_LIMIT
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
+from dragonfly.parts.ports import PeerPorts
 from dragonfly.pods.program import Program, program_pod
 
 
@@ -42,31 +43,28 @@ class SeedPeer(pulumi.ComponentResource):
             headless=True,
             parent=self,
         )
-        manager = f"{names.manager_service}:{ports.MANAGER_GRPC}"
+        seed_peer = instance.line.seed_peer(
+            names,
+            PeerPorts(
+                grpc=ports.SEED_PEER_GRPC,
+                proxy=ports.SEED_PEER_PROXY,
+                upload=ports.SEED_PEER_UPLOAD,
+                health=ports.SEED_PEER_HEALTH,
+                metrics=ports.METRICS,
+                stats=ports.SEED_PEER_STATS,
+                quic=ports.SEED_PEER_QUIC,
+            ),
+        )
         program = Program(
             component=Component.SEED_PEER,
             name="seed-peer",
             image=Image.SEED_PEER,
-            command=("/opt/dragonfly/bin/dfget", "daemon"),
+            command=seed_peer.command,
             config_secret=names.seed_peer_config,
-            config_file="dfget.yaml",
-            config=daemon_config(
-                DaemonPorts(
-                    grpc=ports.SEED_PEER_GRPC,
-                    proxy=ports.SEED_PEER_PROXY,
-                    upload=ports.SEED_PEER_UPLOAD,
-                    health=ports.SEED_PEER_HEALTH,
-                    metrics=ports.METRICS,
-                ),
-                seed_peer_discovery(manager),
-            ),
-            waits_for=(manager, f"{names.scheduler_service}:{ports.SCHEDULER_GRPC}"),
-            ports={
-                "grpc": ports.SEED_PEER_GRPC,
-                "upload": ports.SEED_PEER_UPLOAD,
-                "health": ports.SEED_PEER_HEALTH,
-                "metrics": ports.METRICS,
-            },
+            files=seed_peer.files,
+            waits_for=seed_peer.waits_for,
+            ports=seed_peer.ports,
+            udp_ports=seed_peer.udp_ports,
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )

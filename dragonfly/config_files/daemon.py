@@ -1,152 +1,24 @@
-"""The config file of `dfget daemon`, which seed peers and peers both run (d7y.io: reference/configuration/dfdaemon)."""
+"""The config file of `dfget daemon`, the peer and seed peer of 2.1 (d7y.io: reference/configuration/dfdaemon)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NotRequired, TypedDict
-
-from dragonfly.config_files.manager import Network, PortRange
-from dragonfly.config_files.scheduler import CLUSTER_ID, KEEP_ALIVE, KeepAlive
-from dragonfly.parts.ports import LOOPBACK
+from dragonfly.config_files.document import Document
+from dragonfly.config_files.scheduler import CLUSTER_ID
+from dragonfly.parts.cache import CACHE_SIZE_GIB, TASK_LIFETIME
+from dragonfly.parts.ports import ALL_ADDRESSES, LOOPBACK, PeerPorts
+from dragonfly.parts.registry_mirrors import DOCKER_HUB_API
 from dragonfly.parts.work_directories import CACHE, DATA, LOGS, RUN, WORK_HOME
 
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - other peers and kubelet must reach it; who else does is the firewall's
-
-# containerd says with a header which registry it wants; this one is asked only when the header is missing. An empty
-# URL would switch the mirror off.
-_DEFAULT_REGISTRY = "https://registry-1.docker.io"
-# From this size on the daemon drops what was used least recently ...
-CACHE_SIZE = "20Gi"
-# ... but it looks only now and then, and a pod beyond its volume's limit is evicted: downloads need room meanwhile.
-CACHE_SIZE_LIMIT = "30Gi"
 # A name that no request can have (RFC 2606): requests to be forwarded must match the list, mirror requests need not.
 _NOWHERE = "nowhere.invalid"
 
 
-class NetAddr(TypedDict):
-    type: str
-    addr: str
-
-
-class SeedPeerRole(TypedDict):
-    enable: bool
-    type: str
-    clusterID: int
-    keepAlive: KeepAlive
-
-
-class ManagerDiscovery(TypedDict):
-    enable: bool
-    netAddrs: NotRequired[list[NetAddr]]
-    refreshInterval: NotRequired[str]
-    seedPeer: NotRequired[SeedPeerRole]
-
-
-class SchedulerClient(TypedDict):
-    manager: ManagerDiscovery
-    netAddrs: NotRequired[list[NetAddr]]
-    scheduleTimeout: str
-
-
-class TcpListen(TypedDict):
-    listen: str
-    port: PortRange
-
-
-class UnixListen(TypedDict):
-    socket: str
-
-
-class Security(TypedDict):
-    insecure: bool
-
-
-class TcpServer(TypedDict):
-    security: Security
-    tcpListen: TcpListen
-
-
-class UnixServer(TypedDict):
-    unixListen: UnixListen
-
-
-class Download(TypedDict):
-    totalRateLimit: str
-    perPeerRateLimit: str
-    downloadGRPC: UnixServer
-    peerGRPC: TcpServer
-
-
-class Upload(TcpServer):
-    rateLimit: str
-
-
-class Storage(TypedDict):
-    taskExpireTime: str
-    strategy: str
-    diskGCThreshold: str
-    diskGCThresholdPercent: int
-    multiplex: bool
-
-
-class RegistryMirror(TypedDict):
-    dynamic: bool
-    url: str
-    insecure: bool
-    direct: bool
-
-
-class AllowedHost(TypedDict):
-    host: str
-
-
-class ProxyRule(TypedDict):
-    regx: str
-
-
-class Proxy(TcpServer):
-    defaultFilter: str
-    registryMirror: RegistryMirror
-    proxies: list[ProxyRule]
-    whiteList: list[AllowedHost]
-
-
-class DaemonConfig(TypedDict):
-    """The whole file. What is left out keeps Dragonfly's default."""
-
-    console: bool
-    aliveTime: str
-    keepStorage: bool
-    workHome: str
-    cacheDir: str
-    logDir: str
-    dataDir: str
-    metrics: str
-    scheduler: SchedulerClient
-    download: Download
-    upload: Upload
-    storage: Storage
-    health: TcpServer
-    proxy: Proxy
-    network: Network
-
-
-@dataclass(frozen=True)
-class DaemonPorts:
-    """TCP ports of one daemon."""
-
-    grpc: int
-    proxy: int
-    upload: int
-    health: int
-    metrics: int
-
-
-def seed_peer_discovery(manager_address: str) -> SchedulerClient:
+def seed_peer_discovery(manager_address: str, keep_alive: str) -> Document:
     """Return how a seed peer finds schedulers: it registers with the manager, which tells it.
 
     Args:
         manager_address: `host:port` of the manager's gRPC server.
+        keep_alive: how often it tells the manager that it is there, as Go writes durations.
     """
     return {
         "manager": {
@@ -160,14 +32,14 @@ def seed_peer_discovery(manager_address: str) -> SchedulerClient:
                 "enable": True,
                 "type": "super",
                 "clusterID": CLUSTER_ID,
-                "keepAlive": KEEP_ALIVE,
+                "keepAlive": {"interval": keep_alive},
             },
         },
         "scheduleTimeout": "30s",
     }
 
 
-def peer_discovery(scheduler_address: str) -> SchedulerClient:
+def peer_discovery(scheduler_address: str) -> Document:
     """Return how a peer finds its scheduler: it is told; a thousand nodes that ask would only load the manager.
 
     Args:
@@ -180,8 +52,8 @@ def peer_discovery(scheduler_address: str) -> SchedulerClient:
     }
 
 
-def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfig:
-    """Return the config of one daemon; nothing in it is secret.
+def daemon_config(ports: PeerPorts, discovery: Document) -> Document:
+    """Return the config of one daemon; nothing in it is secret. What is left out keeps Dragonfly's default.
 
     Args:
         ports: where it listens.
@@ -208,10 +80,10 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
         },
         "upload": {**_listen(ALL_ADDRESSES, ports.upload), "rateLimit": "1024Mi"},
         "storage": {
-            "taskExpireTime": "6h",
+            "taskExpireTime": TASK_LIFETIME,
             "strategy": "io.d7y.storage.v2.simple",
             # The cache shares the node's boot disk with images and logs.
-            "diskGCThreshold": CACHE_SIZE,
+            "diskGCThreshold": f"{CACHE_SIZE_GIB}Gi",
             "diskGCThresholdPercent": 80,
             "multiplex": True,
         },
@@ -224,7 +96,9 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
             "defaultFilter": "Expires&Signature&ns",
             "registryMirror": {
                 "dynamic": True,
-                "url": _DEFAULT_REGISTRY,
+                # containerd says with a header which registry it wants; this one is asked only when the header is
+                # missing. An empty URL would switch the mirror off.
+                "url": DOCKER_HUB_API,
                 # Manifests go through here unchecked by a digest: whoever stands in between could swap an image.
                 "insecure": False,
                 "direct": False,
@@ -237,7 +111,7 @@ def daemon_config(ports: DaemonPorts, discovery: SchedulerClient) -> DaemonConfi
     }
 
 
-def _listen(address: str, port: int) -> TcpServer:
+def _listen(address: str, port: int) -> dict[str, object]:
     return {
         # No TLS, said outright: where this part of a server's options is missing, some of them ask for a certificate.
         "security": {"insecure": True},

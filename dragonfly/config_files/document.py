@@ -9,14 +9,17 @@ from collections.abc import Mapping
 import pulumi
 import yaml
 
+Document = Mapping[str, object]
+"""A config file before it is rendered. Whether its keys are known, the programs that read it say, in tests."""
+
 # Rolls the pods when a document changes: a mounted Secret is updated in place, and no program reads its file twice.
 HASH_ANNOTATION = "dragonfly.pulumi.com/config-hash"
 
 
-def render_yaml(document: Mapping[str, object]) -> pulumi.Output[str]:
+def render_yaml(document: Document) -> pulumi.Output[str]:
     """Return a config document as YAML text, which awaits the outputs in it and is secret where one of them is."""
 
-    def dump(plain: Mapping[str, object]) -> str:
+    def dump(plain: Document) -> str:
         return yaml.safe_dump(dict(plain), sort_keys=False)
 
     return pulumi.Output.from_input(document).apply(dump)

@@ -157,6 +157,7 @@ class GkeCluster(pulumi.ComponentResource):
             settings.cluster_name,
             network,
             ports=[settings.peer_port, settings.upload_port, settings.peer_health_port, settings.peer_metrics_port],
+            denied_udp_ports=list(settings.line.peer(settings.names, settings.peer_ports).udp_ports.values()),
             node_account=account.email,
             pod_range=cluster.cluster_ipv4_cidr,
             opts=child,

@@ -22,6 +22,7 @@ def peer_firewall(
     network: ClusterNetwork,
     *,
     ports: Sequence[int],
+    denied_udp_ports: Sequence[int],
     node_account: pulumi.Input[str],
     pod_range: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
@@ -32,6 +33,7 @@ def peer_firewall(
         cluster_name: begins the rules' names.
         network: the nodes' network.
         ports: TCP ports of each node that its peer listens on for others.
+        denied_udp_ports: UDP ports that it cannot be kept from listening on, and that nobody uses.
         node_account: e-mail address of the service account that only this cluster's nodes run as.
         pod_range: the pods' addresses in CIDR notation.
         opts: parent of the rules and what they wait for.
@@ -63,7 +65,10 @@ def peer_firewall(
         priority=_DENY_PRIORITY,
         # A peer hands out pieces of every image that its node has pulled, private ones included, and asks nobody for a
         # password; GKE's own rule and a usual "allow internal" would let the whole network ask.
-        denies=[compute.FirewallDenyArgs(protocol="tcp", ports=numbers)],
+        denies=[
+            compute.FirewallDenyArgs(protocol="tcp", ports=numbers),
+            *(compute.FirewallDenyArgs(protocol="udp", ports=[str(port)]) for port in denied_udp_ports),
+        ],
         source_ranges=[ANYWHERE],
         target_service_accounts=[node_account],
         opts=opts,

@@ -11,6 +11,7 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.config_files.document import HASH_ANNOTATION, document_hash
+from dragonfly.lines.release_line import ReleaseLine
 from dragonfly.parts.images import Images
 from dragonfly.parts.labels import Component, component_labels, instance_labels, selector
 from dragonfly.parts.names import Names
@@ -31,6 +32,7 @@ class Instance:
         namespace: the namespace's name, known once the namespace exists.
         ready_timeout_seconds: how long a workload may take to become Ready.
         access: to the cluster.
+        line: the release line that it runs.
         images: its images.
         config_hash_key: key of the hash by which pods roll, secret.
     """
@@ -39,6 +41,7 @@ class Instance:
     namespace: pulumi.Input[str]
     ready_timeout_seconds: int
     access: ClusterAccess
+    line: ReleaseLine
     images: Images
     config_hash_key: pulumi.Input[str]
 

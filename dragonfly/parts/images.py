@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,23 +22,39 @@ class Image(StrEnum):
     METRICS_EXPORTER = "metricsExporter"
 
 
-# Repositories of the click-to-deploy registry. The guide writes dragonfly-seedpeer2, which does not exist.
-_DRAGONFLY_REPOSITORIES = {
-    Image.MANAGER: "dragonfly-manager2",
-    Image.SCHEDULER: "dragonfly-scheduler2",
-    Image.SEED_PEER: "dragonfly-seed-peer2",
-    Image.PEER: "dragonfly-dfget2",
-}
+@dataclass(frozen=True)
+class ImageSource:
+    """Where an image comes from.
+
+    Attributes:
+        registry: its own: host and path.
+        repository: its path there.
+        tag: of a full version.
+        mirrored: its path under `imageRegistry`; the same when None.
+        tag_keys: the config keys that decide on the tag.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    mirrored: str | None = None
+    tag_keys: tuple[str, ...] = ()
+
+
+MARKETPLACE = "marketplace.gcr.io/google"
+"""The click-to-deploy registry, in reach of nodes without public addresses."""
+
+_METRICS_EXPORTER = ImageSource("gke.gcr.io", "prometheus-to-sd", "v0.11.12-gke.11")
 # Tags of a full version: a floating tag can change between two pulls, and with no registry in reach a restart of a pod
 # whose image was pulled under `latest` never comes back.
-_DEPENDENCY_REFERENCES = {
-    Image.MYSQL: "mysql8:8.0.46",
-    Image.MYSQLD_EXPORTER: "mysql8:exporter-0.19.0",
-    Image.REDIS: "redis7:7.2.4",
-    Image.REDIS_EXPORTER: "redis-exporter1:1.63.0",
+_DEPENDENCIES = {
+    Image.MYSQL: ImageSource(MARKETPLACE, "mysql8", "8.0.46"),
+    Image.MYSQLD_EXPORTER: ImageSource(MARKETPLACE, "mysql8", "exporter-0.19.0"),
+    Image.REDIS: ImageSource(MARKETPLACE, "redis7", "7.2.4"),
+    Image.REDIS_EXPORTER: ImageSource(MARKETPLACE, "redis-exporter1", "1.63.0"),
+    # GKE's own registry: the guide's k8s.gcr.io is frozen.
+    Image.METRICS_EXPORTER: _METRICS_EXPORTER,
 }
-# GKE's own registry: the guide's k8s.gcr.io is frozen.
-_METRICS_EXPORTER = "gke.gcr.io/prometheus-to-sd:v0.11.12-gke.11"
 
 # The grammar of github.com/distribution/reference.
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
@@ -88,24 +105,23 @@ class Images:
     """The image references of one installation.
 
     Args:
-        registry: host and path that the default repositories hang under.
-        tag: tag of the four Dragonfly images.
+        registry: host and path that the images hang under; None leaves each in its own registry.
+        dragonfly: where the images of Dragonfly's own programs come from.
         overrides: full references that take the place of a default.
     """
 
-    registry: str
-    tag: str
-    overrides: dict[Image, str]
+    registry: str | None
+    dragonfly: Mapping[Image, ImageSource]
+    overrides: Mapping[Image, str]
 
     def reference(self, image: Image) -> str:
         """Return the full reference of a component's image."""
         if image in self.overrides:
             return self.overrides[image]
-        if image in _DRAGONFLY_REPOSITORIES:
-            return f"{self.registry}/{_DRAGONFLY_REPOSITORIES[image]}:{self.tag}"
-        if image in _DEPENDENCY_REFERENCES:
-            return f"{self.registry}/{_DEPENDENCY_REFERENCES[image]}"
-        return _METRICS_EXPORTER
+        source = self._source(image)
+        if self.registry is None or source is _METRICS_EXPORTER:
+            return f"{source.registry}/{source.repository}:{source.tag}"
+        return f"{self.registry}/{source.mirrored or source.repository}:{source.tag}"
 
     def config_keys(self, reference: str) -> tuple[str, ...]:
         """Return the config keys that decide on an image, the nearest first; none for an image of somebody else's.
@@ -117,6 +133,10 @@ class Images:
         if image is None:
             return ()
         own = f"images.{image}"
-        if image in self.overrides or image is Image.METRICS_EXPORTER:
+        source = self._source(image)
+        if image in self.overrides or source is _METRICS_EXPORTER:
             return (own,)
-        return ("tag", "imageRegistry", own) if image in _DRAGONFLY_REPOSITORIES else ("imageRegistry", own)
+        return (*source.tag_keys, "imageRegistry", own)
+
+    def _source(self, image: Image) -> ImageSource:
+        return self.dragonfly.get(image) or _DEPENDENCIES[image]

@@ -22,7 +22,7 @@ DIAL_TIMEOUT = "1s"
 
 # What Docker Hub is called in image references, and where its API is: https://docker.io/v2 is not a registry.
 _DOCKER_HUB = "docker.io"
-_DOCKER_HUB_API = "https://registry-1.docker.io"
+DOCKER_HUB_API = "https://registry-1.docker.io"
 # Google's cache of Docker Hub's popular images: no rate limit, and no NAT needed from nodes without public addresses.
 _DOCKER_HUB_CACHE = "https://mirror.gcr.io"
 
@@ -55,7 +55,7 @@ def registry_mirror(registry: str) -> RegistryMirror:
         registry: for example `docker.io` or `registry.example.com:5000`.
     """
     if registry == _DOCKER_HUB:
-        return RegistryMirror(registry, _DOCKER_HUB_API, (_DOCKER_HUB_CACHE, _DOCKER_HUB_API))
+        return RegistryMirror(registry, DOCKER_HUB_API, (_DOCKER_HUB_CACHE, DOCKER_HUB_API))
     upstream = f"https://{registry}"
     return RegistryMirror(registry, upstream, (upstream,))
 

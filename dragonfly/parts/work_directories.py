@@ -1,8 +1,11 @@
-"""Directories that the Dragonfly programs write to, on a volume that goes with the pod."""
+"""Directories that the Dragonfly programs read and write; what they write goes with the pod."""
 
 from __future__ import annotations
 
 from pulumi_kubernetes.core import v1 as core
+
+CONFIG = "/etc/dragonfly"
+"""Where the images' own entrypoints look for config files, too. They are mounted there, and read only."""
 
 DATA = "/var/lib/dragonfly"
 WORK_HOME = "/usr/local/dragonfly"

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from dragonfly.config_files.document import render_yaml
+from dragonfly.config_files.document import Document, render_yaml
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
-from dragonfly.parts.container_resources import RESOURCES
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
-from dragonfly.parts.work_directories import work_mounts, work_volume
+from dragonfly.parts.work_directories import CONFIG, work_mounts, work_volume
 from dragonfly.pods import probes
 from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.scripts.wait_for import start_when_reachable
-
-# Where the images' own entrypoint looks too; a mounted file and an explicit command serve the click-to-deploy images
-# and upstream's alike, which hold the same binaries at the same paths.
-_CONFIG_DIRECTORY = "/etc/dragonfly"
 
 
 @dataclass(frozen=True)
@@ -33,12 +28,12 @@ class Program:
         component: which component it is.
         name: name of its container, as in the chart.
         image: which image it runs.
-        command: the binary and its first arguments; `--config FILE` is added.
-        config_secret: name of the Secret that holds its config file.
-        config_file: name of that file.
-        config: what the file says.
+        command: the binary with its arguments.
+        config_secret: name of the Secret that holds its config files.
+        files: these, by name.
         waits_for: `host:port` of everything without which it exits.
-        ports: what it listens on, by name; `grpc` is asked for its health.
+        ports: the TCP ports that it listens on, by name; `grpc` is asked for its health.
+        udp_ports: the same of UDP.
         work_size_limit: of what it writes besides its log, a Kubernetes quantity.
         after: resources that must exist before its workload is handed to the engine.
         linger_seconds: how long it goes on serving once its pod is to go.
@@ -49,12 +44,12 @@ class Program:
     image: Image
     command: tuple[str, ...]
     config_secret: str
-    config_file: str
-    config: Mapping[str, object]
+    files: Mapping[str, Document]
     waits_for: tuple[str, ...]
     ports: Mapping[str, int]
     work_size_limit: str
     after: Sequence[pulumi.Resource]
+    udp_ports: Mapping[str, int] = field(default_factory=dict[str, int])
     linger_seconds: int = 0
 
 
@@ -64,7 +59,7 @@ class ProgramPod:
 
     Attributes:
         template: of its pods.
-        config: the Secret that holds its config file.
+        config: the Secret that holds its config files.
     """
 
     template: core.PodTemplateSpecArgs
@@ -88,16 +83,16 @@ def program_pod(
         host_network: on the node's own network, where two programs cannot have the same port.
         parent: the program's component resource.
     """
-    text = render_yaml(program.config)
+    texts = {name: render_yaml(document) for name, document in program.files.items()}
     secret = core.Secret(
         f"{resource_name}-config",
         metadata=instance.metadata(program.config_secret, program.component),
-        string_data={program.config_file: text},
+        string_data=texts,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=program.after),
     )
     check = probes.Grpc(program.ports["grpc"])
     template = core.PodTemplateSpecArgs(
-        metadata=instance.pod_metadata(program.component, text),
+        metadata=instance.pod_metadata(program.component, *texts.values()),
         spec=secured(
             core.PodSpecArgs(
                 host_network=host_network or None,
@@ -109,30 +104,30 @@ def program_pod(
                     core.ContainerArgs(
                         name=program.name,
                         image=instance.images.reference(program.image),
-                        command=start_when_reachable(
-                            program.waits_for,
-                            [*program.command, "--config", f"{_CONFIG_DIRECTORY}/{program.config_file}"],
-                        ),
+                        command=start_when_reachable(program.waits_for, program.command),
                         ports=[
                             core.ContainerPortArgs(
                                 name=name,
                                 container_port=number,
+                                protocol=protocol,
                                 # The Kubernetes scheduler then puts no two instances on the same ports.
                                 host_port=number if host_network else None,
                             )
-                            for name, number in program.ports.items()
+                            # TCP is what a port is unless it says more.
+                            for protocol, ports in ((None, program.ports), ("UDP", program.udp_ports))
+                            for name, number in ports.items()
                         ],
-                        resources=RESOURCES[program.image].requirements(),
+                        resources=instance.line.resources[program.image].requirements(),
                         security_context=container_security_context(),
                         lifecycle=_linger(program.linger_seconds) if program.linger_seconds else None,
                         startup_probe=probes.startup(check),
                         readiness_probe=probes.readiness(check),
                         liveness_probe=probes.liveness(check),
-                        volume_mounts=[config_mount(_CONFIG_DIRECTORY), *work_mounts()],
+                        volume_mounts=[config_mount(CONFIG), *work_mounts()],
                     )
                 ],
                 volumes=[
-                    config_volume(object_name(secret), program.config_file),
+                    config_volume(object_name(secret), *program.files),
                     work_volume(program.work_size_limit),
                 ],
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from pydantic.alias_generators import to_camel
@@ -15,8 +15,8 @@ from dragonfly.google.location import is_zone, region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, machine_type_named
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.settings.fault import PROJECT, ConfigFault
-from dragonfly.settings.model import PEER_PORT_FIELDS, Settings
-from dragonfly.settings.node_pool_capacity import pool_holds, smallest_machine_type
+from dragonfly.settings.model import Settings
+from dragonfly.settings.node_pool_capacity import Pods
 from dragonfly.settings.value_rules import SUBNETWORK_PATTERN
 
 # Keys of the Google Cloud provider that a GKE cluster needs, the environment variables that the provider reads instead,
@@ -31,26 +31,28 @@ _GCP_KEYS = (
 )
 
 
-def shared_port_faults(given: Mapping[str, Any], hidden: Set[str]) -> list[ConfigFault]:
+def shared_port_faults(given: Mapping[str, Any], hidden: Set[str], keys: Sequence[str]) -> list[ConfigFault]:
     """Find the ports that two of a peer's servers would both listen on.
 
     Args:
         given: what the stack sets, by key without the namespace; values that are faulty by themselves, too.
         hidden: the full keys whose values must not be shown.
+        keys: the ports' keys, without the namespace.
     """
     faults: list[ConfigFault] = []
     taken: dict[int, str] = {}
-    for field in PEER_PORT_FIELDS:
-        port = given.get(to_camel(field), Settings.model_fields[field].default)
+    defaults = {field.alias: field.default for field in Settings.model_fields.values()}
+    for each in keys:
+        port = given.get(each, defaults[each])
         if not isinstance(port, int):
             continue
-        key = _key(field)
+        key = f"{PROJECT}:{each}"
         if port in taken:
             faults.append(
                 ConfigFault(
                     key,
                     None if {key, taken[port]} & hidden else str(port),
-                    f"is the port of {taken[port]} too; a peer's five ports must differ",
+                    f"is the port of {taken[port]} too; a peer's ports must differ",
                     f"pulumi config set --secret {key}" if key in hidden else f"pulumi config set {key} <value>",
                 )
             )
@@ -188,7 +190,14 @@ def _disk_faults(settings: Settings) -> list[ConfigFault]:
 
 def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
     """Return the fault of a node pool that cannot hold what the components request."""
-    fields = ("node_machine_type", "node_count", "node_autoscaling", "node_disk_size", "metrics_exporter_enabled")
+    fields = (
+        "node_machine_type",
+        "node_count",
+        "node_autoscaling",
+        "node_disk_size",
+        "metrics_exporter_enabled",
+        "tag",
+    )
     if faulty & {to_camel(field) for field in fields}:
         return []
     nodes = settings.node_autoscaling.max if settings.node_autoscaling else settings.node_count
@@ -198,10 +207,10 @@ def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
         # Google knows whether there is one.
         return []
     disk = whole_gibibytes(settings.node_disk_size)
-    metrics = settings.metrics_exporter_enabled
-    if pool_holds(machine_type, nodes, disk, metrics_exporter_enabled=metrics):
+    pods = Pods(settings.line.resources, metrics_exporter_enabled=settings.metrics_exporter_enabled)
+    if pods.fit(machine_type, nodes, disk):
         return []
-    enough = smallest_machine_type(machine_type, nodes, disk, metrics_exporter_enabled=metrics)
+    enough = pods.smallest_machine_type(machine_type, nodes, disk)
     key = _key("node_machine_type")
     count = "one node" if nodes == 1 else f"{nodes} nodes"
     more = f"--path {_key('node_autoscaling')}.max" if settings.node_autoscaling else _key("node_count")

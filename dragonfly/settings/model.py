@@ -7,8 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from dragonfly.lines.known_lines import images_of, line_of
+from dragonfly.lines.release_line import ReleaseLine
 from dragonfly.parts.images import Image, Images
 from dragonfly.parts.names import Names
+from dragonfly.parts.ports import PeerPorts
 from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES
 from dragonfly.settings import value_rules as rules
 from dragonfly.settings.fault import rule_broken
@@ -76,8 +79,9 @@ class Settings(BaseModel):
     db_persistent_disk_size: DiskSize = "8Gi"
     redis_persistent_disk_size: DiskSize = "5Gi"
     metrics_exporter_enabled: bool = False
-    tag: Annotated[str, rules.IMAGE_TAG] = "2.1.34"
-    image_registry: Annotated[str, rules.IMAGE_REGISTRY] = "marketplace.gcr.io/google"
+    tag: Annotated[str, rules.IMAGE_TAG, rules.RELEASE] = "2.1.34"
+    client_tag: Annotated[str, rules.IMAGE_TAG, rules.CLIENT_RELEASE] = "1.4.3"
+    image_registry: Annotated[str, rules.IMAGE_REGISTRY] | None = None
     image_overrides: Annotated[ImageReferences, Field(alias="images", default_factory=dict)]
     db_user_password: Password | None = None
     db_root_password: Password | None = None
@@ -88,6 +92,8 @@ class Settings(BaseModel):
     upload_port: PeerPort = 65002
     peer_health_port: PeerPort = 65003
     peer_metrics_port: PeerPort = 65004
+    peer_stats_port: PeerPort = 65005
+    peer_quic_port: PeerPort = 65006
     install_application_crd: bool = True
     ready_timeout_seconds: Annotated[int, rules.READY_SECONDS] = 600
 
@@ -99,13 +105,27 @@ class Settings(BaseModel):
     @property
     def images(self) -> Images:
         """Image references of the instance's containers."""
-        return Images(registry=self.image_registry, tag=self.tag, overrides=self.image_overrides)
+        return images_of(self.image_registry, self.tag, self.client_tag, self.image_overrides)
+
+    @property
+    def line(self) -> ReleaseLine:
+        """The release line of Dragonfly."""
+        return line_of(self.tag)
+
+    @property
+    def peer_ports(self) -> PeerPorts:
+        """What a peer listens on."""
+        return PeerPorts(
+            grpc=self.peer_port,
+            proxy=self.proxy_port,
+            upload=self.upload_port,
+            health=self.peer_health_port,
+            metrics=self.peer_metrics_port,
+            stats=self.peer_stats_port,
+            quic=self.peer_quic_port,
+        )
 
     @property
     def namespace_is_created(self) -> bool:
         """Whether the program makes the namespace; `default` exists in every cluster and cannot be deleted."""
         return self.create_namespace and self.namespace != "default"
-
-
-PEER_PORT_FIELDS = [name for name in Settings.model_fields if name.endswith("_port")]
-"""The fields of the ports that a peer takes on its node."""

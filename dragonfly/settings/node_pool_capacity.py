@@ -5,6 +5,7 @@ Checked before anything is created: otherwise the first sign is a pod that stays
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dragonfly.google.machine_types import MACHINE_TYPES, MIB, MachineType, allocatable
@@ -48,57 +49,84 @@ SYSTEM_PODS_OF_A_CLUSTER = (
 )
 
 
-def requests_of(*images: Image) -> Requests:
-    """Return what a pod with these containers requests."""
-    total = Requests(0, 0)
-    for image in images:
-        total += _requests(RESOURCES[image])
-    return total
-
-
 def _requests(row: ContainerResources) -> Requests:
     return Requests(int(parse_quantity(row.cpu_request) * 1000), int(parse_quantity(row.memory_request)))
 
 
-def pods_of_a_cluster(*, metrics_exporter_enabled: bool) -> tuple[Requests, ...]:
-    """Return the pods that an installation has once, the Job's too, and a second manager while its image is changed."""
-    sidecar = (Image.METRICS_EXPORTER,) if metrics_exporter_enabled else ()
-    return (
-        requests_of(Image.MYSQL, Image.MYSQLD_EXPORTER, *sidecar),
-        requests_of(Image.REDIS, Image.REDIS_EXPORTER, *sidecar),
-        requests_of(Image.MANAGER),
-        requests_of(Image.MANAGER),
-        _requests(ROOT_PASSWORD_RESOURCES),
-        requests_of(Image.SCHEDULER),
-        requests_of(Image.SEED_PEER),
-    )
+class Pods:
+    """The pods of an installation."""
 
+    def __init__(self, dragonfly: Mapping[Image, ContainerResources], *, metrics_exporter_enabled: bool) -> None:
+        """Take what differs from one installation to another.
 
-def room_of_a_node(machine_type: MachineType, boot_disk_gib: int) -> Requests:
-    """Return what a node has left for other pods once GKE's own and its peer run; negative where they do not fit."""
-    node = allocatable(machine_type, boot_disk_gib)
-    return (SYSTEM_PODS_OF_A_NODE + requests_of(Image.PEER)).taken_from(
-        Requests(node.cpu_millicores, node.memory_bytes)
-    )
+        Args:
+            dragonfly: the resources of Dragonfly's own programs.
+            metrics_exporter_enabled: whether the databases have the sidecar that exports their metrics.
+        """
+        self._resources = {**RESOURCES, **dragonfly}
+        self._sidecar = (Image.METRICS_EXPORTER,) if metrics_exporter_enabled else ()
 
+    def requests_of(self, *images: Image) -> Requests:
+        """Return what a pod with these containers requests."""
+        total = Requests(0, 0)
+        for image in images:
+            total += _requests(self._resources[image])
+        return total
 
-def pool_holds(machine_type: MachineType, nodes: int, boot_disk_gib: int, *, metrics_exporter_enabled: bool) -> bool:
-    """Whether every pod finds a node.
+    def of_a_cluster(self) -> tuple[Requests, ...]:
+        """Return those that are there once, the Job's too, and a second manager while its image is changed."""
+        return (
+            self.requests_of(Image.MYSQL, Image.MYSQLD_EXPORTER, *self._sidecar),
+            self.requests_of(Image.REDIS, Image.REDIS_EXPORTER, *self._sidecar),
+            self.requests_of(Image.MANAGER),
+            self.requests_of(Image.MANAGER),
+            _requests(ROOT_PASSWORD_RESOURCES),
+            self.requests_of(Image.SCHEDULER),
+            self.requests_of(Image.SEED_PEER),
+        )
 
-    Args:
-        machine_type: of each node.
-        nodes: how many there are, or can become by autoscaling.
-        boot_disk_gib: size of each node's boot disk.
-        metrics_exporter_enabled: whether the databases have the sidecar that exports their metrics.
-    """
-    room = room_of_a_node(machine_type, boot_disk_gib)
-    pods = sorted(
-        (*pods_of_a_cluster(metrics_exporter_enabled=metrics_exporter_enabled), *SYSTEM_PODS_OF_A_CLUSTER),
-        key=lambda pod: (pod.cpu_millicores, pod.memory_bytes),
-        reverse=True,
-    )
-    # More nodes than pods are all alike to the search.
-    return _placed(pods, [room] * min(nodes, len(pods)))
+    def room_of_a_node(self, machine_type: MachineType, boot_disk_gib: int) -> Requests:
+        """Return what a node has left once GKE's own pods and its peer run; negative where they do not fit."""
+        node = allocatable(machine_type, boot_disk_gib)
+        return (SYSTEM_PODS_OF_A_NODE + self.requests_of(Image.PEER)).taken_from(
+            Requests(node.cpu_millicores, node.memory_bytes)
+        )
+
+    def fit(self, machine_type: MachineType, nodes: int, boot_disk_gib: int) -> bool:
+        """Whether every pod finds a node.
+
+        Args:
+            machine_type: of each node.
+            nodes: how many there are, or can become by autoscaling.
+            boot_disk_gib: size of each node's boot disk.
+        """
+        room = self.room_of_a_node(machine_type, boot_disk_gib)
+        pods = sorted(
+            (*self.of_a_cluster(), *SYSTEM_PODS_OF_A_CLUSTER),
+            key=lambda pod: (pod.cpu_millicores, pod.memory_bytes),
+            reverse=True,
+        )
+        # More nodes than pods are all alike to the search.
+        return _placed(pods, [room] * min(nodes, len(pods)))
+
+    def smallest_machine_type(self, like: MachineType, nodes: int, boot_disk_gib: int) -> MachineType | None:
+        """Return the smallest machine type that holds them, of the same family where two are alike.
+
+        Args:
+            like: the type that was asked for.
+            nodes: as for `fit`.
+            boot_disk_gib: as for `fit`.
+
+        Returns:
+            None where none of the known types is big enough for so few nodes.
+        """
+        family = like.name.partition("-")[0]
+
+        def size(candidate: MachineType) -> tuple[int, float, bool]:
+            return candidate.vcpus, candidate.memory_gib, candidate.name.partition("-")[0] != family
+
+        known = sorted(MACHINE_TYPES.values(), key=size)
+        return next((candidate for candidate in known if self.fit(candidate, nodes, boot_disk_gib)), None)
 
 
 def _placed(pods: list[Requests], rooms: list[Requests]) -> bool:
@@ -113,28 +141,3 @@ def _placed(pods: list[Requests], rooms: list[Requests]) -> bool:
             if _placed(rest, [*others, pod.taken_from(room)]):
                 return True
     return False
-
-
-def smallest_machine_type(
-    like: MachineType, nodes: int, boot_disk_gib: int, *, metrics_exporter_enabled: bool
-) -> MachineType | None:
-    """Return the smallest machine type that holds the installation, of the same family where two are alike.
-
-    Args:
-        like: the type that was asked for.
-        nodes: as for `pool_holds`.
-        boot_disk_gib: as for `pool_holds`.
-        metrics_exporter_enabled: as for `pool_holds`.
-
-    Returns:
-        None where none of the known types is big enough for so few nodes.
-    """
-    family = like.name.partition("-")[0]
-
-    def size(candidate: MachineType) -> tuple[int, float, bool]:
-        return candidate.vcpus, candidate.memory_gib, candidate.name.partition("-")[0] != family
-
-    for candidate in sorted(MACHINE_TYPES.values(), key=size):
-        if pool_holds(candidate, nodes, boot_disk_gib, metrics_exporter_enabled=metrics_exporter_enabled):
-            return candidate
-    return None

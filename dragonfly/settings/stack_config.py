@@ -74,7 +74,7 @@ def settings_of(
             faults.append(validation_fault(details, values, hidden))
             faulty.add(str(details["loc"][0]))
     sound = Settings.model_validate({key: value for key, value in given.items() if key not in faulty})
-    faults.extend(shared_port_faults(given, hidden))
+    faults.extend(shared_port_faults(given, hidden, sound.line.peer_ports))
     if sound.provision_cluster and "provisionCluster" not in faulty:
         faults.extend(
             replace(fault, found=None) if fault.key in hidden else fault

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, SecretStr
 from dragonfly.google.disk_types import MOST_GIBIBYTES
 from dragonfly.google.location import region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
+from dragonfly.lines.known_lines import client_fault, line_fault
 from dragonfly.parts.images import image_reference_fault, registry_fault, tag_fault
 from dragonfly.parts.names import longest_app_name, too_long_name
 from dragonfly.parts.registry_mirrors import registry_list_fault, registry_name_fault
@@ -165,6 +166,8 @@ REGISTRY_CONFIG_PATH = _must_match(
     "must be the absolute path of a directory in containerd's own, as its config.toml names it",
 )
 IMAGE_TAG = _rule(tag_fault)
+RELEASE = _rule(line_fault)
+CLIENT_RELEASE = _rule(client_fault)
 IMAGE_REGISTRY = _rule(registry_fault)
 IMAGE_REFERENCE = _rule(image_reference_fault)
 # Characters that need no quoting in YAML, SQL, a MySQL DSN, my.cnf, redis.conf and a shell.

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic.alias_generators import to_camel
-
-from dragonfly.settings.model import PEER_PORT_FIELDS, Settings
+from dragonfly.settings.model import Settings
 from dragonfly.status.pod_reasons import Reason
 
 # Words of the scheduler's (pkg/scheduler/framework/plugins: noderesources, nodeports) and of the volume controller's.
 _NO_ROOM = ("Insufficient", "Too many pods")
 _PORTS_TAKEN = "free ports"
 _NO_CLASS = "storageclass.storage.k8s.io"
-
-_PEER_PORTS = [to_camel(field) for field in PEER_PORT_FIELDS]
 
 MISSING = "`pulumi up --refresh` makes what is missing"
 
@@ -35,7 +31,7 @@ def remedy(reason: Reason, settings: Settings) -> str | None:
         number = "nodeCount" if settings.node_autoscaling is None else "nodeAutoscaling"
         return f"take larger nodes or more: {_config(['nodeMachineType', number])}"
     if _PORTS_TAKEN in reason.what:
-        return f"take ports that nobody else has on these nodes: {_config(_PEER_PORTS)}"
+        return f"take ports that nobody else has on these nodes: {_config(settings.line.peer_ports)}"
     if _NO_CLASS in reason.what:
         return (
             f"set {_config(['defaultStorageClass'])} to one that `kubectl get storageclass` lists, delete the claim "

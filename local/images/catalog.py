@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import yaml
 
+from dragonfly.lines.known_lines import images_of, line_fault
 from dragonfly.parts.images import Image, Images
 from local.images.layer import Entry, Layer
 from local.images.oci_archive import OciImage
@@ -123,9 +124,11 @@ def configured_names(config: Mapping[str, Any]) -> list[str]:
     settings = {**_defaults(), **config}
     listed = settings["images"]
     overrides = cast("dict[str, str]", listed) if isinstance(listed, dict) else {}
-    references = Images(
-        str(settings["imageRegistry"]),
-        str(settings["tag"]),
+    tag = str(settings["tag"])
+    references = images_of(
+        str(settings["imageRegistry"]) or None,
+        _defaults()["tag"] if line_fault(tag) else tag,
+        str(settings["clientTag"]),
         {image: str(overrides[image]) for image in Image if image in overrides},
     )
     has_sidecars = str(settings["metricsExporterEnabled"]).lower() == "true"
@@ -136,12 +139,14 @@ def configured_names(config: Mapping[str, Any]) -> list[str]:
 def default_references() -> Images:
     """Return the names that images have where a stack's config says nothing else."""
     defaults = _defaults()
-    return Images(defaults["imageRegistry"], defaults["tag"], {})
+    return images_of(None, defaults["tag"], defaults["clientTag"], {})
 
 
 def _defaults() -> dict[str, Any]:
     config = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]
-    return {key: config[key]["default"] for key in ("imageRegistry", "images", "metricsExporterEnabled", "tag")}
+    return {
+        key: config[key]["default"] for key in ("clientTag", "imageRegistry", "images", "metricsExporterEnabled", "tag")
+    }
 
 
 def _file(name: str) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dragonfly.settings.model import Settings
 from local.api.kubeconfig import CONTEXT
 from tests.program.recorded.known_stacks import SECRET_KEYS
 
@@ -43,6 +42,7 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:redisPersistentDiskSize": "8Gi",
     "dragonfly:metricsExporterEnabled": True,
     "dragonfly:tag": "2.1.35",
+    "dragonfly:clientTag": "1.4.4",
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
@@ -53,6 +53,8 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:uploadPort": 65102,
     "dragonfly:peerHealthPort": 65103,
     "dragonfly:peerMetricsPort": 65104,
+    "dragonfly:peerStatsPort": 65105,
+    "dragonfly:peerQuicPort": 65106,
     "dragonfly:readyTimeoutSeconds": 120,
 }
 """What means something with a cluster of the stack's and in an existing one."""
@@ -124,7 +126,7 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "spot": ("false", "true"),
     "metricsExporterEnabled": ("false", "true"),
     "tag": ("2.1.34", "2.1.35"),
-    "imageRegistry": (Settings.model_fields["image_registry"].default, "example.com/mirror"),
+    "imageRegistry": ("", "example.com/mirror"),
     "images": ("{}", '{"manager": "example.com/manager:2.1.35"}'),
     "installApplicationCrd": ("true", "false"),
 }

@@ -28,10 +28,10 @@ import yaml
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import ListValue, Struct
 
-from dragonfly.config_files.daemon import DaemonPorts, daemon_config, peer_discovery, seed_peer_discovery
-from dragonfly.config_files.manager import manager_config
-from dragonfly.config_files.scheduler import scheduler_config
+from dragonfly.config_files.daemon import daemon_config, peer_discovery, seed_peer_discovery
+from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import Names
+from dragonfly.parts.ports import PeerPorts
 from local.tools import toolchain
 from local.tools.catalog import IMAGE_TOOLS
 from tests.nodes.mysql_image import ROOT_PASSWORD, Database, stop
@@ -40,6 +40,8 @@ from tests.waiting import wait_until, while_busy
 LOOPBACK = "127.0.0.1"
 LIMIT_SECONDS = 20
 NAMES = Names("app")
+LINE = line_of("2.1.34")
+KEEP_ALIVE = "200ms"
 PROGRAMS = ("server", "scheduler", "dfget")
 PEER, SEED_PEER = "peer", "seed peer"
 # A port of which nothing listens on loopback, and no server is given one.
@@ -134,7 +136,7 @@ def _moved(config: Document, folder: Path) -> None:
 
 
 def _manager(tmp_path: Path) -> Document:
-    rendered = manager_config(NAMES, mysql_password="secret", redis_password="secret", token_key="key")
+    rendered = LINE.manager_config(NAMES, mysql_password="secret", redis_password="secret", token_key="key")
     config = cast("Document", deepcopy(rendered))
     _moved(config["server"], tmp_path)
     config["database"]["mysql"].update(host=LOOPBACK, port=NOBODY)
@@ -142,7 +144,7 @@ def _manager(tmp_path: Path) -> Document:
 
 
 def _scheduler(tmp_path: Path) -> Document:
-    config = cast("Document", deepcopy(scheduler_config(NAMES, redis_password="secret")))
+    config = cast("Document", deepcopy(LINE.scheduler_config(NAMES, redis_password="secret")))
     _moved(config["server"], tmp_path)
     config["manager"]["addr"] = f"{LOOPBACK}:{NOBODY}"
     config["server"]["port"], metrics = _free_ports(2)
@@ -151,8 +153,8 @@ def _scheduler(tmp_path: Path) -> Document:
 
 
 def _daemon(tmp_path: Path, role: str, address: str = f"{LOOPBACK}:{NOBODY}") -> Document:
-    discovery = peer_discovery(address) if role == PEER else seed_peer_discovery(address)
-    config = cast("Document", deepcopy(daemon_config(DaemonPorts(*_free_ports(5)), discovery)))
+    discovery = peer_discovery(address) if role == PEER else seed_peer_discovery(address, KEEP_ALIVE)
+    config = cast("Document", deepcopy(daemon_config(PeerPorts(*_free_ports(7)), discovery)))
     _moved(config, tmp_path)
     config["download"]["downloadGRPC"]["unixListen"]["socket"] = str(tmp_path / "dfdaemon.sock")
     return config

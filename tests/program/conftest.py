@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, SECRET_KEYS
+from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, LINE_2_5_CONFIG, SECRET_KEYS
 from tests.program.recorded.recorded_program import RecordedProgram, run_main
 
 # Half a million objects of the SDKs are made at import and never go: looking through them again and again takes a
@@ -31,8 +31,20 @@ def configured_program() -> RecordedProgram:
 
 
 @pytest.fixture(scope="session", params=["default_program", "configured_program"])
+def line_2_1_program(request: pytest.FixtureRequest) -> RecordedProgram:
+    """Those with Dragonfly 2.1 in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def line_2_5_program() -> RecordedProgram:
+    """The program with Dragonfly 2.5, and every other default."""
+    return _run(LINE_2_5_CONFIG)
+
+
+@pytest.fixture(scope="session", params=["default_program", "configured_program", "line_2_5_program"])
 def program(request: pytest.FixtureRequest) -> RecordedProgram:
-    """Each of the two in turn, for rules that hold whatever the config says."""
+    """Each of the three in turn, for rules that hold whatever the config says."""
     return request.getfixturevalue(request.param)
 
 

@@ -23,6 +23,7 @@ ROOMS = {
         "access",
         "recovery",
         "settings",
+        "lines",
         "config_files",
         "google",
         "parts",

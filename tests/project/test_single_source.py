@@ -20,8 +20,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from dragonfly.lines.known_lines import images_of, line_of
 from dragonfly.parts import ports
-from dragonfly.parts.images import Image, Images
+from dragonfly.parts.images import Image
 from dragonfly.parts.names import Names
 from dragonfly.settings.fault import PROJECT
 from dragonfly.settings.model import Settings
@@ -34,6 +35,7 @@ SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
     ROOT / "dragonfly" / path
     for path in ("settings/model.py", "parts/names.py", "parts/images.py", "parts/ports.py", "google/machine_types.py")
 )
+LINES = ROOT / "dragonfly" / "lines"
 PROGRAM = (*sorted((ROOT / "dragonfly").glob("**/*.py")), ROOT / "__main__.py")
 DEFAULTS = settings_of(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
 # Caches and what a build leaves; nothing of it is in git.
@@ -99,17 +101,21 @@ def test_default_port_of_the_peers_stands_in_settings_only(field: str) -> None:
     default = getattr(DEFAULTS, field)
     files = {path for path in PROGRAM if default in _numbers(path)}
     assert files <= ({PORT_NUMBERS} if default in PORTS.values() else set())
-    assert len(PEER_PORT_FIELDS) == 5
+    assert len(PEER_PORT_FIELDS) == 7
 
 
+@pytest.mark.parametrize(("tag", "line"), {"2.1.34": "line_2_1.py", "2.5.1": "line_2_5.py"}.items())
 @pytest.mark.parametrize("image", Image)
-def test_image_repository_and_tag_stand_in_images_only(image: Image) -> None:
-    reference = Images(registry="R", tag="T", overrides={}).reference(image)
-    repository, _, tag = reference.removeprefix("R/").rpartition(":")
-    assert _files_with_text(repository) <= {IMAGES}
-    assert any(repository in literal for literal in _strings(IMAGES))
-    if tag != "T":
-        assert _files_with_text(tag) == {IMAGES}
+def test_image_repository_and_tag_stand_in_one_place(image: Image, tag: str, line: str) -> None:
+    repository, _, found = images_of(None, tag, "1.4.3", {}).reference(image).rpartition(":")
+    *_, name = repository.split("/")
+    place = LINES / line if image in line_of(tag).resources else IMAGES
+    assert any(name in literal for literal in _strings(place))
+    # It is the name of the program and of its container, too.
+    if re.search(r"[-\d]", name) and image is not Image.METRICS_EXPORTER:
+        assert _files_with_text(name) <= {place}
+    if place == IMAGES:
+        assert _files_with_text(found) == {IMAGES}
 
 
 # The others, such as `manager` and `seedPeer`, are keys of Dragonfly's own config files too.

@@ -6,7 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
+
 from local.engine.abandoned_plugins import abandoned_plugins, end_abandoned_plugins
+from tests.waiting import wait_until
 
 SECONDS = "60"
 
@@ -20,7 +23,14 @@ def test_only_ours_are_ended_and_only_without_their_engine(tmp_path: Path) -> No
         subprocess.Popen([engine, "-c", f"{plugin} {SECONDS}; :"], env={"PULUMI_HOME": str(folder)}, text=True)
         for folder in (home, other)
     ]
+
+    def plugins_run() -> bool:
+        children = [child for process in started for child in psutil.Process(process.pid).children()]
+        return len(children) == len(started) and all(child.name().startswith("pulumi-") for child in children)
+
     try:
+        # An engine that is killed before has started none.
+        wait_until(plugins_run, "both engines have started their plug-in")
         assert abandoned_plugins([home]) == []
         for process in started:
             process.kill()

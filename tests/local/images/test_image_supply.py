@@ -37,9 +37,16 @@ def test_what_a_node_lacks_is_named_with_the_command_that_gives_it() -> None:
 
 
 def test_names_follow_from_the_config() -> None:
-    assert set(configured_names({"tag": "2.2.0"})) - set(default_names()) == {
-        f"marketplace.gcr.io/google/dragonfly-{name}2:2.2.0" for name in ("manager", "scheduler", "seed-peer", "dfget")
+    assert set(configured_names({"tag": "2.1.35"})) - set(default_names()) == {
+        f"marketplace.gcr.io/google/dragonfly-{name}2:2.1.35" for name in ("manager", "scheduler", "seed-peer", "dfget")
     }
+    assert set(configured_names({"tag": "2.5.1"})) - set(default_names()) == {
+        "ghcr.io/dragonflyoss/dragonfly/manager:v2.5.1",
+        "ghcr.io/dragonflyoss/dragonfly/scheduler:v2.5.1",
+        "ghcr.io/dragonflyoss/client:v1.4.3",
+    }
+    # The program refuses it.
+    assert configured_names({"tag": "2.2.0"}) == default_names()
     assert all("registry.test/" in name for name in configured_names({"imageRegistry": "registry.test"})[:8])
     added = set(configured_names({"metricsExporterEnabled": "true"})) - set(default_names())
     assert {name.partition(":")[0] for name in added} == {"gke.gcr.io/prometheus-to-sd"}

@@ -25,7 +25,13 @@ BINARIES = {
 }
 GRPC_PORTS = {"-manager": 65003, "-scheduler": 8002, "-seed-peer": 65006, "-dfget": 65000}
 PEER_PORT_KEYS = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
+CLIENT = ["/usr/local/bin/dfdaemon", "--console"]
+CLIENT_PORT_KEYS = (*PEER_PORT_KEYS, "peerStatsPort", "peerQuicPort")
 NODES = 3
+
+
+def runs_the_client(program: RecordedProgram) -> bool:
+    return program.setting("tag", "2.1.34").startswith("2.5")
 
 
 def _images(program: RecordedProgram) -> Images:
@@ -265,16 +271,19 @@ def test_dragonfly_programs_start_with_an_explicit_command_and_their_mounted_con
     pod = program.pod(name)
     (container,) = pod.containers
     command = container["command"]
-    *start, flag, path = command[command.index("--") + 1 :]
-    assert start == BINARIES[name]
-    assert flag == "--config"
+    started = command[command.index("--") + 1 :]
+    first = started.index("--config")
+    is_client = runs_the_client(program) and name in ("-seed-peer", "-dfget")
+    assert started[:first] == (CLIENT if is_client else BINARIES[name])
+    assert started[first::2] == (["--config", "--dynconfig"] if is_client else ["--config"])
+    paths = started[first + 1 :: 2]
     assert "args" not in container
-    directory, _, file = path.rpartition("/")
+    (directory,) = {path.rpartition("/")[0] for path in paths}
     (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == directory]
     (volume,) = [volume for volume in pod.spec["volumes"] if volume["name"] == mount["name"]]
     assert mount["readOnly"] is True
     assert volume["secret"]["secretName"].startswith(pod.workload.object_name)
-    assert [item["path"] for item in volume["secret"]["items"]] == [file]
+    assert [f"{directory}/{item['path']}" for item in volume["secret"]["items"]] == paths
 
 
 def test_mysql_and_redis_start_with_the_programs_of_their_images(program: RecordedProgram) -> None:
@@ -347,7 +356,8 @@ def test_peers_are_on_the_network_of_every_node(program: RecordedProgram) -> Non
 def test_peers_tell_the_kubernetes_scheduler_their_ports(program: RecordedProgram) -> None:
     (container,) = program.pod("-dfget").containers
     assert all(port["hostPort"] == port["containerPort"] for port in container["ports"])
-    expected = {int(program.setting(key, str(65000 + index))) for index, key in enumerate(PEER_PORT_KEYS)}
+    keys = CLIENT_PORT_KEYS if runs_the_client(program) else PEER_PORT_KEYS
+    expected = {int(program.setting(key, str(65000 + index))) for index, key in enumerate(keys)}
     assert {port["hostPort"] for port in container["ports"]} == expected
 
 

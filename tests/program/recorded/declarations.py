@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tests.program.recorded.gke_stack import configured_gke, run_gke
-from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, SECRET_KEYS
+from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, LINE_2_5_CONFIG, SECRET_KEYS
 from tests.program.recorded.recorded_program import RecordedProgram, run_main
 
 FOLDER = Path(__file__).with_name("declared")
@@ -24,7 +24,9 @@ STACKS: dict[str, Callable[[], RecordedProgram]] = {
     "existing-cluster-mirrors": lambda: run_main(
         {"dragonfly:provisionCluster": "false", "dragonfly:registryMirrors": json.dumps(["docker.io", "quay.io"])}
     ),
+    "existing-cluster-2.5": lambda: run_main(LINE_2_5_CONFIG),
     "gke": run_gke,
+    "gke-2.5": lambda: run_gke(tag="2.5.1"),
     "gke-configured": configured_gke,
 }
 """By the file's name."""

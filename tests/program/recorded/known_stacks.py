@@ -7,6 +7,8 @@ import json
 # Without mirrors: what writes them onto the nodes of an existing cluster has rules of its own, in test_node_mirrors.
 DEFAULT_CONFIG = {"dragonfly:provisionCluster": "false", "dragonfly:registryMirrors": "[]"}
 
+LINE_2_5_CONFIG = {**DEFAULT_CONFIG, "dragonfly:tag": "2.5.1"}
+
 # Every key that an installation into an existing cluster has, none with its default.
 CONFIGURED_CONFIG = {
     "dragonfly:provisionCluster": "false",
@@ -33,6 +35,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:redisPersistentDiskSize": "10Gi",
     "dragonfly:metricsExporterEnabled": "true",
     "dragonfly:tag": "2.1.35",
+    "dragonfly:clientTag": "1.4.4",
     "dragonfly:imageRegistry": "registry.example.com:5000/mirror",
     "dragonfly:images": json.dumps({"redis": "registry.example.com/redis@sha256:" + "0" * 64}),
     "dragonfly:dbUserPassword": "DbUserPassword.configured",
@@ -44,6 +47,8 @@ CONFIGURED_CONFIG = {
     "dragonfly:uploadPort": "62002",
     "dragonfly:peerHealthPort": "62003",
     "dragonfly:peerMetricsPort": "62004",
+    "dragonfly:peerStatsPort": "62005",
+    "dragonfly:peerQuicPort": "62006",
     "dragonfly:installApplicationCrd": "false",
     "dragonfly:readyTimeoutSeconds": "120",
 }

@@ -10,8 +10,8 @@ import yaml
 
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones, region_of
 from dragonfly.google.resource_names import google_name
-from dragonfly.settings import combination_rules
 from dragonfly.settings.model import Settings
+from dragonfly.settings.node_pool_capacity import Pods
 from dragonfly.settings.report import SettingsError
 from dragonfly.settings.stack_config import settings_of
 from tests.program.recorded.gke_stack import GKE_CONFIG
@@ -241,7 +241,7 @@ def test_pool_is_not_judged_by_a_default_in_place_of_a_fault(
     def too_small(*_: object, **__: object) -> bool:
         return False
 
-    monkeypatch.setattr(combination_rules, "pool_holds", too_small)
+    monkeypatch.setattr(Pods, "fit", too_small)
     assert [found for found, _, _ in _faults(None, {key: value})] == [place]
 
 
@@ -254,7 +254,7 @@ def test_remedies_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def none(*_: object, **__: object) -> None: ...
 
-    monkeypatch.setattr(combination_rules, "smallest_machine_type", none)
+    monkeypatch.setattr(Pods, "smallest_machine_type", none)
     assert remedies(**small, nodeCount="1") == ["pulumi config set dragonfly:nodeCount <value>"]
     assert remedies(**small, nodeAutoscaling=one_at_most) == [
         "pulumi config set --path dragonfly:nodeAutoscaling.max <value>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dragonfly.lines.known_lines import images_of
 from dragonfly.parts.images import Image, Images, image_reference_fault, registry_fault, tag_fault
 
 REGISTRY = "marketplace.gcr.io/google"
@@ -34,8 +35,8 @@ KEYS = {
 }
 
 
-def _images(registry: str = REGISTRY, tag: str = "2.1.34", overrides: dict[Image, str] | None = None) -> Images:
-    return Images(registry=registry, tag=tag, overrides=overrides or {})
+def _images(registry: str | None = None, tag: str = "2.1.34", overrides: dict[Image, str] | None = None) -> Images:
+    return images_of(registry, tag, "1.4.3", overrides or {})
 
 
 def test_keys_are_those_of_the_config() -> None:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import pytest
 
 from dragonfly.google.machine_types import MACHINE_TYPES, MIB, machine_type_named
+from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.images import Image
 from dragonfly.settings import node_pool_capacity
-from dragonfly.settings.node_pool_capacity import (
-    SYSTEM_PODS_OF_A_CLUSTER,
-    SYSTEM_PODS_OF_A_NODE,
-    Requests,
-    pods_of_a_cluster,
-    pool_holds,
-    requests_of,
-    room_of_a_node,
-    smallest_machine_type,
-)
+from dragonfly.settings.node_pool_capacity import SYSTEM_PODS_OF_A_CLUSTER, SYSTEM_PODS_OF_A_NODE, Pods, Requests
 from tests.program.recorded.gke_stack import configured_gke, run_gke
+
+RESOURCES = line_of("2.1.34").resources
+PODS = Pods(RESOURCES, metrics_exporter_enabled=False)
 
 
 def holds(name: str, nodes: int, *, metrics: bool = False) -> bool:
-    return pool_holds(machine_type_named(name), nodes, 100, metrics_exporter_enabled=metrics)
+    return Pods(RESOURCES, metrics_exporter_enabled=metrics).fit(machine_type_named(name), nodes, 100)
 
 
 def test_default_pool_holds_the_installation_with_one_node_away() -> None:
@@ -38,7 +33,7 @@ def test_pool(name: str, nodes: int, expected: bool) -> None:
 
 def test_smallest_machine_type_holds_and_every_smaller_one_does_not() -> None:
     for nodes in (1, 2, 3, 10):
-        found = smallest_machine_type(machine_type_named("e2-small"), nodes, 100, metrics_exporter_enabled=False)
+        found = PODS.smallest_machine_type(machine_type_named("e2-small"), nodes, 100)
         assert found is not None
         assert holds(found.name, nodes)
         for other in MACHINE_TYPES.values():
@@ -48,16 +43,14 @@ def test_smallest_machine_type_holds_and_every_smaller_one_does_not() -> None:
 
 def test_smallest_machine_type_is_of_the_same_family_where_one_is() -> None:
     for family in ("e2", "n2", "n2d"):
-        found = smallest_machine_type(
-            machine_type_named(f"{family}-standard-2"), 2, 100, metrics_exporter_enabled=False
-        )
+        found = PODS.smallest_machine_type(machine_type_named(f"{family}-standard-2"), 2, 100)
         assert found is not None
         assert found.name == f"{family}-standard-2"
 
 
 def test_peer_is_taken_off_every_node() -> None:
     machine_type = machine_type_named("e2-standard-4")
-    room, peer = room_of_a_node(machine_type, 100), requests_of(Image.PEER)
+    room, peer = PODS.room_of_a_node(machine_type, 100), PODS.requests_of(Image.PEER)
     assert room.cpu_millicores < 3920 - peer.cpu_millicores
 
 
@@ -92,4 +85,6 @@ def test_table_counts_what_the_program_declares(metrics: bool) -> None:
     def size(pod: Requests) -> tuple[int, int]:
         return pod.cpu_millicores, pod.memory_bytes
 
-    assert sorted(declared, key=size) == sorted(pods_of_a_cluster(metrics_exporter_enabled=metrics), key=size)
+    assert sorted(declared, key=size) == sorted(
+        Pods(RESOURCES, metrics_exporter_enabled=metrics).of_a_cluster(), key=size
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.parts.images import Image, Images
+from dragonfly.lines.known_lines import images_of
+from dragonfly.parts.images import Image
 from dragonfly.parts.registry_mirrors import (
     DEFAULT_REGISTRIES,
     registry_list_fault,
@@ -60,7 +61,7 @@ def test_list_as_a_whole() -> None:
 
 
 def test_installation_does_not_come_through_the_mirror_by_default() -> None:
-    images = Images(registry="marketplace.gcr.io/google", tag="2.1.34", overrides={})
+    images = images_of(None, "2.1.34", "1.4.3", {})
     registries = {images.reference(image).partition("/")[0] for image in Image}
     assert not registries & set(DEFAULT_REGISTRIES)
     assert all(registry_name_fault(registry) for registry in registries)

@@ -112,12 +112,19 @@ BAD_STACKS = (
     _one("registry-with-scheme", "imageRegistry", "https://gcr.io/google", "without scheme"),
     _one("registry-with-slash-last", "imageRegistry", "gcr.io/google/", "without scheme, tag or trailing slash"),
     _one("registry-with-tag", "imageRegistry", "gcr.io/google:2.1", "without scheme, tag"),
-    _one("registry-empty", "imageRegistry", "", "host and path without scheme"),
     _one("tag-latest", "tag", "latest", "must name a version"),
     _one("tag-with-colon", "tag", "dragonfly:2.1", "must be an image tag"),
     _one("tag-with-dot-first", "tag", ".2.1", "must be an image tag"),
     _one("tag-too-long", "tag", "2" * 129, "must be an image tag"),
     _one("tag-empty", "tag", "", "must be an image tag"),
+    *(
+        _one(f"tag-of-no-line-{tag}", "tag", tag, "that this program installs: 2.1.N or 2.5.N")
+        for tag in ("2.0.9", "2.2", "2.10.1", "2.5", "2.50.1", "3.0.0", "12.1", "2.1.34.1")
+    ),
+    *(
+        _one(f"client-tag-{tag}", "clientTag", tag, "1.4.3 or a later 1.4.N")
+        for tag in ("1.4.2", "1.5.1", "1.4", "2.5.1", "1.4.3.1")
+    ),
     # Secrets.
     *(BadStack(f"plain-text-{key}", {key: GOOD_PASSWORD}, ((key, "stands in plain text"),)) for key in PASSWORD_KEYS),
     BadStack("plain-text-kubeconfig", {"kubeconfig": "{}"}, (("kubeconfig", "stands in plain text"),)),
@@ -458,7 +465,7 @@ def test_an_encrypted_port_is_not_shown_either_where_it_is_another_ones_too(encr
         (
             "dragonfly:proxyPort",
             "",
-            "is the port of dragonfly:peerPort too; a peer's five ports must differ",
+            "is the port of dragonfly:peerPort too; a peer's ports must differ",
             f"pulumi config {remedy}",
         )
     ]
@@ -492,7 +499,7 @@ def test_keys_of_other_namespaces_are_not_ours() -> None:
     _load({"gcp:project": "", "kubernetes:kubeconfig": "x", "random:tag": "latest", "dragonflyx:tag": "latest"})
 
 
-@pytest.mark.parametrize("key", ["kubeconfig", "kubeContext", *PASSWORD_KEYS])
+@pytest.mark.parametrize("key", ["imageRegistry", "kubeconfig", "kubeContext", *PASSWORD_KEYS])
 def test_empty_value_of_an_optional_key_is_the_same_as_none(key: str) -> None:
     assert _load({key: ""}) == _load({})
 
@@ -549,7 +556,9 @@ def test_project_and_zone_may_come_from_the_environment(project: str, zone: str)
         ("imageRegistry", "localhost:5000"),
         ("imageRegistry", "europe-docker.pkg.dev/my-project/mirror"),
         ("tag", "2.1.34-debian11"),
-        ("tag", "2" * 128),
+        ("tag", f"2.1.{'3' * 124}"),
+        *(("tag", tag) for tag in ("2", "2.1", "v2.1.34", "2.5.0", "v2.5.1", "2.5.12-alpine")),
+        *(("clientTag", tag) for tag in ("v1.4.3", "1.4.10", "1.4.3-debian12")),
         ("images", json.dumps({image.value: f"a/b@{DIGEST}" for image in Image})),
         ("images", "{}"),
         ("peerPort", "1024"),

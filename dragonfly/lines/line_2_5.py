@@ -1,0 +1,127 @@
+"""Dragonfly 2.5, of upstream's own images: the Rust client as peer and seed peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pulumi
+
+from dragonfly.config_files.client import client_config, scheduler_discovery
+from dragonfly.config_files.document import Document
+from dragonfly.config_files.manager import manager_config
+from dragonfly.config_files.scheduler import scheduler_config
+from dragonfly.lines.release_line import PeerProgram, ReleaseLine
+from dragonfly.parts import ports
+from dragonfly.parts.container_resources import ContainerResources
+from dragonfly.parts.images import Image, ImageSource
+from dragonfly.parts.names import Names
+from dragonfly.parts.ports import PeerPorts
+from dragonfly.parts.work_directories import CONFIG, LOGS
+
+# Docker Hub, which has them too, limits anonymous pulls, and the nodes of a private cluster share one address.
+_REGISTRY = "ghcr.io/dragonflyoss"
+
+# The manager writes into its database at every one: at the default of five seconds twelve times a minute for each
+# scheduler. Nobody waits for the first: peers and seed peers do not ask the manager for schedulers.
+_KEEP_ALIVE = "5s"
+
+_CONFIG_FILE, _DISCOVERY_FILE = "dfdaemon.yaml", "dynconfig.yaml"
+_COMMAND = (
+    "/usr/local/bin/dfdaemon",
+    "--console",
+    "--config",
+    f"{CONFIG}/{_CONFIG_FILE}",
+    "--dynconfig",
+    f"{CONFIG}/{_DISCOVERY_FILE}",
+)
+
+
+class Line25(ReleaseLine):
+    """Dragonfly 2.5."""
+
+    name = "2.5"
+    peer_ports = (
+        "peerPort",
+        "proxyPort",
+        "uploadPort",
+        "peerHealthPort",
+        "peerMetricsPort",
+        "peerStatsPort",
+        "peerQuicPort",
+    )
+    # Measured with 2.5.1 and the client 1.4.3: the most memory of 400 MB pulled on three nodes. The rest as with 2.1.
+    resources: ClassVar[Mapping[Image, ContainerResources]] = {
+        Image.MANAGER: ContainerResources("50m", "2", "128Mi", "1Gi"),  # 101 MB
+        Image.SCHEDULER: ContainerResources("50m", "2", "256Mi", "2Gi"),  # 59 MB
+        # 269 MB: pieces are kept in memory too (`storage.cacheCapacity`), and each connection has buffers of its own.
+        Image.SEED_PEER: ContainerResources("100m", "2", "512Mi", "2Gi"),
+        Image.PEER: ContainerResources("100m", "2", "384Mi", "1Gi"),  # 240 MB
+    }
+
+    def images(self, tag: str, client_tag: str) -> Mapping[Image, ImageSource]:
+        client = ImageSource(_REGISTRY, "client", _upstream(client_tag), tag_keys=("clientTag",))
+        server = {
+            image: ImageSource(_REGISTRY, f"dragonfly/{name}", _upstream(tag), mirrored=name, tag_keys=("tag",))
+            for image, name in {Image.MANAGER: "manager", Image.SCHEDULER: "scheduler"}.items()
+        }
+        return {**server, Image.SEED_PEER: client, Image.PEER: client}
+
+    def manager_config(
+        self,
+        names: Names,
+        *,
+        mysql_password: pulumi.Input[str],
+        redis_password: pulumi.Input[str],
+        token_key: pulumi.Input[str],
+    ) -> Document:
+        return manager_config(
+            names,
+            mysql_password=mysql_password,
+            redis_password=redis_password,
+            token_key=token_key,
+            directories={"logDir": LOGS},
+            object_storage={},
+        )
+
+    def scheduler_config(self, names: Names, *, redis_password: pulumi.Input[str]) -> Document:
+        return scheduler_config(
+            names,
+            redis_password=redis_password,
+            directories={"logDir": LOGS},
+            redis_databases={},
+            keep_alive=_KEEP_ALIVE,
+            seed_peer={},
+        )
+
+    def peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
+        return _client(names, ports, {"proxy": ports.proxy, "stats": ports.stats}, is_seed_peer=False)
+
+    def seed_peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
+        return _client(names, ports, {}, is_seed_peer=True)
+
+
+def _client(names: Names, peer_ports: PeerPorts, on_the_node: Mapping[str, int], *, is_seed_peer: bool) -> PeerProgram:
+    # The name of the schedulers' own addresses: the client exits where it stands for none.
+    schedulers = f"{names.scheduler_headless}:{ports.SCHEDULER_GRPC}"
+    return PeerProgram(
+        _COMMAND,
+        {
+            _CONFIG_FILE: client_config(peer_ports, is_seed_peer=is_seed_peer),
+            _DISCOVERY_FILE: scheduler_discovery(schedulers),
+        },
+        (schedulers,),
+        {
+            "grpc": peer_ports.grpc,
+            **on_the_node,
+            "upload": peer_ports.upload,
+            "health": peer_ports.health,
+            "metrics": peer_ports.metrics,
+        },
+        {"quic": peer_ports.quic},
+    )
+
+
+def _upstream(tag: str) -> str:
+    # Upstream's tags begin with a v.
+    return tag if tag.startswith("v") else f"v{tag}"

@@ -1,0 +1,1 @@
+"""What each release line of Dragonfly reads when it starts."""
