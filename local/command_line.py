@@ -18,12 +18,14 @@ from typing import Any, cast
 import yaml
 from rich.console import Console
 
+from dragonfly.lines.known_lines import line_fault, line_of
 from dragonfly.recovery import RecoveryError
 from local.api.kubeconfig import connect
 from local.bench.measurements import bench
 from local.cluster.control_plane import NODE_KINDS, Cluster, ClusterError, started_kind
 from local.engine.stack import DEFAULT_STACK, Engine, LocalStack, StackError, ledgers, make_arguments
-from local.images.catalog import configured_names
+from local.images.archive import provide_archives
+from local.images.catalog import configured_names, default_tag
 from local.images.debian_root import DebianRootError
 from local.machine.paths import PROJECT_FOLDER
 from local.machine.processes import ProcessError
@@ -34,7 +36,8 @@ from local.nodes.objects import node_name
 from local.nodes.pod_readiness import PodsNotReadyError, wait_for_pods
 from local.standins.cloud.clusters import Clusters
 from local.tools import toolchain
-from local.tools.catalog import ENGINE_TOOLS, ToolchainError
+from local.tools.catalog import ENGINE_TOOLS
+from local.tools.tool import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
 _CLUSTER = "cluster"
@@ -181,10 +184,17 @@ class _Session:
         """Before pods wait for them until `readyTimeoutSeconds` are over."""
         if self.in_cloud or self.nodes.kind != ContainerNodes.name:
             return
-        wanted = configured_names(self.stack.project_config())
+        config = self.stack.project_config()
+        self.give_images_of(str(config.get("tag", default_tag())))
+        wanted = configured_names(config)
         missing = what_is_missing(self.cluster, map(node_name, range(self.nodes.count)), wanted)
         if missing:
             self.console.print(missing, markup=False)
+
+    def give_images_of(self, tag: str) -> None:
+        """Give running nodes the images of a release line that they were not started with."""
+        if line_fault(tag) is None and line_of(tag) is not line_of(default_tag()):
+            self.cluster.give_images(provide_archives(self.console, tag))
 
     def wait_after_restart(self) -> bool:
         """Wait for pods whose containers have been started again; the engine looks only at what it changes.

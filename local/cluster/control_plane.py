@@ -226,6 +226,15 @@ class Cluster:
         """
         return self._container_nodes(name).on_node(name, command)
 
+    def give_images(self, archives: Sequence[Path]) -> None:
+        """Give nodes that run containers the images of some archives, unless they have them.
+
+        Raises:
+            ClusterError: the nodes are of another kind.
+            ProcessError: a node does not run, or an archive cannot be imported.
+        """
+        self._nodes_with_containers("an image").give_images(archives)
+
     def processes(self) -> list[str]:
         """Return pid and command line of each of the cluster's processes that run, for messages and tests."""
         return self._processes.survivors()
@@ -233,6 +242,11 @@ class Cluster:
     def log(self, name: str) -> Path:
         """Return the log of a process: `kube-apiserver`, `etcd`, `kwok` and so on."""
         return self._processes.log(name)
+
+    def _nodes_with_containers(self, what: str) -> ContainerNodes:
+        if not isinstance(self._nodes, ContainerNodes):
+            raise ClusterError(f"{what} is nothing to nodes that {self._nodes.name} plays")
+        return self._nodes
 
     def _container_nodes(self, name: str) -> ContainerNodes:
         if not isinstance(self._nodes, ContainerNodes):

@@ -14,13 +14,15 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from dragonfly.lines.known_lines import line_of
 from local.images import debian_root
 from local.images.catalog import (
+    LINE_IMAGES,
     Layers,
+    configured_names,
     database_entries,
-    default_names,
     default_references,
-    dragonfly_entries,
+    default_tag,
     images,
     pause_entries,
 )
@@ -30,12 +32,9 @@ from local.images.registry import pulled_archives
 from local.machine.file_lock import file_lock
 from local.machine.paths import cache_folder
 from local.tools import toolchain
-from local.tools.catalog import IMAGE_TOOLS
 
 _SOURCES = Path(__file__).resolve().parent
 _NAME = "images"
-_ARCHIVE = "images.tar"
-_KEY = "images.key"
 _DEBIAN = "debian-root"
 _MEGABYTE = 1_000_000
 
@@ -45,69 +44,69 @@ def _archive_folder() -> Path:
     return cache_folder() / _NAME
 
 
-def _archive_key() -> str | None:
-    """Return what the archive was made of, for nobody but the next build."""
-    file = _archive_folder() / _KEY
-    return file.read_text().strip() if file.exists() else None
-
-
-def provide_archives(console: Console | None = None) -> list[Path]:
+def provide_archives(console: Console | None = None, tag: str | None = None) -> list[Path]:
     """Fetch the images from their registries, or build them where that cannot be.
 
     Args:
         console: where progress goes; standard error when not given.
+        tag: of Dragonfly; the default one when not given.
 
     Returns:
         Archives of one or more images each.
 
     Raises:
-        ToolchainError: the stand-in could not be built.
+        ToolchainError: what is in them could not be built.
         DebianRootError: Debian's packages could not be had.
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-    return pulled_archives(default_names(), _archive_folder() / "pulled", console) or [provide_archive(console)]
+    names = configured_names({} if tag is None else {"tag": tag})
+    return pulled_archives(names, _archive_folder() / "pulled", console) or [provide_archive(console, tag)]
 
 
-def provide_archive(console: Console | None = None) -> Path:
+def provide_archive(console: Console | None = None, tag: str | None = None) -> Path:
     """Make the archive, or find that the one in the cache is made of the same.
 
     Args:
         console: where progress goes; standard error when not given.
+        tag: of Dragonfly; the default one when not given.
 
     Returns:
         The archive's path.
 
     Raises:
-        ToolchainError: the stand-in could not be built.
+        ToolchainError: what is in it could not be built.
         DebianRootError: Debian's packages could not be had.
     """
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
-    binaries = toolchain.provide(IMAGE_TOOLS, console)
-    references = default_references()
+    tag = tag or default_tag()
+    line_name = line_of(tag).name
+    line = LINE_IMAGES[line_name]
+    binaries = toolchain.provide(line.tools, console)
+    references = default_references(tag)
     cache = cache_folder()
     folder, locks = _archive_folder(), cache / "locks"
     for path in (folder, locks, cache / "logs"):
         path.mkdir(parents=True, exist_ok=True)
-    archive = folder / _ARCHIVE
+    archive, key_file = folder / f"images-{line_name}.tar", folder / f"images-{line_name}.key"
     with file_lock(locks / _NAME, on_wait=lambda: console.print("images: waiting for another process")):
         key = _key([debian_root.recipe(), repr(references), *map(str, binaries.values()), *_own_sources()])
-        if archive.exists() and _archive_key() == key:
+        if archive.exists() and key_file.exists() and key_file.read_text().strip() == key:
             console.print(f"images built before: {archive}")
             return archive
-        (folder / _KEY).unlink(missing_ok=True)
+        key_file.unlink(missing_ok=True)
         debian = _debian_layer(cache, console)
         with _temporary_folder(folder) as temporary:
             layers = Layers(
                 debian=debian,
                 databases=write_layer(temporary / "databases.layer", database_entries()),
-                dragonfly=write_layer(temporary / "dragonfly.layer", dragonfly_entries(binaries)),
+                dragonfly=write_layer(temporary / "dragonfly.layer", line.entries(binaries)),
                 pause=write_layer(temporary / "pause.layer", pause_entries(binaries)),
             )
-            listed = images(layers, references)
-            write_archive(temporary / _ARCHIVE, listed)
-            (temporary / _ARCHIVE).rename(archive)
-        (folder / _KEY).write_text(f"{key}\n")
+            listed = images(layers, references, line)
+            write_archive(temporary / archive.name, listed)
+            (temporary / archive.name).rename(archive)
+        key_file.write_text(f"{key}\n")
     for image in listed:
         console.print(f"  {image.reference}: {_megabytes(image.size)}", markup=False)
     console.print(

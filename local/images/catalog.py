@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from dragonfly.parts.images import Image, Images
 from local.images.layer import Entry, Layer
 from local.images.oci_archive import OciImage
 from local.machine.paths import PROJECT_FOLDER
+from local.tools.catalog import IMAGE_TOOLS, LINE_2_5_TOOLS
 
 PAUSE = "registry.k8s.io/pause:3.6"
 """Holds a pod's namespaces; the one that Debian's containerd 1.6 names by default."""
@@ -21,13 +22,7 @@ PAUSE = "registry.k8s.io/pause:3.6"
 _FILES = Path(__file__).resolve().parent / "files"
 _BINARIES = "/opt/dragonfly/bin"
 _STANDIN = "dragonfly-standin"
-
-DRAGONFLY_PROGRAMS: Mapping[Image, tuple[str, ...]] = {
-    Image.MANAGER: (f"{_BINARIES}/server",),
-    Image.SCHEDULER: (f"{_BINARIES}/scheduler",),
-    Image.SEED_PEER: (f"{_BINARIES}/dfget", "daemon"),
-    Image.PEER: (f"{_BINARIES}/dfget", "daemon"),
-}
+_CLIENT = "/usr/local/bin/dfdaemon"
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,24 @@ def database_entries() -> list[Entry]:
     ]
 
 
-def dragonfly_entries(binaries: Mapping[str, Path]) -> list[Entry]:
-    """Return the stand-in under the paths of the four programs."""
+@dataclass(frozen=True)
+class LineImages:
+    """What the images of Dragonfly's own programs hold.
+
+    Attributes:
+        title: begins their label, for whoever meets one somewhere.
+        programs: what a container of each starts.
+        tools: from which they are made.
+        entries: their files, from the tools' binaries.
+    """
+
+    title: str
+    programs: Mapping[Image, tuple[str, ...]]
+    tools: Sequence[str]
+    entries: Callable[[Mapping[str, Path]], list[Entry]]
+
+
+def _played_entries(binaries: Mapping[str, Path]) -> list[Entry]:
     return [
         Entry(f"{_BINARIES}/{_STANDIN}", binaries[_STANDIN].read_bytes()),
         *(Entry(f"{_BINARIES}/{name}", link=_STANDIN) for name in ("server", "scheduler", "dfget")),
@@ -64,17 +75,53 @@ def dragonfly_entries(binaries: Mapping[str, Path]) -> list[Entry]:
     ]
 
 
+def _real_entries(binaries: Mapping[str, Path]) -> list[Entry]:
+    return [
+        Entry(f"{_BINARIES}/server", binaries["dragonfly-manager"].read_bytes()),
+        Entry(f"{_BINARIES}/scheduler", binaries["dragonfly-scheduler"].read_bytes()),
+        Entry(_CLIENT, binaries["dfdaemon"].read_bytes()),
+    ]
+
+
+LINE_IMAGES: Mapping[str, LineImages] = {
+    "2.1": LineImages(
+        title="stand-in for Dragonfly ({image}), not Dragonfly",
+        programs={
+            Image.MANAGER: (f"{_BINARIES}/server",),
+            Image.SCHEDULER: (f"{_BINARIES}/scheduler",),
+            Image.SEED_PEER: (f"{_BINARIES}/dfget", "daemon"),
+            Image.PEER: (f"{_BINARIES}/dfget", "daemon"),
+        },
+        tools=IMAGE_TOOLS,
+        entries=_played_entries,
+    ),
+    "2.5": LineImages(
+        title="Dragonfly ({image}), built on this machine, without the console's pages",
+        programs={
+            Image.MANAGER: (f"{_BINARIES}/server",),
+            Image.SCHEDULER: (f"{_BINARIES}/scheduler",),
+            # The seed peer's, too.
+            Image.PEER: (_CLIENT, "--console"),
+        },
+        tools=LINE_2_5_TOOLS,
+        entries=_real_entries,
+    ),
+}
+"""By the name of the release line. Of 2.1 no registry of modules has the programs: they are played."""
+
+
 def pause_entries(binaries: Mapping[str, Path]) -> list[Entry]:
     """All of the pause image."""
     return [Entry("/pause", binaries["pause"].read_bytes())]
 
 
-def images(layers: Layers, names: Images) -> list[OciImage]:
+def images(layers: Layers, names: Images, line: LineImages) -> list[OciImage]:
     """Every image of an installation, and the one that every pod needs.
 
     Args:
         layers: what they are made of.
         names: how the program calls them.
+        line: what those of Dragonfly's own programs are.
     """
     database, dragonfly = (layers.debian, layers.databases), (layers.debian, layers.dragonfly)
     return [
@@ -83,9 +130,9 @@ def images(layers: Layers, names: Images) -> list[OciImage]:
                 names.reference(image),
                 dragonfly,
                 command,
-                labels={"org.opencontainers.image.title": f"stand-in for Dragonfly ({image.value}), not Dragonfly"},
+                labels={"org.opencontainers.image.title": line.title.format(image=image.value)},
             )
-            for image, command in DRAGONFLY_PROGRAMS.items()
+            for image, command in line.programs.items()
         ),
         OciImage(
             names.reference(Image.MYSQL),
@@ -136,10 +183,15 @@ def configured_names(config: Mapping[str, Any]) -> list[str]:
     return [*map(references.reference, used), PAUSE]
 
 
-def default_references() -> Images:
-    """Return the names that images have where a stack's config says nothing else."""
+def default_references(tag: str | None = None) -> Images:
+    """Return the names that images have where a stack's config says nothing else but a tag."""
     defaults = _defaults()
-    return images_of(None, defaults["tag"], defaults["clientTag"], {})
+    return images_of(None, tag or defaults["tag"], defaults["clientTag"], {})
+
+
+def default_tag() -> str:
+    """Return the release that a stack has whose config names none."""
+    return str(_defaults()["tag"])
 
 
 def _defaults() -> dict[str, Any]:

@@ -1,105 +1,17 @@
-"""The tools that can be built from Go modules: what each is built from, and which of them serve for what.
-
-Which release of what is built stands in the `go.mod` files under `local/go`, and nowhere else.
-"""
+"""The tools that can be built: what each is built from, and which of them serve for what."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+
+import yaml
 
 from local.machine.paths import PROJECT_FOLDER
+from local.tools.crate import Crate
+from local.tools.go_tool import GoTool
+from local.tools.tool import Tool
 
-_MODULES = PROJECT_FOLDER / "local" / "go"
-
-
-class ToolchainError(RuntimeError):
-    """A tool is neither on the machine nor can it be built; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Tool:
-    """Something that is built from one of our Go modules.
-
-    Attributes:
-        name: its name in messages and in the cache.
-        folder: its module under `local/go`.
-        module: the Go module whose release, in that `go.mod`, is the tool's version; empty for a program of our own,
-            whose source lies beside it.
-        binaries: file name in the cache, and the last element of the package path in `go.mod`'s `tool` lines.
-        minutes: how long a first build takes on two cores, told to the user.
-        tags: build tags.
-        link_values: Go variables set when linking; `{version}` stands for the tool's version, `v1.36.3`, `{number}` for
-            the same without its `v`, `{major}` and `{minor}` for parts of it.
-        scripts: files of the Go module to lie, executable, beside the binaries.
-        release: what the commit in `go.mod` was released as, where the module has no versions of its own.
-    """
-
-    name: str
-    folder: str
-    module: str
-    binaries: Mapping[str, str]
-    minutes: int
-    tags: str = ""
-    link_values: Sequence[str] = ()
-    scripts: Sequence[str] = ()
-    release: str = ""
-
-    @property
-    def version(self) -> str:
-        """Version from `go.mod`, `v1.36.3`, or that of the release.
-
-        Raises:
-            ToolchainError: `go.mod` does not require the module.
-        """
-        if self.release:
-            return self.release
-        found = re.search(rf"^(?:require\s+|\t){re.escape(self.module)} (v\S+)", self.go_mod.read_text(), re.MULTILINE)
-        if found is None:
-            raise ToolchainError(f"{self.go_mod} does not require {self.module}: run `go mod tidy` there")
-        return found[1]
-
-    @property
-    def title(self) -> str:
-        """Name and version, for people."""
-        return f"{self.name} {self.version}" if self.module else self.name
-
-    @property
-    def go_mod(self) -> Path:
-        """The file that says from which releases it is built."""
-        return _MODULES / self.folder / "go.mod"
-
-    def sources(self) -> list[Path]:
-        """Return the Go files that are our own."""
-        return sorted(self.go_mod.parent.rglob("*.go"))
-
-    def packages(self) -> dict[str, str]:
-        """Return the Go package of each binary, from `go.mod`'s `tool` lines.
-
-        Raises:
-            ToolchainError: there is no `tool` line for a binary.
-        """
-        listed = re.findall(r"^(?:tool\s+|\t)([\w./-]+)$", self.go_mod.read_text(), flags=re.MULTILINE)
-        by_name = {re.sub(r"/v\d+$", "", package).rpartition("/")[2]: package for package in listed}
-        missing = sorted(set(self.binaries.values()) - by_name.keys())
-        if missing:
-            raise ToolchainError(f"{self.go_mod} has no `tool` line for {', '.join(missing)}")
-        return {binary: by_name[source] for binary, source in self.binaries.items()}
-
-    def flags(self) -> list[str]:
-        """Return the flags of `go build`."""
-        values: list[str] = []
-        if self.link_values:
-            version = self.version
-            number = version.removeprefix("v")
-            major, minor = number.split(".")[:2]
-            named = {"version": version, "number": number, "major": major, "minor": minor}
-            values = [value.format(**named) for value in self.link_values]
-        linker = " ".join(["-s", "-w", *(f"-X {value}" for value in values)])
-        return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", linker]
-
+_DEFAULT_CLIENT: str = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]["clientTag"]["default"]
 
 _KUBERNETES_VERSION = (
     "k8s.io/component-base/version.gitVersion={version}",
@@ -111,7 +23,7 @@ _KUBERNETES_VERSION = (
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
-        Tool(
+        GoTool(
             name="kubernetes",
             folder="kubernetes",
             module="k8s.io/kubernetes",
@@ -123,7 +35,7 @@ TOOLS: Mapping[str, Tool] = {
             minutes=5,
             link_values=_KUBERNETES_VERSION,
         ),
-        Tool(
+        GoTool(
             name="pulumi",
             folder="pulumi",
             module="github.com/pulumi/pulumi/pkg/v3",
@@ -132,21 +44,21 @@ TOOLS: Mapping[str, Tool] = {
             tags="osusergo grpcnotrace",
             link_values=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",),
         ),
-        Tool(
+        GoTool(
             name="kwok",
             folder="kwok",
             module="sigs.k8s.io/kwok",
             binaries={"kwok": "kwok"},
             minutes=2,
         ),
-        Tool(
+        GoTool(
             name="etcd",
             folder="etcd",
             module="go.etcd.io/etcd/server/v3",
             binaries={"etcd": "server"},
             minutes=1,
         ),
-        Tool(
+        GoTool(
             name="language-host",
             folder="language-host",
             module="github.com/pulumi/pulumi/sdk/v3",
@@ -154,7 +66,7 @@ TOOLS: Mapping[str, Tool] = {
             minutes=1,
             scripts=("python/cmd/pulumi-language-python-exec",),
         ),
-        Tool(
+        GoTool(
             name="kubernetes-plugin",
             folder="kubernetes-plugin",
             module="github.com/pulumi/pulumi-kubernetes/provider/v4",
@@ -163,7 +75,7 @@ TOOLS: Mapping[str, Tool] = {
             minutes=4,
             link_values=("github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version={number}",),
         ),
-        Tool(
+        GoTool(
             name="kubectl",
             folder="kubernetes",
             module="k8s.io/kubernetes",
@@ -171,7 +83,7 @@ TOOLS: Mapping[str, Tool] = {
             minutes=1,
             link_values=_KUBERNETES_VERSION,
         ),
-        Tool(
+        GoTool(
             name="node",
             folder="kubernetes",
             module="k8s.io/kubernetes",
@@ -179,21 +91,36 @@ TOOLS: Mapping[str, Tool] = {
             minutes=1,
             link_values=_KUBERNETES_VERSION,
         ),
-        Tool(
+        GoTool(
             name="coredns",
             folder="coredns",
             module="github.com/coredns/coredns",
             binaries={"coredns": "coredns"},
             minutes=2,
         ),
-        Tool(
+        GoTool(
             name="actionlint",
             folder="actionlint",
             module="github.com/rhysd/actionlint",
             binaries={"actionlint": "actionlint"},
             minutes=1,
         ),
-        Tool(
+        Crate(
+            name="dragonfly-client",
+            release=_DEFAULT_CLIENT,
+            binaries={"dfdaemon": "dfdaemon"},
+            minutes=25,
+            needs=("clang", "cmake", "protoc"),
+        ),
+        GoTool(
+            name="dragonfly",
+            folder="dragonfly",
+            module="d7y.io/dragonfly/v2",
+            binaries={"dragonfly-manager": "manager", "dragonfly-scheduler": "scheduler"},
+            minutes=5,
+            link_values=("d7y.io/dragonfly/v2/version.GitVersion={version}",),
+        ),
+        GoTool(
             name="dragonfly-standin",
             folder="dragonfly-standin",
             module="",
@@ -220,10 +147,7 @@ LINT_TOOLS = ("actionlint",)
 """What checks files that are neither run nor type-checked here."""
 
 IMAGE_TOOLS = ("dragonfly-standin",)
-"""What container images are made of, besides Debian's packages."""
+"""What container images of Dragonfly 2.1 are made of, besides Debian's packages."""
 
-
-def version_numbers(version: str) -> tuple[int, int, int] | None:
-    """Return the three numbers of the first version in a text, for comparison; None without one."""
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+LINE_2_5_TOOLS = ("dragonfly-client", "dragonfly", *IMAGE_TOOLS)
+"""The same of 2.5: the real programs, and what else its images have."""

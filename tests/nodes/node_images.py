@@ -5,16 +5,18 @@ from __future__ import annotations
 from local.cluster.control_plane import Cluster
 from local.images.archive import provide_archive
 from local.nodes.containers import namespaces
-from local.nodes.containers.containerd import import_images
 
 NODES = ("node-1", "node-2")
 
 
-def give_images(cluster: Cluster) -> None:
-    """Give the nodes the images of an installation, unless they have them."""
-    archive = provide_archive()
-    for node in NODES:
-        import_images(cluster.on_node(node, []), [archive], cluster.state / "nodes" / node / "images.json")
+def give_images(cluster: Cluster, tag: str | None = None) -> None:
+    """Give the nodes the images of an installation, unless they have them.
+
+    Args:
+        cluster: the cluster.
+        tag: of Dragonfly; the default one when not given.
+    """
+    cluster.give_images([provide_archive(tag=tag)])
 
 
 def on_node(cluster: Cluster, node: str, *command: str) -> str:

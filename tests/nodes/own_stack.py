@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import APPLICATION_CRD, Names
 from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
@@ -72,13 +73,13 @@ def own_stack(
         kubectl: on that cluster.
         folder: for the engine's state.
         name: of the stack and of its namespace.
-        first_port: of the nodes' five ports that its peers listen on, which no other stack's may be.
+        first_port: of the nodes' seven ports that its peers listen on, which no other stack's may be.
         config: keys of its config, and their values.
     """
-    give_images(cluster)
+    give_images(cluster, config.get("tag"))
     engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(ENGINE_TOOLS))
     has_kind = bool(kubectl("get", "crd", APPLICATION_CRD, "--ignore-not-found").strip())
-    ports = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
+    ports = line_of("2.5.1").peer_ports
     settings: Mapping[str, Any] = {
         "provisionCluster": False,
         "namespace": name,

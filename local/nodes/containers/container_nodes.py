@@ -234,6 +234,15 @@ class ContainerNodes:
         for daemon in self._agents(node, plane):
             self._processes.start(daemon)
 
+    def give_images(self, archives: Sequence[Path]) -> None:
+        """Give the nodes, which run, the images of some archives, unless they have them.
+
+        Raises:
+            ProcessError: a node does not run, or an archive cannot be imported.
+        """
+        for node in self._nodes:
+            self._import_images(node, archives)
+
     def on_node(self, name: str, command: Sequence[str]) -> list[str]:
         """Return the command that runs a program on one of `names`.
 

@@ -181,6 +181,8 @@ WHY_BUILT: Mapping[str, str] = {
     # Its release has the programs and nothing to check them with:
     # https://github.com/kubernetes-sigs/kwok/blob/main/hack/releases.sh
     "kwok": "its project publishes no checksums",
+    "dragonfly": "no page tells of checksums of its releases",
+    "dragonfly-client": "no page tells of checksums of its releases",
     "dragonfly-standin": "it is a program of ours",
 }
 """Why there is no row for a tool."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from dragonfly.parts.images import Image, image_reference_fault
-from local.images.catalog import PAUSE, Layers, default_references, images
+from local.images.catalog import LINE_IMAGES, PAUSE, Layers, default_references, images
 from local.images.layer import Entry, Layer, write_layer
 from local.images.oci_archive import write_archive
 
@@ -29,7 +29,7 @@ def layers(tmp_path: Path) -> Layers:
 def content(tmp_path: Path, layers: Layers) -> dict[str, bytes]:
     """What an archive of all images holds, by name."""
     file = tmp_path / "images.tar"
-    write_archive(file, images(layers, default_references()))
+    write_archive(file, images(layers, default_references(), LINE_IMAGES["2.1"]))
     found: dict[str, bytes] = {}
     with tarfile.open(file) as archive:
         for member in archive:

@@ -1,0 +1,100 @@
+"""Tools that are built from the Rust registry with `cargo install`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.machine.paths import cache_folder
+from local.tools.tool import Tool, ToolchainError, version_numbers
+
+# What the lock files of the crates ask for (`rust-version`); Debian 12 has 1.63.
+_LEAST_RUST = (1, 89, 0)
+# Twice as fast to build as cargo's own release profile, for tests.
+_PROFILE = {
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "256",
+    "CARGO_PROFILE_RELEASE_DEBUG": "0",
+    "CARGO_PROFILE_RELEASE_STRIP": "symbols",
+    "CARGO_PROFILE_RELEASE_PANIC": "unwind",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crate(Tool):
+    """A program of the Rust registry, with the versions of all that it uses as its own lock file has them.
+
+    Attributes:
+        release: of the crate that is called like the tool, without a `v`.
+        needs: programs without which it cannot be compiled.
+    """
+
+    release: str
+    needs: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        return f"v{self.release}"
+
+    @property
+    def builder(self) -> str:
+        return "cargo install"
+
+    @property
+    def working_folder(self) -> Path:
+        # A cargo configuration of whatever folder a person is in must not count.
+        return cache_folder()
+
+    def depends_on(self) -> Iterable[bytes]:
+        return json.dumps([self.release, dict(self.binaries), _PROFILE]).encode(), self._rust_version().encode()
+
+    def command(self, folder: Path) -> list[str]:
+        missing = [name for name in self.needs if shutil.which(name) is None]
+        if missing:
+            raise ToolchainError(
+                f"{self.title} must be built, but there is no {', '.join(missing)} on PATH: `make client-packages` "
+                "installs what is missing, then run the same command again."
+            )
+        return [
+            *("cargo", "install", self.name, f"--version={self.release}", "--locked", "--no-track", "--force"),
+            *(f"--bin={name}" for name in self.binaries.values()),
+            f"--root={folder}",
+            f"--target-dir={self._compiled}",
+        ]
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        del folder
+        return {**os.environ, **_PROFILE}
+
+    def finish(self, folder: Path) -> None:
+        for binary, source in self.binaries.items():
+            (folder / "bin" / source).rename(folder / binary)
+        (folder / "bin").rmdir()
+        # Some gigabytes, kept for a build that was interrupted.
+        shutil.rmtree(self._compiled)
+
+    @property
+    def _compiled(self) -> Path:
+        return cache_folder() / f"{self.name}.target"
+
+    def _rust_version(self) -> str:
+        least = ".".join(map(str, _LEAST_RUST[:2]))
+        remedy = (
+            f"Install Rust {least} or newer with rustup (https://rustup.rs); Debian's own is older. "
+            "Then run the same command again."
+        )
+        compiler = shutil.which("rustc")
+        if shutil.which("cargo") is None or compiler is None:
+            raise ToolchainError(f"{self.title} must be built, but there is no `cargo` on PATH. {remedy}")
+        asked = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+        found = version_numbers(asked.stdout)
+        if found is None or found < _LEAST_RUST:
+            told = asked.stdout.strip() or asked.stderr.strip()
+            raise ToolchainError(f"{self.title} must be built with a newer Rust than `{told}`. {remedy}")
+        return asked.stdout.strip()
