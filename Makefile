@@ -24,7 +24,7 @@ TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images package-lists node-packages test-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram picture declarations config-table clean
+.PHONY: help up preview down status recover env images client package-lists node-packages test-packages client-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -49,6 +49,9 @@ env: $(UP_STAMP) ## Print the environment for pulumi and kubectl: eval "$$(make 
 
 images: $(UP_STAMP) ## Fetch the container images, or build them where no registry is in reach.
 	@$(PYTHON_RUN) -m local.images
+
+client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no registry is in reach; once, 20 to 40 min.
+	@$(PYTHON_RUN) -m local.tools.supply dragonfly-client
 
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
@@ -79,6 +82,9 @@ package-lists:
 node-packages: package-lists ## Install what NODES=containers needs from Debian; needs root.
 	$(APT_INSTALL) $$(cat local/nodes/containers/debian-packages.txt)
 	mkdir -p /etc/containerd
+
+client-packages: package-lists ## Install what `make client` needs from Debian, but Rust; needs root.
+	$(APT_INSTALL) $$(cat local/tools/debian-packages.txt)
 
 test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
 	$(APT_INSTALL) $$(cat tests/debian-packages.txt)

@@ -16,6 +16,8 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from rich.console import Console
+
 from local.machine.file_lock import file_lock
 from local.machine.paths import cache_folder
 from local.tools.report import Report
@@ -50,14 +52,18 @@ def run_all(builds: list[Build]) -> None:
 class Build:
     """One tool's build, into a folder named after all that its content depends on."""
 
-    def __init__(self, tool: Tool, report: Report) -> None:
+    def __init__(self, tool: Tool, report: Report | None = None) -> None:
         """Find out what the tool's content depends on; nothing is built yet.
+
+        Args:
+            tool: the tool.
+            report: what a user is told; nothing is printed where it is not given.
 
         Raises:
             ToolchainError: as `Tool.depends_on`.
         """
         self._tool = tool
-        self._report = report
+        self._report = report or Report(Console(quiet=True))
         self._cancelled = threading.Event()
         self._compiler: subprocess.Popen[bytes] | None = None
         self._cache = cache_folder()

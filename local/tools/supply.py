@@ -1,4 +1,4 @@
-"""Provides every tool: `python -m local.tools.supply`.
+"""Provides every tool, or those that are named: `python -m local.tools.supply [NAME ...]`.
 
 With `--fetch-only` it fetches every tool that has a row in `download/releases.py`, whatever the machine has, starts
 each program once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from local.machine.paths import cache_folder
 from local.tools import toolchain
+from local.tools.catalog import TOOLS
 from local.tools.download.downloads import Downloads
 from local.tools.download.releases import RELEASES, Release
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
     """
     parser = argparse.ArgumentParser(prog="python -m local.tools.supply", description=__doc__)
     parser.add_argument("--fetch-only", action="store_true", help="build nothing, and take nothing that was built")
+    parser.add_argument("names", nargs="*", choices=[[], *TOOLS], metavar="NAME", help=", ".join(TOOLS))
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if options.fetch_only:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
             console.print(fault, markup=False)
         return 1 if faults else 0
     try:
-        toolchain.provide(console=console, releases=releases)
+        toolchain.provide(options.names or TOOLS, console, releases)
     except toolchain.ToolchainError as error:
         console.print(f"error: {error}", markup=False)
         return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ import pytest
 from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
 from tests.nodes.conftest import Kubectl
-from tests.nodes.local_registry import LocalRegistry, local_registry
+from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
+from tests.nodes.trusted_registry import trust, trusted_registry, wait_for_pods
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 FIRST_PORT = 64100
+PEERS = f"daemonset/{NAMES.peer}"
 PROXY_PORT = FIRST_PORT + 1
 HOSTS = "/etc/containerd/certs.d"
 SIZE = 8 << 20
@@ -33,9 +34,6 @@ SIZE = 8 << 20
 
 BLOBS = 2
 """That a node fetches of such an image: its config, and the layer with these bytes."""
-
-TRUST = "/etc/ssl/certs"
-
 
 METRICS_PORT = FIRST_PORT + 4
 PROXY_COUNTERS = ("via_dragonfly", "not_via_dragonfly")
@@ -111,17 +109,8 @@ class Mirrored:
 
 @pytest.fixture(scope="module")
 def registry(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
-    """A registry that the nodes' containerd trusts, as those on the Internet."""
-    folder = tmp_path_factory.mktemp("registry")
-    trusted = folder / "trusted"
-    trusted.mkdir()
-    with local_registry(cluster, folder) as running:
-        shutil.copy(running.authority, trusted / "registry.crt")
-        for node in NODES:
-            on_node(cluster, node, "mount", "--bind", str(trusted), TRUST)
+    with trusted_registry(cluster, tmp_path_factory.mktemp("registry")) as running:
         yield running
-        for node in NODES:
-            on_node(cluster, node, "umount", TRUST)
 
 
 @pytest.fixture(scope="module")
@@ -134,29 +123,11 @@ def mirrored(
 ) -> Iterator[Mirrored]:
     folder = tmp_path_factory.mktemp("mirrored")
     with own_stack(cluster, kubectl, folder, "mirrored", FIRST_PORT, registryMirrors=[registry.name]) as stack:
-        _trust(stack, registry)
+        trust(stack, registry, PEERS)
         made = Mirrored(stack, registry, cluster, images[0])
         for node in NODES:
             wait_until(lambda node=node: made.has_mirror(node), f"the mirror of {node} is written", 30)
         yield made
-
-
-def _trust(stack: OwnStack, registry: LocalRegistry) -> None:
-    """Let the peers trust the registry's certificate, which is signed by nobody whom the world knows."""
-    stack.kubectl("create", "configmap", "trusted", f"--from-file=registry.crt={registry.authority}")
-    container = {
-        "name": "dfget",
-        "env": [{"name": "SSL_CERT_DIR", "value": "/trusted"}],
-        "volumeMounts": [{"name": "trusted", "mountPath": "/trusted", "readOnly": True}],
-    }
-    spec = {"containers": [container], "volumes": [{"name": "trusted", "configMap": {"name": "trusted"}}]}
-    change = json.dumps({"spec": {"template": {"spec": spec}}})
-    stack.kubectl("patch", "daemonset", NAMES.peer, "--patch", change)
-    _wait_for_peers(stack)
-
-
-def _wait_for_peers(stack: OwnStack) -> None:
-    stack.kubectl("rollout", "status", f"daemonset/{NAMES.peer}", "--timeout=80s")
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -185,7 +156,7 @@ def test_a_pull_succeeds_with_the_peer_stopped_and_goes_through_it_again_later(m
     finally:
         mirrored.stack.kubectl("scale", scheduler, "--replicas=1")
     wait_until(lambda: mirrored.proxy_open(node), "the peer is back", 60)
-    _wait_for_peers(mirrored.stack)
+    wait_for_pods(mirrored.stack, PEERS)
     mirrored.pull("again", node)
     assert mirrored.asked_of_peer(node).blobs == BLOBS
 

@@ -1,0 +1,229 @@
+"""Dragonfly 2.5 itself: images go from node to node, and pulls go on without scheduler, peer or seed peer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dragonfly.lines.known_lines import line_of
+from local.cluster.control_plane import Cluster
+from local.images.catalog import LINE_IMAGES
+from local.machine.processes import ProcessError
+from local.tools.build import Build
+from local.tools.catalog import TOOLS
+from local.tools.installed import installed
+from tests.nodes.conftest import Kubectl
+from tests.nodes.local_registry import LocalRegistry
+from tests.nodes.node_images import NODES, on_node
+from tests.nodes.own_stack import NAMES, OwnStack, own_stack
+from tests.nodes.pods import apply, pod
+from tests.nodes.trusted_registry import trust, trusted_registry, wait_for_pods
+from tests.waiting import wait_until
+
+TAG = "2.5.1"
+FIRST_PORT = 64300
+PROXY_PORT, METRICS_PORT = FIRST_PORT + 1, FIRST_PORT + 4
+PEERS, SEED_PEER, SCHEDULER = (
+    f"daemonset/{NAMES.peer}",
+    f"statefulset/{NAMES.seed_peer}",
+    f"statefulset/{NAMES.scheduler}",
+)
+SIZE = 32 << 20
+"""Bytes of each image that no node has."""
+
+AROUND = 1 << 20
+"""More than what comes with them: manifests, configs, headers."""
+
+CLIENT = TOOLS["dragonfly-client"]
+
+
+def why_not() -> str | None:
+    """Return why the client cannot be used yet, None where it can: its build takes longer than all tests together."""
+    if shutil.which("docker-registry") is None:
+        return "needs docker-registry: `make test-packages`"
+    if installed(CLIENT) is None and not Build(CLIENT).done():
+        return f"{CLIENT.title} is not built: `make client`, once, about {CLIENT.minutes} min"
+    return None
+
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An installation of 2.5 whose nodes fetch the local registry's images through their peers.
+
+    Attributes:
+        stack: the stack.
+        registry: the registry.
+        cluster: the cluster.
+        archive: of the image that pods are made of.
+    """
+
+    stack: OwnStack
+    registry: LocalRegistry
+    cluster: Cluster
+    archive: Path
+
+    def push(self, name: str) -> str:
+        """Put an image into the registry that no node has; returns its reference."""
+        return self.registry.push(name, self.archive, os.urandom(SIZE))
+
+    def pull(self, name: str, reference: str, node: str) -> str:
+        """Run a pod of an image on a node; returns what kubelet says of the pull."""
+        container = {"image": reference, "imagePullPolicy": "Always"}
+        self.stack.kubectl("delete", "pod", name, "--ignore-not-found")
+        apply(self.stack.kubectl, pod(name, "exec sleep infinity", nodeName=node, container=container))
+        about = f"--field-selector=involvedObject.name={name},reason=Pulled"
+        said = self.stack.kubectl("get", "events", about, "--output=jsonpath={.items[*].message}")
+        print(f"{node}: {said}")
+        return said
+
+    def peer(self, node: str) -> str:
+        """The name of a node's peer."""
+        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
+        return cast("str", name)
+
+    def metrics(self, pod: str, port: int) -> dict[str, float]:
+        """What a client tells of itself (Dragonfly documentation, "Client", "Metrics"), by name and labels."""
+        path = f"/api/v1/namespaces/{self.stack.namespace}/pods/{pod}:{port}/proxy/metrics"
+        lines = self.stack.kubectl("get", "--raw", path).splitlines()
+        return {
+            name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        }
+
+    def traffic(self, pod: str, port: int = METRICS_PORT) -> dict[str, int]:
+        """How many bytes a client has fetched since it started, by where they came from."""
+        start = 'dragonfly_client_download_traffic{type="'
+        return {
+            name.removeprefix(start).removesuffix('"}'): int(value)
+            for name, value in self.metrics(pod, port).items()
+            if name.startswith(start)
+        }
+
+    def fetched(self) -> dict[str, int]:
+        """The same of every client together."""
+        clients = [*((self.peer(node), METRICS_PORT) for node in NODES), (f"{NAMES.seed_peer}-0", 8000)]
+        total: dict[str, int] = {}
+        for pod_name, port in clients:
+            for source, size in self.traffic(pod_name, port).items():
+                total[source] = total.get(source, 0) + size
+        return total
+
+    def via_peer(self, node: str) -> int:
+        """How many requests a node's own peer has answered with what peers give each other."""
+        return int(self.metrics(self.peer(node), METRICS_PORT)["dragonfly_client_proxy_request_via_dfdaemon_total"])
+
+    def proxy_open(self, node: str) -> bool:
+        """Whether anything listens where containerd looks for the peer."""
+        try:
+            on_node(self.cluster, node, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PROXY_PORT}")
+        except ProcessError:
+            return False
+        return True
+
+    def pods(self) -> list[dict[str, object]]:
+        """The containers of every pod, as Kubernetes tells of them."""
+        listed = json.loads(self.stack.kubectl("get", "pods", "--output=json"))["items"]
+        return [each for one in listed for each in one["status"].get("containerStatuses", [])]
+
+
+@pytest.fixture(scope="module")
+def registry(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
+    with trusted_registry(cluster, tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(
+    cluster: Cluster,
+    kubectl: Kubectl,
+    images: list[Path],
+    registry: LocalRegistry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    config = {"tag": TAG, "registryMirrors": [registry.name]}
+    with own_stack(cluster, kubectl, folder, "shared", FIRST_PORT, **config) as stack:
+        made = Shared(stack, registry, cluster, images[0])
+        at_first = made.pods()
+        assert [each["restartCount"] for each in at_first] == [0] * len(at_first)
+        trust(stack, registry, PEERS, SEED_PEER)
+        yield made
+
+
+def test_nothing_is_played(shared: Shared) -> None:
+    assert LINE_IMAGES[line_of(TAG).name].title.startswith("Dragonfly (")
+    for workload in ("deployment/" + NAMES.manager, SCHEDULER, SEED_PEER, PEERS):
+        assert "STAND-IN" not in shared.stack.kubectl("logs", workload)
+
+
+def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared) -> None:
+    reference, before = shared.push("everywhere"), shared.fetched()
+    via = {node: shared.via_peer(node) for node in NODES}
+    with ThreadPoolExecutor() as both:
+        said = list(both.map(lambda node: shared.pull(f"everywhere-{node}", reference, node), NODES))
+    assert all("Successfully pulled" in each for each in said)
+    fetched = {source: size - before.get(source, 0) for source, size in shared.fetched().items()}
+    assert SIZE <= fetched["BACK_TO_SOURCE"] < SIZE + AROUND
+    # Each node had it from another.
+    assert 2 * SIZE <= fetched["REMOTE_PEER"] < 2 * (SIZE + AROUND)
+    assert all(shared.via_peer(node) > via[node] for node in NODES)
+
+
+def test_a_pull_goes_on_while_the_scheduler_is_gone(shared: Shared) -> None:
+    shared.stack.kubectl("scale", SCHEDULER, "--replicas=0")
+    wait_until(lambda: not shared.stack.pods("scheduler"), "the scheduler is gone", 60)
+    try:
+        for node in NODES:
+            assert "Successfully pulled" in shared.pull(f"unscheduled-{node}", shared.push(f"unscheduled-{node}"), node)
+    finally:
+        shared.stack.kubectl("scale", SCHEDULER, "--replicas=1")
+    wait_for_pods(shared.stack, SCHEDULER)
+
+
+def test_a_scheduler_that_has_moved_is_found_without_a_restart(shared: Shared) -> None:
+    restarts = [each["restartCount"] for each in shared.pods()]
+
+    def shares() -> bool:
+        before = shared.fetched().get("REMOTE_PEER", 0)
+        name = f"moved-{before}"
+        shared.pull(name, shared.push(name), NODES[0])
+        return shared.fetched().get("REMOTE_PEER", 0) - before >= SIZE
+
+    wait_until(shares, "what a node pulls comes from another again", 60)
+    assert [each["restartCount"] for each in shared.pods()] == restarts
+
+
+def test_a_pull_goes_on_while_the_nodes_own_peer_is_gone(shared: Shared) -> None:
+    node = NODES[0]
+    # The next one waits for a scheduler, and listens nowhere until there is one.
+    shared.stack.kubectl("scale", SCHEDULER, "--replicas=0")
+    wait_until(lambda: not shared.stack.pods("scheduler"), "the scheduler is gone", 60)
+    try:
+        shared.stack.kubectl("delete", "pod", shared.peer(node), "--wait=false")
+        wait_until(lambda: not shared.proxy_open(node), "the peer is gone", 60)
+        assert "Successfully pulled" in shared.pull("peerless", shared.push("peerless"), node)
+        assert not shared.proxy_open(node)
+    finally:
+        shared.stack.kubectl("scale", SCHEDULER, "--replicas=1")
+    wait_until(lambda: shared.proxy_open(node), "the peer is back", 60)
+    wait_for_pods(shared.stack, PEERS)
+
+
+def test_a_pull_goes_on_while_the_seed_peer_is_gone(shared: Shared) -> None:
+    shared.stack.kubectl("scale", SEED_PEER, "--replicas=0")
+    wait_until(lambda: not shared.stack.pods("seed-peer"), "the seed peer is gone", 60)
+    try:
+        assert "Successfully pulled" in shared.pull("seedless", shared.push("seedless"), NODES[1])
+    finally:
+        shared.stack.kubectl("scale", SEED_PEER, "--replicas=1")
+    wait_for_pods(shared.stack, SEED_PEER)
