@@ -84,7 +84,7 @@ node-packages: package-lists ## Install what NODES=containers needs from Debian;
 	mkdir -p /etc/containerd
 
 client-packages: package-lists ## Install what `make client` needs from Debian, but Rust; needs root.
-	$(APT_INSTALL) $$(cat local/tools/debian-packages.txt)
+	$(APT_INSTALL) $$(cat local/tools/building/debian-packages.txt)
 
 test-packages: package-lists ## Install what some tests need besides from Debian; needs root.
 	$(APT_INSTALL) $$(cat tests/debian-packages.txt)

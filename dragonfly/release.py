@@ -28,6 +28,7 @@ from dragonfly.settings.model import Settings
 from dragonfly.updates.created_namespace import CreatedNamespace
 from dragonfly.updates.existing_object import stack_mark, takes_nothing_over
 from dragonfly.updates.immutable_config import KeptConfig
+from dragonfly.updates.line_change import LineChange
 
 
 class Dragonfly(pulumi.ComponentResource):
@@ -90,9 +91,9 @@ class Dragonfly(pulumi.ComponentResource):
         if cluster is None:
             child = pulumi.ResourceOptions.merge(child, takes_nothing_over(access, stack_mark(config_hash_key)))
         self.namespace = self._namespace(settings, child)
-        instance = Instance(
-            names, self.namespace, settings.ready_timeout_seconds, access, settings.line, images, config_hash_key
-        )
+        seconds = settings.ready_timeout_seconds
+        line_change = LineChange(names, self.namespace, access, seconds, settings.allow_downgrade)
+        instance = Instance(names, self.namespace, seconds, access, settings.line, images, config_hash_key, line_change)
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(
             lambda namespace: port_forward_command(namespace, names, access.context)

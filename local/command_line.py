@@ -36,8 +36,8 @@ from local.nodes.objects import node_name
 from local.nodes.pod_readiness import PodsNotReadyError, wait_for_pods
 from local.standins.cloud.clusters import Clusters
 from local.tools import toolchain
+from local.tools.building.tool import ToolchainError
 from local.tools.catalog import ENGINE_TOOLS
-from local.tools.tool import ToolchainError
 
 STATE = PROJECT_FOLDER / ".local"
 _CLUSTER = "cluster"

@@ -144,6 +144,55 @@ class Cluster:
         of_volumes = {str(volume["spec"].get("storageClassName", "")) for volume in volumes}
         return {str(one["metadata"]["name"]) for one in classes} | of_volumes - {""}
 
+    def workload(self, kind: str, name: str) -> Object | None:
+        """Read a workload.
+
+        Args:
+            kind: Deployment, StatefulSet, DaemonSet or Job.
+            name: its name.
+
+        Returns:
+            None where there is none of that name.
+
+        Raises:
+            NoClusterError: there is no answer, or a refusal.
+        """
+        group, plural = _WORKLOADS[kind]
+        status, text = self._get(
+            f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}", {}, _REQUEST_SECONDS
+        )
+        if status == _NOT_FOUND:
+            return None
+        if status != _OK:
+            raise _RefusalError(f"{self.url} does not show {kind} {name} ({status}): {_message(text)}")
+        return cast("Object", json.loads(text))
+
+    def pods(self, labels: Mapping[str, str]) -> list[Object]:
+        """Read the pods with some labels, those that are about to go too.
+
+        Args:
+            labels: the labels.
+
+        Raises:
+            NoClusterError: there is no answer, or a refusal.
+        """
+        return self._list("api/v1", "pods", {"labelSelector": _selector(labels)})
+
+    def stop(self, deployment: str) -> None:
+        """Let a Deployment have no pods, if there is one of that name.
+
+        Args:
+            deployment: its name.
+
+        Raises:
+            NoClusterError: there is no answer, or a refusal.
+        """
+        group, plural = _WORKLOADS["Deployment"]
+        path = f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(deployment)}/scale"
+        status, text = self._ask("PATCH", path, {}, _REQUEST_SECONDS, {"spec": {"replicas": 0}})
+        if status not in (_OK, _NOT_FOUND):
+            raise _RefusalError(f"{self.url} does not stop Deployment {deployment} ({status}): {_message(text)}")
+
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.
 
@@ -153,8 +202,7 @@ class Cluster:
         Raises:
             NoClusterError: there is no answer, or a refusal.
         """
-        label = ",".join(f"{key}={value}" for key, value in instance_selector(app).items())
-        own = {"labelSelector": label}
+        own = {"labelSelector": _selector(instance_selector(app))}
         return ClusterObjects(
             workloads=[
                 {**each, "kind": kind}
@@ -203,12 +251,17 @@ class Cluster:
 
     def _get(self, path: str, query: Mapping[str, str], seconds: float) -> tuple[int, str]:
         """Return the status and the text of an answer."""
+        return self._ask("GET", path, query, seconds, None)
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str], seconds: float, change: object) -> tuple[int, str]:
         client: Any = self._client
+        patch = {} if change is None else {"Content-Type": "application/merge-patch+json"}
         request = client.param_serialize(
-            "GET",
+            method,
             f"/{path}",
             query_params=list(query.items()),
-            header_params={"Accept": "application/json, */*"},
+            header_params={"Accept": "application/json, */*", **patch},
+            body=change,
             auth_settings=["BearerToken"],
         )
         try:
@@ -227,6 +280,10 @@ class Cluster:
         # The one key under which Kubernetes tells what a program said. A name stays: a password may look like one.
         message = value.get("message")
         return {**value, "message": self._masked(message)} if isinstance(message, str) else value
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _message(text: str) -> str:

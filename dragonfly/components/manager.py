@@ -82,7 +82,7 @@ class Manager(pulumi.ComponentResource):
         pod = program_pod(name, instance, program, parent=self)
         apps.Deployment(
             name,
-            metadata=instance.metadata(names.manager, Component.MANAGER),
+            metadata=instance.program_metadata(names.manager, Component.MANAGER),
             spec=apps.DeploymentSpecArgs(
                 replicas=1,
                 selector=instance.selector(Component.MANAGER),
@@ -93,7 +93,7 @@ class Manager(pulumi.ComponentResource):
                 ),
                 template=pod.template,
             ),
-            opts=instance.workload_options(self),
+            opts=pulumi.ResourceOptions.merge(instance.workload_options(self), instance.line_change.of_manager()),
         )
         secret = core.Secret(
             f"{name}-secret",

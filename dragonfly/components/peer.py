@@ -63,7 +63,7 @@ class Peer(pulumi.ComponentResource):
             _add(pod, args.node_mirrors.container(image, this_one), args.node_mirrors.volumes())
         apps.DaemonSet(
             name,
-            metadata=instance.metadata(names.peer, Component.PEER),
+            metadata=instance.program_metadata(names.peer, Component.PEER),
             spec=apps.DaemonSetSpecArgs(
                 selector=instance.selector(Component.PEER),
                 # One node after another would take hours on a cluster of a thousand; containerd falls back to the
@@ -73,7 +73,9 @@ class Peer(pulumi.ComponentResource):
                 ),
                 template=pod,
             ),
-            opts=instance.workload_options(self),
+            opts=pulumi.ResourceOptions.merge(
+                instance.workload_options(self), instance.line_change.after("StatefulSet", names.seed_peer, name)
+            ),
         )
         self.register_outputs({})
 

@@ -72,5 +72,6 @@ class Scheduler(pulumi.ComponentResource):
             service_name=names.scheduler_headless,
             template=program_pod(name, instance, program, parent=self).template,
             parent=self,
+            line_change=instance.line_change.after("Deployment", names.manager, name),
         )
         self.register_outputs({})

@@ -75,5 +75,6 @@ class SeedPeer(pulumi.ComponentResource):
             service_name=names.seed_peer_headless,
             template=program_pod(name, instance, program, parent=self).template,
             parent=self,
+            line_change=instance.line_change.after("StatefulSet", names.scheduler, name),
         )
         self.register_outputs({})

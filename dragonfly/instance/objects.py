@@ -15,6 +15,7 @@ from dragonfly.lines.release_line import ReleaseLine
 from dragonfly.parts.images import Images
 from dragonfly.parts.labels import Component, component_labels, instance_labels, selector
 from dragonfly.parts.names import Names
+from dragonfly.updates.line_change import LineChange, line_annotations
 from dragonfly.updates.rollout import awaits_rollout
 
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -35,6 +36,7 @@ class Instance:
         line: the release line that it runs.
         images: its images.
         config_hash_key: key of the hash by which pods roll, secret.
+        line_change: how it moves from one release line to another.
     """
 
     names: Names
@@ -44,6 +46,7 @@ class Instance:
     line: ReleaseLine
     images: Images
     config_hash_key: pulumi.Input[str]
+    line_change: LineChange
 
     def metadata(self, name: str, component: Component | None = None, *, awaited: bool = True) -> meta.ObjectMetaArgs:
         """Metadata of an object of a component, or of the whole instance.
@@ -56,6 +59,12 @@ class Instance:
         labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
         annotations = _PATCH_FORCE if awaited else {**_PATCH_FORCE, **_SKIP_AWAIT}
         return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=annotations)
+
+    def program_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
+        """Metadata of the workload of one of Dragonfly's own programs, which tells its release line."""
+        metadata = self.metadata(name, component)
+        metadata.annotations = {**_PATCH_FORCE, **line_annotations(self.line.name)}
+        return metadata
 
     def cluster_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
         """Metadata of a component's object that no namespace has."""
@@ -128,6 +137,7 @@ class Instance:
         service_name: str,
         template: core.PodTemplateSpecArgs,
         parent: pulumi.Resource,
+        line_change: pulumi.ResourceOptions | None = None,
     ) -> apps.StatefulSet:
         """One pod that keeps its name, awaited until it is Ready.
 
@@ -138,10 +148,11 @@ class Instance:
             service_name: of the headless Service that gives the pod its DNS name.
             template: of the pod.
             parent: the component resource that it belongs to.
+            line_change: options of one of Dragonfly's own programs, which has a release line.
         """
         stateful_set = apps.StatefulSet(
             resource_name,
-            metadata=self.metadata(name, component),
+            metadata=self.program_metadata(name, component) if line_change else self.metadata(name, component),
             spec=apps.StatefulSetSpecArgs(
                 replicas=1,
                 service_name=service_name,
@@ -151,7 +162,7 @@ class Instance:
                 pod_management_policy="Parallel",
                 template=template,
             ),
-            opts=self.workload_options(parent),
+            opts=pulumi.ResourceOptions.merge(self.workload_options(parent), line_change),
         )
         awaits_rollout(stateful_set, names=self.names, access=self.access, seconds=self.ready_timeout_seconds)
         return stateful_set

@@ -81,6 +81,7 @@ class Settings(BaseModel):
     metrics_exporter_enabled: bool = False
     tag: Annotated[str, rules.IMAGE_TAG, rules.RELEASE] = "2.1.34"
     client_tag: Annotated[str, rules.IMAGE_TAG, rules.CLIENT_RELEASE] = "1.4.3"
+    allow_downgrade: bool = False
     image_registry: Annotated[str, rules.IMAGE_REGISTRY] | None = None
     image_overrides: Annotated[ImageReferences, Field(alias="images", default_factory=dict)]
     db_user_password: Password | None = None

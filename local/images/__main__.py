@@ -9,7 +9,7 @@ from rich.console import Console
 
 from local.images.archive import provide_archives
 from local.images.debian_root import DebianRootError
-from local.tools.tool import ToolchainError
+from local.tools.building.tool import ToolchainError
 
 
 def main() -> int:

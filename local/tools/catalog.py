@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import yaml
 
 from local.machine.paths import PROJECT_FOLDER
-from local.tools.crate import Crate
-from local.tools.go_tool import GoTool
-from local.tools.tool import Tool
+from local.tools.building.crate import Crate
+from local.tools.building.go_tool import GoTool
+from local.tools.building.tool import Tool
 
 _DEFAULT_CLIENT: str = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]["clientTag"]["default"]
 

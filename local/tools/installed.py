@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from local.tools.building.tool import Tool, version_numbers
 from local.tools.catalog import TOOLS
-from local.tools.tool import Tool, version_numbers
 
 
 def installed(tool: Tool) -> dict[str, Path] | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from local.tools.building.tool import Tool
 from local.tools.download.releases import WHY_BUILT, Order
-from local.tools.tool import Tool
 
 _REMINDER_SECONDS = 60
 """How often a build without a terminal says that it goes on."""

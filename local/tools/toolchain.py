@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from local.machine.paths import cache_folder
-from local.tools.build import Build, run_all
+from local.tools.building.build import Build, run_all
+from local.tools.building.tool import Tool, ToolchainError
 from local.tools.catalog import TOOLS
 from local.tools.download.downloads import Downloads
 from local.tools.download.releases import RELEASES, Order, Release
 from local.tools.installed import installed
 from local.tools.report import Report
-from local.tools.tool import Tool, ToolchainError
 
 
 def provide(

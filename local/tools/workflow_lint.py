@@ -7,8 +7,8 @@ import sys
 
 from local.machine.paths import PROJECT_FOLDER
 from local.tools import toolchain
+from local.tools.building.tool import ToolchainError
 from local.tools.catalog import LINT_TOOLS
-from local.tools.tool import ToolchainError
 
 
 def main() -> int:

@@ -43,6 +43,7 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:metricsExporterEnabled": True,
     "dragonfly:tag": "2.1.35",
     "dragonfly:clientTag": "1.4.4",
+    "dragonfly:allowDowngrade": True,
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",

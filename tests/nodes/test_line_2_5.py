@@ -17,7 +17,7 @@ from dragonfly.lines.known_lines import line_of
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.machine.processes import ProcessError
-from local.tools.build import Build
+from local.tools.building.build import Build
 from local.tools.catalog import TOOLS
 from local.tools.installed import installed
 from tests.nodes.conftest import Kubectl

@@ -1,4 +1,4 @@
-"""An API server that answers with documents: for what only reads."""
+"""An API server that answers with documents: for what reads, and what sends little."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ class ApiServer:
         url: where.
         answers: status and document by path.
         asked: paths and queries, in order.
+        changed: paths of what was to be changed, and to what, in order.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
+        self.changed: list[tuple[str, Any]] = []
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,6 +49,12 @@ class ApiServer:
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(document.encode() if isinstance(document, str) else json.dumps(document).encode())
+
+            def do_PATCH(self) -> None:
+                assert self.headers["Content-Type"] == "application/merge-patch+json"
+                text = self.rfile.read(int(self.headers["Content-Length"]))
+                api.changed.append((self.path, json.loads(text)))
+                self.do_GET()
 
             def log_message(self, format: str, *args: object) -> None: ...
 

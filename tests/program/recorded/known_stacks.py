@@ -36,6 +36,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:metricsExporterEnabled": "true",
     "dragonfly:tag": "2.1.35",
     "dragonfly:clientTag": "1.4.4",
+    "dragonfly:allowDowngrade": "true",
     "dragonfly:imageRegistry": "registry.example.com:5000/mirror",
     "dragonfly:images": json.dumps({"redis": "registry.example.com/redis@sha256:" + "0" * 64}),
     "dragonfly:dbUserPassword": "DbUserPassword.configured",

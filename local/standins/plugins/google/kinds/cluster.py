@@ -147,7 +147,7 @@ class Cluster(OperatedKind):
     def provision(self, cloud: Cloud, entry: Entry, status: Callable[[str], None]) -> Entry:
         from local.cluster.control_plane import ClusterError
         from local.machine.processes import ProcessError
-        from local.tools.tool import ToolchainError
+        from local.tools.building.tool import ToolchainError
 
         cloud.pause()
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.machine.paths import cache_folder
-from local.tools.tool import Tool, ToolchainError, version_numbers
+from local.tools.building.tool import Tool, ToolchainError, version_numbers
 
 # What the lock files of the crates ask for (`rust-version`); Debian 12 has 1.63.
 _LEAST_RUST = (1, 89, 0)

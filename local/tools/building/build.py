@@ -20,8 +20,8 @@ from rich.console import Console
 
 from local.machine.file_lock import file_lock
 from local.machine.paths import cache_folder
+from local.tools.building.tool import Tool, ToolchainError
 from local.tools.report import Report
-from local.tools.tool import Tool, ToolchainError
 
 _CONCURRENT_BUILDS = 2
 """Modules built at a time: more only slow each other down on a small machine."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.machine.paths import PROJECT_FOLDER
-from local.tools.tool import Tool, ToolchainError, version_numbers
+from local.tools.building.tool import Tool, ToolchainError, version_numbers
 
 _MODULES = PROJECT_FOLDER / "local" / "go"
 # The machine may have no C compiler, and the user's own settings must not leak in.

@@ -1,0 +1,1 @@
+"""How a tool is built, from a Go module or from a crate."""
