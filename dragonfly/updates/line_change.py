@@ -83,7 +83,8 @@ class LineChange:
             if _line(old) == _line(new):
                 return
             kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
-            namespace = await pulumi.Output.from_input(self.namespace).future()
+            # The hook's own resource is in it: it is known.
+            namespace = str(await pulumi.Output.from_input(self.namespace).future())
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(_WORKING, self._act, act, kubeconfig, namespace, old, new)
 
@@ -135,7 +136,7 @@ class LineChange:
 
 
 def _line(workload: Mapping[str, Any]) -> str:
-    annotations = workload.get("metadata", {}).get("annotations") or {}
+    annotations: Mapping[str, Any] = workload.get("metadata", {}).get("annotations") or {}
     return str(annotations.get(LINE_ANNOTATION, _FIRST_LINE))
 
 
@@ -163,7 +164,9 @@ def _image(pod: Mapping[str, Any]) -> str:
 
 
 def _ran(pod: Object) -> bool:
-    statuses = pod.get("status", {}).get("containerStatuses") or []
+    from dragonfly.access.objects import listed
+
+    statuses = listed(pod, "containerStatuses")
     return any({"running", "terminated"} & set(each.get("state", {})) or each.get("restartCount") for each in statuses)
 
 

@@ -41,7 +41,6 @@ LOOPBACK = "127.0.0.1"
 LIMIT_SECONDS = 20
 NAMES = Names("app")
 LINE = line_of("2.1.34")
-KEEP_ALIVE = "200ms"
 PROGRAMS = ("server", "scheduler", "dfget")
 PEER, SEED_PEER = "peer", "seed peer"
 # A port of which nothing listens on loopback, and no server is given one.
@@ -153,7 +152,7 @@ def _scheduler(tmp_path: Path) -> Document:
 
 
 def _daemon(tmp_path: Path, role: str, address: str = f"{LOOPBACK}:{NOBODY}") -> Document:
-    discovery = peer_discovery(address) if role == PEER else seed_peer_discovery(address, KEEP_ALIVE)
+    discovery = peer_discovery(address) if role == PEER else seed_peer_discovery(address, "200ms")
     config = cast("Document", deepcopy(daemon_config(PeerPorts(*_free_ports(7)), discovery)))
     _moved(config, tmp_path)
     config["download"]["downloadGRPC"]["unixListen"]["socket"] = str(tmp_path / "dfdaemon.sock")

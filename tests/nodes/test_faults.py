@@ -8,16 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from dragonfly.parts import databases
 from tests.nodes.installation import Container, Installation, wait_for
+from tests.nodes.survivors import Survivors
 
 READY_SECONDS = 60
 """Within which every pod is Ready again, the data is read and the console lets its user in."""
 
-ROWS = 1000
-# Redis forces what it has written to the disk once a second, which is what `appendfsync everysec` promises: what it
-# took less than a second before the power failed may be lost.
-SYNC_SECONDS = 1.5
 WORKLOADS = ("mysql", "redis", "manager", "scheduler", "seed-peer", "dfget")
 CONTAINERS = (
     *("mysql", "mysqld-exporter", "redis", "redis-exporter"),
@@ -25,48 +21,10 @@ CONTAINERS = (
 )
 
 
-class Survivors:
-    """Rows of MySQL and keys of Redis that a fault must not take."""
-
-    def __init__(self, installation: Installation) -> None:
-        self._client = installation.client
-        self._database_password: str = installation.outputs["dbUserPassword"]
-        self._redis_password: str = installation.outputs["redisPassword"]
-
-    def write(self, value: str) -> None:
-        """Gives each row and key a value that it did not have before, so that none is on the disk already."""
-        rows = ", ".join(f"({number}, '{value} {number}')" for number in range(ROWS))
-        self._sql(
-            "CREATE TABLE IF NOT EXISTS survivors (number INT PRIMARY KEY, value VARCHAR(100)) ENGINE=InnoDB;\n"
-            f"REPLACE INTO survivors VALUES {rows};\n"
-        )
-        commands = "".join(f'SET survivor:{number} "{value} {number}"\n' for number in range(ROWS))
-        answers = self._redis(commands)
-        assert answers == "OK\n" * ROWS, answers[:200]
-        time.sleep(SYNC_SECONDS)
-
-    def lost(self, value: str) -> list[str]:
-        """What is missing, or not as it was written last."""
-        expected = [f"{value} {number}" for number in range(ROWS)]
-        rows = self._sql("SELECT value FROM survivors ORDER BY number;\n").splitlines()
-        keys = self._redis(f"MGET {' '.join(f'survivor:{number}' for number in range(ROWS))}\n").splitlines()
-        faults: list[str] = []
-        for what, found in (("rows", rows), ("keys", keys)):
-            if found != expected:
-                kept = len(set(expected) & set(found))
-                faults.append(f"{ROWS - kept} of {ROWS} {what} are lost (the answer begins {found[:2]})")
-        return faults
-
-    def _sql(self, statements: str) -> str:
-        return self._client.sql(databases.USER, self._database_password, f"USE {databases.DATABASE};\n{statements}")
-
-    def _redis(self, commands: str) -> str:
-        return self._client.redis(self._redis_password, commands)
-
-
 @pytest.fixture(scope="module")
 def survivors(installation: Installation) -> Survivors:
-    return Survivors(installation)
+    outputs = installation.outputs
+    return Survivors(installation.client, outputs["dbUserPassword"], outputs["redisPassword"])
 
 
 def recovers(

@@ -17,9 +17,7 @@ from dragonfly.lines.known_lines import line_of
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.machine.processes import ProcessError
-from local.tools.building.build import Build
-from local.tools.catalog import TOOLS
-from local.tools.installed import installed
+from tests.nodes.built_client import why_no_client
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.node_images import NODES, on_node
@@ -42,19 +40,11 @@ SIZE = 32 << 20
 AROUND = 1 << 20
 """More than what comes with them: manifests, configs, headers."""
 
-CLIENT = TOOLS["dragonfly-client"]
-
-
-def why_not() -> str | None:
-    """Return why the client cannot be used yet, None where it can: its build takes longer than all tests together."""
-    if shutil.which("docker-registry") is None:
-        return "needs docker-registry: `make test-packages`"
-    if installed(CLIENT) is None and not Build(CLIENT).done():
-        return f"{CLIENT.title} is not built: `make client`, once, about {CLIENT.minutes} min"
-    return None
-
-
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+_REASON = why_no_client()
+pytestmark = [
+    pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"),
+    pytest.mark.skipif(_REASON is not None, reason=_REASON or ""),
+]
 
 
 @dataclass(frozen=True)
@@ -170,8 +160,8 @@ def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared)
     reference, before = shared.push("everywhere"), shared.fetched()
     via = {node: shared.via_peer(node) for node in NODES}
     with ThreadPoolExecutor() as both:
-        said = list(both.map(lambda node: shared.pull(f"everywhere-{node}", reference, node), NODES))
-    assert all("Successfully pulled" in each for each in said)
+        pulls = [both.submit(shared.pull, f"everywhere-{node}", reference, node) for node in NODES]
+    assert all("Successfully pulled" in each.result() for each in pulls)
     fetched = {source: size - before.get(source, 0) for source, size in shared.fetched().items()}
     assert SIZE <= fetched["BACK_TO_SOURCE"] < SIZE + AROUND
     # Each node had it from another.

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from local.machine.certificates import Authority
 from local.tools import toolchain
+from local.tools.building.go_tool import GoTool
 from local.tools.download.downloads import Downloads
 from local.tools.download.releases import RELEASES, WHY_BUILT, Listing, Order, PublishedFile, Release
 from local.tools.download.report import DownloadProgress
@@ -590,6 +591,7 @@ def test_each_row_yields_the_programs_of_its_tool(name: str, machine: str) -> No
     wanted = RELEASES[name].order(name, lambda tool: toolchain.TOOLS[tool].version, machine)
     assert wanted is not None
     tool = toolchain.TOOLS[name]
+    assert isinstance(tool, GoTool)
     assert sorted(wanted.programs()) == sorted([*tool.binaries, *(Path(script).name for script in tool.scripts)])
     for url in wanted.urls():
         assert url.startswith("https://")

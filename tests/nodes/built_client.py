@@ -1,0 +1,19 @@
+"""Whether the Rust client can be used: its build takes longer than all tests together."""
+
+from __future__ import annotations
+
+from local.tools.building.build import Build
+from local.tools.building.tool import ToolchainError
+from local.tools.catalog import TOOLS
+
+_CLIENT = TOOLS["dragonfly-client"]
+
+
+def why_no_client() -> str | None:
+    """Return why not, and what to type; None where it can."""
+    try:
+        built = Build(_CLIENT).done()
+    except ToolchainError:
+        # Nobody can have built it.
+        built = False
+    return None if built else f"{_CLIENT.title} is not built: `make client`, once, about {_CLIENT.minutes} min"

@@ -1,0 +1,155 @@
+"""A stack with data moves from Dragonfly 2.1, which is played, to the real 2.5."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from dragonfly.parts import ports
+from dragonfly.parts.labels import COMPONENT_LABEL
+from local.api.kubeconfig import connect
+from local.cluster.control_plane import Cluster
+from local.engine.stack import StackError
+from tests.nodes.built_client import why_no_client
+from tests.nodes.client_pod import CallError, ClientPod, kubectl_command
+from tests.nodes.conftest import Kubectl
+from tests.nodes.installation import APP
+from tests.nodes.node_images import give_images
+from tests.nodes.own_stack import OwnStack, own_stack
+from tests.nodes.survivors import Survivors
+
+_REASON = why_no_client()
+pytestmark = pytest.mark.skipif(_REASON is not None, reason=_REASON or "")
+
+NAME, FIRST_PORT = "moving", 64400
+OLD, NEW = "2.1.34", "2.5.1"
+IN_ORDER = ("dragonfly-manager", "dragonfly-scheduler", "dragonfly-seed-peer", "dragonfly-dfget")
+LOOK_SECONDS = 0.2
+
+
+@dataclass
+class Moving:
+    """The stack, and what was seen while it moved.
+
+    Attributes:
+        stack: the stack.
+        client: a pod that asks.
+        survivors: its data.
+        password: of the console's user root.
+        managers: the images of the managers that ran at the same time, at each look.
+        first_seen: when a pod of the new line was there first, by component.
+        answers: what the console answered to a sign-in, at each look, or 0.
+    """
+
+    stack: OwnStack
+    client: ClientPod
+    survivors: Survivors
+    password: str
+    managers: list[set[str]] = field(default_factory=list[set[str]])
+    first_seen: dict[str, float] = field(default_factory=dict[str, float])
+    answers: list[int] = field(default_factory=list[int])
+
+    @contextmanager
+    def watched(self, cluster: Cluster) -> Generator[None]:
+        """Look at the pods, and sign in, again and again."""
+        over = threading.Event()
+
+        def watch() -> None:
+            with connect(cluster.kubeconfig) as api:
+                core: Any = client.CoreV1Api(api)
+                while not over.wait(LOOK_SECONDS):
+                    self._look(core.list_namespaced_pod(NAME).items)
+
+        def sign_in() -> None:
+            while not over.wait(LOOK_SECONDS):
+                try:
+                    self.answers.append(self.client.sign_in(self.password))
+                except CallError:
+                    self.answers.append(0)
+
+        threads = [threading.Thread(target=each) for each in (watch, sign_in)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+    def _look(self, pods: list[Any]) -> None:
+        managers: set[str] = set()
+        for pod in pods:
+            component, image = pod.metadata.labels[COMPONENT_LABEL], pod.spec.containers[0].image
+            statuses = pod.status.container_statuses or []
+            if component == IN_ORDER[0] and any(each.state.running for each in statuses):
+                managers.add(image)
+            if NEW in image or "client" in image:
+                self.first_seen.setdefault(component, time.monotonic())
+        self.managers.append(managers)
+
+
+@pytest.fixture(scope="module")
+def moving(
+    cluster: Cluster, kubectl: Kubectl, node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Moving]:
+    folder = tmp_path_factory.mktemp(NAME)
+    give_images(cluster, NEW)
+    with own_stack(cluster, kubectl, folder, NAME, FIRST_PORT, registryMirrors=[], tag=OLD) as stack:
+        outputs = json.loads(stack.stack.output("stack", "output", "--json", "--show-secrets"))
+        asking = ClientPod(kubectl_command(node_tools["kubectl"], cluster.kubeconfig), "moving-client", NAME, APP)
+        asking.start()
+        survivors = Survivors(asking, outputs["dbUserPassword"], outputs["redisPassword"])
+        yield Moving(stack, asking, survivors, outputs["consoleRootPassword"])
+
+
+def test_the_move_keeps_the_data_and_never_runs_two_managers(moving: Moving, cluster: Cluster) -> None:
+    moving.survivors.write("before")
+    moving.stack.configure({"tag": NEW})
+    with moving.watched(cluster):
+        moving.stack.up()
+    assert moving.survivors.lost("before") == []
+    assert max(len(images) for images in moving.managers) == 1
+    seen = [images for images in moving.managers if images]
+    assert OLD in next(iter(seen[0]))
+    assert NEW in next(iter(seen[-1]))
+    # The password of before is the password of now, and nobody else's lets in.
+    assert moving.client.sign_in(moving.password) == 200
+    assert set(moving.answers) <= {0, 200}
+
+
+def test_each_program_moved_when_the_one_before_it_had(moving: Moving) -> None:
+    moved = [moving.first_seen[component] for component in IN_ORDER]
+    assert moved == sorted(moved)
+    assert len(set(moved)) == len(moved)
+
+
+def test_the_hole_of_2_1_is_closed(moving: Moving) -> None:
+    for path in ("jobs", "configs", "oauth"):
+        assert moving.client.get("manager-service", ports.MANAGER_REST, f"/api/v1/{path}")[0] == 401
+
+
+def test_nothing_was_started_twice_and_nothing_is_left_to_change(moving: Moving) -> None:
+    listed = json.loads(moving.stack.kubectl("get", "pods", "--output=json"))["items"]
+    restarts = {
+        each["name"]: each["restartCount"] for pod in listed for each in pod["status"].get("containerStatuses", [])
+    }
+    assert set(restarts.values()) == {0}, restarts
+    moving.stack.stack.output("preview", "--refresh", "--expect-no-changes")
+
+
+def test_there_is_no_way_back(moving: Moving) -> None:
+    moving.stack.configure({"tag": OLD})
+    with pytest.raises(StackError, match=r"the manager of 2\.5 has migrated the database"):
+        moving.stack.stack.output("preview")
+    moving.stack.configure({"tag": NEW})
+    moving.stack.stack.output("preview", "--expect-no-changes")
