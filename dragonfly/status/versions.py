@@ -46,7 +46,8 @@ def advisories(pods: Iterable[Object]) -> list[str]:
     versions = {version(image) for images in running_images(managers).values() for image in images}
     return [
         f"manager {each} has {_JOBS_ARE_OPEN} (critical, fixed in {'.'.join(map(str, _FIXED))}): whoever reaches its "
-        "REST API reads and makes jobs without signing in. Let nobody reach it that you do not trust."
+        "REST API reads and makes jobs without signing in. Let nobody reach it that you do not trust, and move to 2.5, "
+        "as docs/dragonfly-2.5.md tells: 2.1 gets no fixes."
         for each in sorted(versions)
         if (number := re.match(r"v?(\d+)\.(\d+)\.(\d+)(?![\d.])", each)) and tuple(map(int, number.groups())) < _FIXED
     ]

@@ -90,7 +90,7 @@ class Moving:
         managers: set[str] = set()
         for pod in pods:
             component, image = pod.metadata.labels[COMPONENT_LABEL], pod.spec.containers[0].image
-            statuses = pod.status.container_statuses or []
+            statuses: list[Any] = pod.status.container_statuses or []
             if component == IN_ORDER[0] and any(each.state.running for each in statuses):
                 managers.add(image)
             if NEW in image or "client" in image:

@@ -209,7 +209,8 @@ def test_a_version_is_the_tag_or_else_the_digest(reference: str, tag: str) -> No
 def test_a_manager_whose_jobs_are_open_is_told(tag: str) -> None:
     assert advisories([pod(Component.MANAGER, f"r/manager:{tag}")]) == [
         f"manager {tag} has CVE-2026-24124 (critical, fixed in 2.4.1): whoever reaches its REST API reads and makes "
-        "jobs without signing in. Let nobody reach it that you do not trust."
+        "jobs without signing in. Let nobody reach it that you do not trust, and move to 2.5, as "
+        "docs/dragonfly-2.5.md tells: 2.1 gets no fixes."
     ]
 
 
