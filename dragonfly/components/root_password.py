@@ -89,7 +89,12 @@ class RootPassword(pulumi.ComponentResource):
                                     # The manager's, which is on the node already.
                                     image=instance.images.reference(Image.MANAGER),
                                     command=set_root_password(
-                                        names.manager_service, ports.MANAGER_REST, f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}"
+                                        names.manager_service,
+                                        ports.MANAGER_REST,
+                                        f"{_DIRECTORY}/{ROOT_PASSWORD_KEY}",
+                                        # A Job that gave up while the cache refuses would leave the public password.
+                                        _REFUSALS_THAT_CONVINCE
+                                        + instance.line.password_cache_seconds // _PATIENCE_SECONDS,
                                     ),
                                     resources=ROOT_PASSWORD_RESOURCES.requirements(),
                                     security_context=container_security_context(),

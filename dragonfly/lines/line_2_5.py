@@ -50,6 +50,9 @@ class Line25(ReleaseLine):
         "peerStatsPort",
         "peerQuicPort",
     )
+    # It caches rows as JSON, which leaves passwords out (d7y.io/dragonfly/v2, manager/database/cacher.go, `defaultTTL`,
+    # and manager/models/user.go). Whatever it writes empties the cache, such as a scheduler's keep-alive.
+    password_cache_seconds = 30
     # Measured with 2.5.1 and the client 1.4.3: the most memory of 400 MB pulled on three nodes. The rest as with 2.1.
     resources: ClassVar[Mapping[Image, ContainerResources]] = {
         Image.MANAGER: ContainerResources("50m", "2", "128Mi", "1Gi"),  # 101 MB

@@ -42,11 +42,14 @@ class ReleaseLine(ABC):
         name: the first two numbers of its releases.
         resources: of the containers that run Dragonfly's own images.
         peer_ports: the config keys of the ports that a peer takes on its node.
+        password_cache_seconds: how long the manager may compare a password with what it has cached of a user, where
+            there is none: it refuses the right one then.
     """
 
     name: ClassVar[str]
     resources: ClassVar[Mapping[Image, ContainerResources]]
     peer_ports: ClassVar[tuple[str, ...]]
+    password_cache_seconds: ClassVar[int]
 
     @abstractmethod
     def images(self, tag: str, client_tag: str) -> Mapping[Image, ImageSource]:

@@ -109,7 +109,7 @@ TOOLS: Mapping[str, Tool] = {
             name="dragonfly-client",
             release=_DEFAULT_CLIENT,
             binaries={"dfdaemon": "dfdaemon"},
-            minutes=25,
+            minutes=30,
             needs=("clang", "cmake", "protoc"),
         ),
         GoTool(

@@ -110,7 +110,9 @@ class Shared:
 
     def via_peer(self, node: str) -> int:
         """How many requests a node's own peer has answered with what peers give each other."""
-        return int(self.metrics(self.peer(node), METRICS_PORT)["dragonfly_client_proxy_request_via_dfdaemon_total"])
+        name = "dragonfly_client_proxy_request_via_dfdaemon_total"
+        # It is told of once there was one.
+        return int(self.metrics(self.peer(node), METRICS_PORT).get(name, 0))
 
     def proxy_open(self, node: str) -> bool:
         """Whether anything listens where containerd looks for the peer."""
@@ -120,10 +122,10 @@ class Shared:
             return False
         return True
 
-    def pods(self) -> list[dict[str, object]]:
-        """The containers of every pod, as Kubernetes tells of them."""
+    def restarts(self) -> int:
+        """How often containers were started again, of every pod in the namespace."""
         listed = json.loads(self.stack.kubectl("get", "pods", "--output=json"))["items"]
-        return [each for one in listed for each in one["status"].get("containerStatuses", [])]
+        return sum(each["restartCount"] for one in listed for each in one["status"].get("containerStatuses", []))
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +146,7 @@ def shared(
     config = {"tag": TAG, "registryMirrors": [registry.name]}
     with own_stack(cluster, kubectl, folder, "shared", FIRST_PORT, **config) as stack:
         made = Shared(stack, registry, cluster, images[0])
-        at_first = made.pods()
-        assert [each["restartCount"] for each in at_first] == [0] * len(at_first)
+        assert made.restarts() == 0
         trust(stack, registry, PEERS, SEED_PEER)
         yield made
 
@@ -164,8 +165,8 @@ def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared)
     assert all("Successfully pulled" in each.result() for each in pulls)
     fetched = {source: size - before.get(source, 0) for source, size in shared.fetched().items()}
     assert SIZE <= fetched["BACK_TO_SOURCE"] < SIZE + AROUND
-    # Each node had it from another.
-    assert 2 * SIZE <= fetched["REMOTE_PEER"] < 2 * (SIZE + AROUND)
+    # Who asked second had it from the first, or both from the seed peer.
+    assert SIZE <= fetched["REMOTE_PEER"] < 2 * (SIZE + AROUND)
     assert all(shared.via_peer(node) > via[node] for node in NODES)
 
 
@@ -181,7 +182,7 @@ def test_a_pull_goes_on_while_the_scheduler_is_gone(shared: Shared) -> None:
 
 
 def test_a_scheduler_that_has_moved_is_found_without_a_restart(shared: Shared) -> None:
-    restarts = [each["restartCount"] for each in shared.pods()]
+    restarts = shared.restarts()
 
     def shares() -> bool:
         before = shared.fetched().get("REMOTE_PEER", 0)
@@ -190,7 +191,7 @@ def test_a_scheduler_that_has_moved_is_found_without_a_restart(shared: Shared) -
         return shared.fetched().get("REMOTE_PEER", 0) - before >= SIZE
 
     wait_until(shares, "what a node pulls comes from another again", 60)
-    assert [each["restartCount"] for each in shared.pods()] == restarts
+    assert shared.restarts() == restarts
 
 
 def test_a_pull_goes_on_while_the_nodes_own_peer_is_gone(shared: Shared) -> None:

@@ -28,27 +28,40 @@ type mysqlConfig struct {
 	Migrate  bool   `yaml:"migrate"`
 }
 
+// Names and types as the real ones have them, so that a manager of a later release finds its rows: of the columns, those
+// that are used here. The rest it adds itself.
 var tables = []string{
-	`CREATE TABLE IF NOT EXISTS users (
-		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
-		name VARCHAR(256) NOT NULL UNIQUE,
+	"CREATE TABLE IF NOT EXISTS `user` (" + everyRow + `,
+		name VARCHAR(256) NOT NULL,
 		email VARCHAR(256) NOT NULL DEFAULT '',
-		encrypted_password VARCHAR(1024) NOT NULL
+		encrypted_password VARCHAR(1024),
+		state VARCHAR(256) DEFAULT 'enable',
+		UNIQUE uk_user_name (name)
 	)`,
 	memberTable(schedulerKind),
 	memberTable(seedPeerKind),
 }
 
-func memberTable(kind memberKind) string {
-	return `CREATE TABLE IF NOT EXISTS ` + string(kind) + ` (
+const everyRow = `
 		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+		created_at DATETIME(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
+		updated_at DATETIME(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
+		is_del BIGINT UNSIGNED NOT NULL DEFAULT 0`
+
+func memberTable(kind memberKind) string {
+	return "CREATE TABLE IF NOT EXISTS " + string(kind) + " (" + everyRow + `,
 		host_name VARCHAR(256) NOT NULL,
 		ip VARCHAR(256) NOT NULL,
 		port INT NOT NULL,
-		cluster_id BIGINT UNSIGNED NOT NULL,
-		state VARCHAR(256) NOT NULL DEFAULT '` + string(inactive) + `',
-		UNIQUE (host_name, ip, cluster_id)
+		` + kind.cluster() + ` BIGINT UNSIGNED NOT NULL,
+		state VARCHAR(256) DEFAULT '` + string(inactive) + `',
+		UNIQUE uk_` + string(kind) + " (host_name, ip, " + kind.cluster() + `)
 	)`
+}
+
+// cluster is the column that says which cluster of its kind a member is in.
+func (k memberKind) cluster() string {
+	return string(k) + "_cluster_id"
 }
 
 // database is the manager's, with its users and what has registered.
@@ -91,7 +104,7 @@ func (d *database) prepare(ctx context.Context, migrate bool) error {
 		}
 	}
 	var users int
-	if err := d.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM users").Scan(&users); err != nil || users > 0 {
+	if err := d.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM `user`").Scan(&users); err != nil || users > 0 {
 		return err
 	}
 	log.Printf("first start: creates the user %s", rootName)
@@ -113,7 +126,7 @@ func (d *database) addUser(ctx context.Context, name, email, password string) (i
 		return 0, err
 	}
 	result, err := d.pool.ExecContext(
-		ctx, "INSERT INTO users (name, email, encrypted_password) VALUES (?, ?, ?)", name, email, string(hash),
+		ctx, "INSERT INTO `user` (name, email, encrypted_password) VALUES (?, ?, ?)", name, email, string(hash),
 	)
 	if err != nil {
 		return 0, err
@@ -125,7 +138,7 @@ func (d *database) addUser(ctx context.Context, name, email, password string) (i
 func (d *database) signIn(ctx context.Context, name, password string) (int64, error) {
 	var id int64
 	var hash string
-	row := d.pool.QueryRowContext(ctx, "SELECT id, encrypted_password FROM users WHERE name = ?", name)
+	row := d.pool.QueryRowContext(ctx, "SELECT id, encrypted_password FROM `user` WHERE name = ?", name)
 	if err := row.Scan(&id, &hash); err != nil {
 		return 0, err
 	}
@@ -135,7 +148,7 @@ func (d *database) signIn(ctx context.Context, name, password string) (int64, er
 // resetPassword changes a user's password for whoever knows the old one.
 func (d *database) resetPassword(ctx context.Context, id int64, old, new string) error {
 	var hash string
-	row := d.pool.QueryRowContext(ctx, "SELECT encrypted_password FROM users WHERE id = ?", id)
+	row := d.pool.QueryRowContext(ctx, "SELECT encrypted_password FROM `user` WHERE id = ?", id)
 	if err := row.Scan(&hash); err != nil {
 		return err
 	}
@@ -146,7 +159,7 @@ func (d *database) resetPassword(ctx context.Context, id int64, old, new string)
 	if err != nil {
 		return err
 	}
-	_, err = d.pool.ExecContext(ctx, "UPDATE users SET encrypted_password = ? WHERE id = ?", string(changed), id)
+	_, err = d.pool.ExecContext(ctx, "UPDATE `user` SET encrypted_password = ? WHERE id = ?", string(changed), id)
 	return err
 }
 
@@ -172,7 +185,7 @@ func (d *database) update(ctx context.Context, registered member) error {
 	}
 	_, err = d.pool.ExecContext(
 		ctx,
-		"INSERT INTO "+string(registered.kind)+" (host_name, ip, port, cluster_id) VALUES (?, ?, ?, ?)",
+		"INSERT INTO "+string(registered.kind)+" (host_name, ip, port, "+registered.kind.cluster()+") VALUES (?, ?, ?, ?)",
 		registered.hostname, registered.ip, registered.port, registered.cluster,
 	)
 	return err
@@ -186,7 +199,8 @@ func (d *database) setState(ctx context.Context, registered member, state member
 func (d *database) change(ctx context.Context, registered member, columns string, values ...any) error {
 	result, err := d.pool.ExecContext(
 		ctx,
-		"UPDATE "+string(registered.kind)+" SET "+columns+" WHERE host_name = ? AND cluster_id = ? ORDER BY id LIMIT 1",
+		"UPDATE "+string(registered.kind)+" SET "+columns+" WHERE host_name = ? AND "+
+			registered.kind.cluster()+" = ? ORDER BY id LIMIT 1",
 		append(values, registered.hostname, registered.cluster)...,
 	)
 	if err != nil {
@@ -211,7 +225,7 @@ type registered struct {
 
 func (d *database) members(ctx context.Context, kind memberKind) ([]registered, error) {
 	rows, err := d.pool.QueryContext(
-		ctx, "SELECT id, host_name, ip, port, cluster_id, state FROM "+string(kind)+" ORDER BY id",
+		ctx, "SELECT id, host_name, ip, port, "+kind.cluster()+", state FROM "+string(kind)+" ORDER BY id",
 	)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,8 @@ def test_job_comes_after_the_manager_in_the_engine(program: RecordedProgram) -> 
     assert secret.urn in program.object("Job", "-root-password").dependencies
 
 
-def test_one_refusal_is_not_believed(default_program: RecordedProgram) -> None:
-    command = default_program.pod("-root-password").containers[0]["command"]
+def test_one_refusal_is_not_believed(program: RecordedProgram) -> None:
+    command = program.pod("-root-password").containers[0]["command"]
     *_, refusals, _ = command
-    assert refusals == "3"
+    # Longer than the manager of 2.5 refuses the right one, by its cache.
+    assert refusals == ("33" if program.setting("tag", "2.1.34").startswith("2.5") else "3")

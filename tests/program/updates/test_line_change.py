@@ -97,7 +97,7 @@ def test_a_preview_stops_nobody(monkeypatch: pytest.MonkeyPatch, api: ApiServer)
     hook = hook_of(moves(api.url).of_manager())
     assert hook.in_preview
     update(moves(api.url).of_manager(), "2.1", "2.5")
-    assert api.changed == []
+    assert (api.asked, api.changed) == ([], [])
     assert not hook_of(moves(api.url).after("Deployment", NAMES.manager, "scheduler")).in_preview
 
 
