@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
@@ -126,23 +126,34 @@ class Cluster:
         return cast("dict[str, str]", metadata.get("annotations", {}))
 
     def storage_classes(self) -> set[str] | None:
-        """Read the names of the StorageClasses; volumes that were made by hand may be of a class that is no object.
-
-        See "Persistent Volumes", "Class" in Kubernetes' documentation.
+        """Read the names of the StorageClasses.
 
         Returns:
-            None where the user may not list both.
+            None where the user may not list them.
 
         Raises:
             NoClusterError: there is no answer.
         """
+        return self._names("apis/storage.k8s.io/v1", "storageclasses", lambda one: one["metadata"]["name"])
+
+    def volume_classes(self) -> set[str] | None:
+        """Read the classes of the volumes: one that was made by hand may be of a class that is no object.
+
+        See "Persistent Volumes", "Class" in Kubernetes' documentation.
+
+        Returns:
+            None where the user may not list the volumes.
+
+        Raises:
+            NoClusterError: there is no answer.
+        """
+        return self._names("api/v1", "persistentvolumes", lambda one: one["spec"].get("storageClassName", ""))
+
+    def _names(self, group: str, plural: str, name: Callable[[Object], object]) -> set[str] | None:
         try:
-            classes = self._list("apis/storage.k8s.io/v1", "storageclasses", {}, in_namespace=False)
-            volumes = self._list("api/v1", "persistentvolumes", {}, in_namespace=False)
+            return {str(name(one)) for one in self._list(group, plural, {}, in_namespace=False)} - {""}
         except _RefusalError:
             return None
-        of_volumes = {str(volume["spec"].get("storageClassName", "")) for volume in volumes}
-        return {str(one["metadata"]["name"]) for one in classes} | of_volumes - {""}
 
     def workload(self, kind: str, name: str) -> Object | None:
         """Read a workload.
@@ -178,20 +189,21 @@ class Cluster:
         """
         return self._list("api/v1", "pods", {"labelSelector": _selector(labels)})
 
-    def stop(self, deployment: str) -> None:
-        """Let a Deployment have no pods, if there is one of that name.
+    def scale(self, deployment: str, replicas: int) -> None:
+        """Let a Deployment, if there is one of that name, have so many pods.
 
         Args:
             deployment: its name.
+            replicas: how many.
 
         Raises:
             NoClusterError: there is no answer, or a refusal.
         """
         group, plural = _WORKLOADS["Deployment"]
         path = f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(deployment)}/scale"
-        status, text = self._ask("PATCH", path, {}, _REQUEST_SECONDS, {"spec": {"replicas": 0}})
+        status, text = self._ask("PATCH", path, {}, _REQUEST_SECONDS, {"spec": {"replicas": replicas}})
         if status not in (_OK, _NOT_FOUND):
-            raise _RefusalError(f"{self.url} does not stop Deployment {deployment} ({status}): {_message(text)}")
+            raise _RefusalError(f"{self.url} does not scale Deployment {deployment} ({status}): {_message(text)}")
 
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.

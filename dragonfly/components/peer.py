@@ -56,7 +56,8 @@ class Peer(pulumi.ComponentResource):
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )
-        pod = program_pod(name, instance, program, host_network=True, parent=self).template
+        line_change = instance.line_change.after("StatefulSet", names.seed_peer, name, 3)
+        pod = program_pod(name, instance, program, host_network=True, line_change=line_change, parent=self).template
         if args.node_mirrors is not None:
             this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
             image = instance.images.reference(Image.PEER)
@@ -73,9 +74,7 @@ class Peer(pulumi.ComponentResource):
                 ),
                 template=pod,
             ),
-            opts=pulumi.ResourceOptions.merge(
-                instance.workload_options(self), instance.line_change.after("StatefulSet", names.seed_peer, name)
-            ),
+            opts=pulumi.ResourceOptions.merge(instance.workload_options(self), line_change),
         )
         self.register_outputs({})
 

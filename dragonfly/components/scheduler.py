@@ -65,13 +65,14 @@ class Scheduler(pulumi.ComponentResource):
             work_size_limit="1Gi",
             after=args.after,
         )
+        line_change = instance.line_change.after("Deployment", names.manager, name, 1)
         instance.stateful_set(
             name,
             name=names.scheduler,
             component=Component.SCHEDULER,
             service_name=names.scheduler_headless,
-            template=program_pod(name, instance, program, parent=self).template,
+            template=program_pod(name, instance, program, line_change=line_change, parent=self).template,
             parent=self,
-            line_change=instance.line_change.after("Deployment", names.manager, name),
+            line_change=line_change,
         )
         self.register_outputs({})

@@ -68,13 +68,14 @@ class SeedPeer(pulumi.ComponentResource):
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
         )
+        line_change = instance.line_change.after("StatefulSet", names.scheduler, name, 2)
         instance.stateful_set(
             name,
             name=names.seed_peer,
             component=Component.SEED_PEER,
             service_name=names.seed_peer_headless,
-            template=program_pod(name, instance, program, parent=self).template,
+            template=program_pod(name, instance, program, line_change=line_change, parent=self).template,
             parent=self,
-            line_change=instance.line_change.after("StatefulSet", names.scheduler, name),
+            line_change=line_change,
         )
         self.register_outputs({})

@@ -7,7 +7,7 @@ manager would only load it.
 from __future__ import annotations
 
 from dragonfly.config_files.document import Document
-from dragonfly.parts.cache import CACHE_SIZE_GIB, TASK_LIFETIME
+from dragonfly.parts.cache import CLIENT_CACHE_GIB, CLIENT_FREED_PERCENT, CLIENT_FULL_PERCENT, TASK_LIFETIME
 from dragonfly.parts.ports import ALL_ADDRESSES, LOOPBACK, PeerPorts
 from dragonfly.parts.registry_mirrors import DOCKER_HUB_API
 from dragonfly.parts.work_directories import CACHE, DATA, RUN
@@ -31,7 +31,8 @@ def client_config(ports: PeerPorts, *, is_seed_peer: bool) -> Document:
             "backToSourceBandwidthLimit": _BYTES_PER_SECOND,
         },
         "upload": {
-            # Other peers ask here, and kubelet's probe.
+            # Other peers ask here, and kubelet's probe. Who else does is the firewall's: the node's own address, which
+            # only its pod knows, would keep out nobody who reaches that.
             "server": {"ip": ALL_ADDRESSES, "port": ports.grpc},
             "bandwidthLimit": _BYTES_PER_SECOND,
         },
@@ -50,9 +51,9 @@ def client_config(ports: PeerPorts, *, is_seed_peer: bool) -> Document:
             "interval": "10s",
             "policy": {
                 "taskTTL": TASK_LIFETIME,
-                "diskThreshold": f"{CACHE_SIZE_GIB}GiB",
-                "diskHighThresholdPercent": 95,
-                "diskLowThresholdPercent": 80,
+                "diskThreshold": f"{CLIENT_CACHE_GIB}GiB",
+                "diskHighThresholdPercent": CLIENT_FULL_PERCENT,
+                "diskLowThresholdPercent": CLIENT_FREED_PERCENT,
             },
         },
         "proxy": {

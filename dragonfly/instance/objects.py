@@ -61,7 +61,7 @@ class Instance:
         return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=annotations)
 
     def program_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
-        """Metadata of the workload of one of Dragonfly's own programs, which tells its release line."""
+        """Metadata of the workload or the config of one of Dragonfly's own programs, which tells its release line."""
         metadata = self.metadata(name, component)
         metadata.annotations = {**_PATCH_FORCE, **line_annotations(self.line.name)}
         return metadata

@@ -72,6 +72,7 @@ def program_pod(
     program: Program,
     *,
     host_network: bool = False,
+    line_change: pulumi.ResourceOptions | None = None,
     parent: pulumi.Resource,
 ) -> ProgramPod:
     """Declare a program's config Secret and give the template of the pod that reads it.
@@ -81,14 +82,16 @@ def program_pod(
         instance: the instance that the program belongs to.
         program: which program, and with what config.
         host_network: on the node's own network, where two programs cannot have the same port.
+        line_change: options of what moves to another release line with its workload: a pod of the line before that is
+            made meanwhile needs its files.
         parent: the program's component resource.
     """
     texts = {name: render_yaml(document) for name, document in program.files.items()}
     secret = core.Secret(
         f"{resource_name}-config",
-        metadata=instance.metadata(program.config_secret, program.component),
+        metadata=instance.program_metadata(program.config_secret, program.component),
         string_data=texts,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=program.after),
+        opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=parent, depends_on=program.after), line_change),
     )
     check = probes.Grpc(program.ports["grpc"])
     template = core.PodTemplateSpecArgs(

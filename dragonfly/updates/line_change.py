@@ -11,10 +11,11 @@ What is known of before is in the state, so that an update that was cut off is g
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dragonfly.access.objects import Cluster, Object
 
 LINE_ANNOTATION = "dragonfly.pulumi.com/release-line"
-"""Of the workloads, from 2.5 on."""
+"""Of the workloads and their config, from 2.5 on."""
 
 _FIRST_LINE = "2.1"
 _POLL_SECONDS = 0.5
@@ -48,8 +49,9 @@ class LineChange:
         names: of its objects.
         namespace: of its objects.
         access: to its cluster.
-        seconds: how long what comes before may take to become Ready.
-        allows_downgrade: whether the line of before may come back though the manager has migrated the database.
+        seconds: how long a workload may take to become Ready, or to end.
+        allows_downgrade: whether the line of before may come back though the manager may have migrated the database.
+        failed: set once the manager cannot move: nobody needs to wait for it any longer.
     """
 
     names: Names
@@ -57,83 +59,145 @@ class LineChange:
     access: ClusterAccess
     seconds: float
     allows_downgrade: bool
+    failed: threading.Event = field(default_factory=threading.Event)
 
     def of_manager(self) -> pulumi.ResourceOptions:
-        """Return the options of the manager's workload: it is stopped first, or the move refused."""
-        return self._hooked("manager-changes-line", self._stop_manager, on_dry_run=True)
+        """Return the options of the manager's workload: the old one is stopped first, or the move refused."""
 
-    def after(self, kind: str, predecessor: str, resource_name: str) -> pulumi.ResourceOptions:
-        """Return the options of a workload that moves when another has.
+        async def run(args: pulumi.ResourceHookArgs) -> None:
+            if (old := await self._live_line(args)) != (new := _line(args.new_inputs or {})):
+                await self._ask(args, lambda cluster: self._stop_manager(cluster, old, new))
+
+        return _before_update("manager-changes-line", run, on_dry_run=True)
+
+    def after(self, kind: str, predecessor: str, resource_name: str, place: int) -> pulumi.ResourceOptions:
+        """Return the options of a workload, and of its config, which move when another workload has.
 
         Args:
             kind: of that other workload.
             predecessor: its name.
             resource_name: Pulumi's name of the workload that waits.
+            place: how many moves come before it.
         """
 
-        def wait(cluster: Cluster, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-            del old
-            self._wait(lambda: _has_moved(cluster.workload(kind, predecessor), _line(new)), f"{kind} {predecessor}")
-
-        return self._hooked(f"{resource_name}-changes-line", wait, on_dry_run=False)
-
-    def _hooked(self, name: str, act: Callable[..., None], *, on_dry_run: bool) -> pulumi.ResourceOptions:
         async def run(args: pulumi.ResourceHookArgs) -> None:
-            old, new = args.old_inputs or {}, args.new_inputs or {}
-            # A preview looks at what would be refused, and nothing else.
-            if _line(old) == _line(new) or (pulumi.runtime.is_dry_run() and not _is_downgrade(old, new)):
+            line = _line(args.new_inputs or {})
+            if _line(args.old_inputs or {}) == line or pulumi.runtime.is_dry_run():
                 return
-            kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
-            # The hook's own resource is in it: it is known.
-            namespace = str(await pulumi.Output.from_input(self.namespace).future())
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(_WORKING, self._act, act, kubeconfig, namespace, old, new)
 
-        hook = pulumi.ResourceHook(name, run, pulumi.ResourceHookOptions(on_dry_run=on_dry_run))
-        return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
+            def moved(cluster: Cluster) -> bool:
+                return _has_moved(cluster.workload(kind, predecessor), line)
 
-    def _act(self, act: Callable[..., None], kubeconfig: str | None, namespace: str, old: Any, new: Any) -> None:
-        # The client takes a second to load, and most updates change no line.
+            # Before the first of them is Ready, the old manager has ended.
+            seconds = self.seconds * (place + 1)
+            await self._ask(args, lambda cluster: self._wait(cluster, moved, f"{kind} {predecessor}", seconds))
+
+        return _before_update(f"{resource_name}-changes-line", run, on_dry_run=False)
+
+    async def _live_line(self, args: pulumi.ResourceHookArgs) -> str:
+        """Return the line of the manager that is there. After a recovery the state does not tell it."""
+        found: list[Object | None] = []
+        try:
+            await self._ask(args, lambda cluster: found.append(cluster.workload("Deployment", self.names.manager)))
+        except LineChangeError:
+            if not pulumi.runtime.is_dry_run():
+                raise
+        return _line(next(filter(None, found), args.old_inputs or {}))
+
+    async def _ask(self, args: pulumi.ResourceHookArgs, question: Callable[[Cluster], object]) -> None:
+        kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
+        if kubeconfig is None and self.access.kubeconfig is not None:
+            # Known only once the cluster is: another one must not be asked in its place.
+            return
+        # The hook's own resource is in it: it is known.
+        namespace = str(await pulumi.Output.from_input(self.namespace).future())
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(_WORKING, self._answer, question, kubeconfig, namespace, args.name)
+
+    def _answer(
+        self, question: Callable[[Cluster], object], kubeconfig: str | None, namespace: str, resource: str
+    ) -> None:
+        # The client takes a second to load, and most updates change no manager.
         from dragonfly.access.client import KubeconfigError, connect
         from dragonfly.access.objects import Cluster, NoClusterError
 
         try:
-            act(Cluster(connect(kubeconfig, self.access.context), namespace, secrets=()), old, new)
+            question(Cluster(connect(kubeconfig, self.access.context), namespace, secrets=()))
         except (KubeconfigError, NoClusterError) as error:
-            raise LineChangeError(
-                f"Dragonfly does not move from {_line(old)} to {_line(new)}: {error}. Run the same command again."
-            ) from None
+            raise LineChangeError(f"{resource} is not changed: {error}. Run the same command again.") from None
 
-    def _stop_manager(self, cluster: Cluster, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        if _is_downgrade(old, new) and not self.allows_downgrade and self._has_started(cluster, old):
-            raise LineChangeError(
-                f"{PROJECT}:tag: the manager of {_line(old)} has migrated the database, and Dragonfly promises nothing "
-                f"of one of {_line(new)} on it; set the tag back, or, with a snapshot of the database's disk at hand: "
-                f"pulumi config set {PROJECT}:allowDowngrade true"
-            )
-        if pulumi.runtime.is_dry_run():
-            return
-        cluster.stop(self.names.manager)
-        self._wait(lambda: not self._managers(cluster), f"the end of the manager of {_line(old)}")
+    def _stop_manager(self, cluster: Cluster, old: str, new: str) -> None:
+        manager = self.names.manager
+        try:
+            if _is_downgrade(old, new) and not self.allows_downgrade and self._may_have_migrated(cluster, old):
+                raise LineChangeError(
+                    f"{PROJECT}:tag: the manager of {old} may have migrated the database, and Dragonfly promises "
+                    f"nothing of one of {new} on it; set the tag back, or, with a snapshot of the database's disk at "
+                    f"hand: pulumi config set {PROJECT}:allowDowngrade true"
+                )
+            if pulumi.runtime.is_dry_run():
+                return
+            cluster.scale(manager, 0)
+            try:
+                self._wait(cluster, self._manager_has_ended, f"the end of the manager of {old}", self.seconds)
+            except BaseException:
+                # As the state has it: no later update would find anything to change.
+                cluster.scale(manager, 1)
+                raise
+        except BaseException:
+            self.failed.set()
+            raise
 
     def _managers(self, cluster: Cluster) -> list[Object]:
-        return cluster.pods(selector(self.names.app, Component.MANAGER))
+        pods = cluster.pods(selector(self.names.app, Component.MANAGER))
+        # One that was evicted stays as a record.
+        return [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Failed", "Succeeded")]
 
-    def _has_started(self, cluster: Cluster, old: Mapping[str, Any]) -> bool:
-        """Whether the manager of before may have migrated the database: all that is known is that it has not."""
-        image = _image(old["spec"]["template"])
+    def _manager_has_ended(self, cluster: Cluster) -> bool:
+        deployment = cluster.workload("Deployment", self.names.manager)
+        if deployment is None:
+            return not self._managers(cluster)
+        status = deployment.get("status", {})
+        seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+        return seen and not status.get("replicas") and not self._managers(cluster)
+
+    def _may_have_migrated(self, cluster: Cluster, line: str) -> bool:
+        """Whether the manager of a line may have migrated the database: all that can be known is that it has not."""
+        scheduler = cluster.workload("StatefulSet", self.names.scheduler)
+        if scheduler is not None and _line(scheduler) == line:
+            # It moved when the manager had.
+            return True
+        deployment = cluster.workload("Deployment", self.names.manager)
+        image = deployment and _image(deployment["spec"]["template"])
         pods = [pod for pod in self._managers(cluster) if _image(pod) == image]
         return not pods or any(_ran(pod) for pod in pods)
 
-    def _wait(self, over: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + self.seconds
-        while not over():
+    def _wait(self, cluster: Cluster, over: Callable[[Cluster], bool], what: str, seconds: float) -> None:
+        from dragonfly.access.objects import NoClusterError
+
+        deadline, silence = time.monotonic() + seconds, ""
+        while not self.failed.is_set():
+            try:
+                if over(cluster):
+                    return
+                silence = ""
+            except NoClusterError as error:
+                # A control plane is away for a moment while it is updated.
+                silence = f" ({error})"
             if time.monotonic() >= deadline:
                 raise LineChangeError(
-                    f"{what} was waited for, and did not come within {self.seconds:.0f} s; what follows it is as it "
-                    "was. Run the same command again."
+                    f"{what} was waited for, and did not come within {seconds:.0f} s{silence}; what follows it is as "
+                    "it was. Run the same command again."
                 )
             time.sleep(_POLL_SECONDS)
+        raise LineChangeError(f"{what} is not waited for any longer: the manager does not move")
+
+
+def _before_update(
+    name: str, run: Callable[[pulumi.ResourceHookArgs], Awaitable[None]], *, on_dry_run: bool
+) -> pulumi.ResourceOptions:
+    hook = pulumi.ResourceHook(name, run, pulumi.ResourceHookOptions(on_dry_run=on_dry_run))
+    return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
 
 
 def _line(workload: Mapping[str, Any]) -> str:
@@ -141,8 +205,8 @@ def _line(workload: Mapping[str, Any]) -> str:
     return str(annotations.get(LINE_ANNOTATION, _FIRST_LINE))
 
 
-def _is_downgrade(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    before, now = ([int(number) for number in _line(each).split(".")] for each in (old, new))
+def _is_downgrade(old: str, new: str) -> bool:
+    before, now = ([int(number) for number in line.split(".")] for line in (old, new))
     return now < before
 
 

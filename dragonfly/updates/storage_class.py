@@ -20,6 +20,10 @@ def missing_storage_class(cluster: Cluster, claim: Any) -> str | None:
     wanted, classes = claim["spec"]["storageClassName"], cluster.storage_classes()
     if classes is None or wanted in classes:
         return None
+    of_volumes = cluster.volume_classes()
+    if of_volumes is None or wanted in of_volumes:
+        return None
+    classes |= of_volumes
     found = f"it has {', '.join(sorted(classes))}" if classes else "it has none"
     return (
         f"the cluster has no StorageClass {wanted}, {found}: "

@@ -17,6 +17,7 @@ from dragonfly.lines.known_lines import line_of
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.machine.processes import ProcessError
+from local.nodes.containers.addresses import node_address
 from tests.nodes.built_client import why_no_client
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
@@ -114,13 +115,22 @@ class Shared:
         # It is told of once there was one.
         return int(self.metrics(self.peer(node), METRICS_PORT).get(name, 0))
 
-    def proxy_open(self, node: str) -> bool:
-        """Whether anything listens where containerd looks for the peer."""
+    def open_from_node(self, node: str, host: str, port: int) -> bool:
+        """Whether a program on a node reaches a TCP port."""
         try:
-            on_node(self.cluster, node, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PROXY_PORT}")
+            on_node(self.cluster, node, "timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}")
         except ProcessError:
             return False
         return True
+
+    def open_from_pod(self, host: str, port: int) -> bool:
+        """Whether the seed peer, a pod with a network of its own, reaches a TCP port."""
+        script = f"timeout 2 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null && echo open || echo shut"
+        return self.stack.kubectl("exec", f"{NAMES.seed_peer}-0", "--", "bash", "-c", script).strip() == "open"
+
+    def proxy_open(self, node: str) -> bool:
+        """Whether anything listens where containerd looks for the peer."""
+        return self.open_from_node(node, "127.0.0.1", PROXY_PORT)
 
     def restarts(self) -> int:
         """How often containers were started again, of every pod in the namespace."""
@@ -155,6 +165,19 @@ def test_nothing_is_played(shared: Shared) -> None:
     assert LINE_IMAGES[line_of(TAG).name].title.startswith("Dragonfly (")
     for workload in ("deployment/" + NAMES.manager, SCHEDULER, SEED_PEER, PEERS):
         assert "STAND-IN" not in shared.stack.kubectl("logs", workload)
+
+
+def test_pods_and_other_nodes_reach_what_serves_them_and_neither_proxy_nor_profiles(shared: Shared) -> None:
+    node, other = NODES
+    ports = dict(zip(line_of(TAG).peer_ports, range(FIRST_PORT, FIRST_PORT + 7), strict=True))
+    # Where nobody can be kept from listening, and the firewall keeps shut: it is UDP.
+    del ports["peerQuicPort"]
+    address = node_address(NODES.index(node))
+    from_itself = {key for key, port in ports.items() if shared.open_from_node(node, "127.0.0.1", port)}
+    from_another = {key for key, port in ports.items() if shared.open_from_node(other, address, port)}
+    from_a_pod = {key for key, port in ports.items() if shared.open_from_pod(address, port)}
+    assert from_itself == set(ports)
+    assert from_another == from_a_pod == set(ports) - {"proxyPort", "peerStatsPort"}
 
 
 def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared) -> None:

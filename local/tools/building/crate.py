@@ -49,7 +49,9 @@ class Crate(Tool):
     @property
     def working_folder(self) -> Path:
         # A cargo configuration of whatever folder a person is in must not count.
-        return cache_folder()
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def depends_on(self) -> Iterable[bytes]:
         return json.dumps([self.release, dict(self.binaries), _PROFILE]).encode(), self._rust_version().encode()
@@ -70,7 +72,9 @@ class Crate(Tool):
 
     def environment(self, folder: Path) -> dict[str, str]:
         del folder
-        return {**os.environ, **_PROFILE}
+        # The user's own settings must not leak in.
+        own = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_")
+        return {**{key: value for key, value in os.environ.items() if not key.startswith(own)}, **_PROFILE}
 
     def finish(self, folder: Path) -> None:
         for binary, source in self.binaries.items():
@@ -92,7 +96,9 @@ class Crate(Tool):
         compiler = shutil.which("rustc")
         if shutil.which("cargo") is None or compiler is None:
             raise ToolchainError(f"{self.title} must be built, but there is no `cargo` on PATH. {remedy}")
-        asked = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [compiler, "--version"], cwd=self.working_folder, capture_output=True, text=True, check=False
+        )
         found = version_numbers(asked.stdout)
         if found is None or found < _LEAST_RUST:
             told = asked.stdout.strip() or asked.stderr.strip()

@@ -46,9 +46,9 @@ VALUES: dict[str, Any] = {
         "interval": "10s",
         "policy": {
             "taskTTL": "6h",
-            "diskThreshold": "20GiB",
-            "diskHighThresholdPercent": 95,
-            "diskLowThresholdPercent": 80,
+            "diskThreshold": "24GiB",
+            "diskHighThresholdPercent": 75,
+            "diskLowThresholdPercent": 60,
         },
     },
     "network": {"enableIPv6": False},

@@ -38,7 +38,7 @@ def line_table(programs: Mapping[str, RecordedProgram]) -> str:
     # The peers' files have nothing in common.
     for name in ("manager", "scheduler"):
         keys = [_keys(program, name) for program in programs.values()]
-        shared: set[str] = set.intersection(*keys)
+        shared = {key for key in keys[0] if all(key in each for each in keys)}
         lines.append(_row(f"{name}: keys that only its config has", [_code(sorted(each - shared)) for each in keys]))
     return "\n".join(lines)
 

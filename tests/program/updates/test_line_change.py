@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from dragonfly.access import client as client_module
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.updates import line_change
 from dragonfly.updates.line_change import LINE_ANNOTATION, LineChange, LineChangeError
@@ -37,8 +38,16 @@ def inputs(line: str) -> dict[str, Any]:
 
 def workload(line: str, **status: int) -> tuple[int, dict[str, Any]]:
     ready = {"observedGeneration": 7, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
-    metadata = {**inputs(line)["metadata"], "generation": 7}
-    return 200, {"metadata": metadata, "spec": {"replicas": 1}, "status": {**ready, **status}}
+    declared = inputs(line)
+    metadata = {**declared["metadata"], "generation": 7}
+    return 200, {
+        "metadata": metadata,
+        "spec": {**declared["spec"], "replicas": 1},
+        "status": {key: value for key, value in {**ready, **status}.items() if value},
+    }
+
+
+STOPPED = {"replicas": 0, "updatedReplicas": 0, "readyReplicas": 0}
 
 
 @pytest.fixture
@@ -47,6 +56,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
     with installed_api_server() as server:
         server.answers[f"{MANAGER}/scale"] = (200, {})
+        server.answers[MANAGER] = workload("2.1")
         yield server
 
 
@@ -60,30 +70,55 @@ def hook_of(options: pulumi.ResourceOptions) -> Hook:
 
 
 def update(options: pulumi.ResourceOptions, old: str, new: str) -> None:
-    args = pulumi.ResourceHookArgs("urn", "id", "n", "t", old_inputs=inputs(old), new_inputs=inputs(new))
+    args = pulumi.ResourceHookArgs("urn", "id", "manager", "t", old_inputs=inputs(old), new_inputs=inputs(new))
     asyncio.run(hook_of(options).call(args))
 
 
-def test_every_program_of_dragonfly_takes_its_place_and_nothing_else_does(program: RecordedProgram) -> None:
+def test_every_program_of_dragonfly_takes_its_place_with_its_config_and_nothing_else_does(
+    program: RecordedProgram,
+) -> None:
     hooked = {one.name: one.update_hooks for one in program.objects if any("line" in name for name in one.update_hooks)}
-    assert hooked == {name: (f"{name}-changes-line",) for name in ("manager", "scheduler", "seed-peer", "dfget")}
+    followers = ("scheduler", "seed-peer", "dfget")
+    assert hooked == {
+        "manager": ("manager-changes-line",),
+        **{name: (f"{name}-changes-line",) for name in followers},
+        # A pod of the line before that is made meanwhile needs its files.
+        **{f"{name}-config": (f"{name}-changes-line",) for name in followers},
+    }
 
 
-def test_within_a_line_nothing_is_asked_or_done(api: ApiServer) -> None:
+def test_within_a_line_nothing_is_done(api: ApiServer) -> None:
     for line in ("2.1", "2.5"):
+        api.answers[MANAGER] = workload(line)
         update(moves(api.url).of_manager(), line, line)
-        update(moves(api.url).after("Deployment", NAMES.manager, "scheduler"), line, line)
+    assert {path for path, _ in api.asked} == {MANAGER}
+    api.asked.clear()
+    for line in ("2.1", "2.5"):
+        update(moves(api.url).after("Deployment", NAMES.manager, "scheduler", 1), line, line)
     assert (api.asked, api.changed) == ([], [])
 
 
-def test_the_old_manager_is_stopped_and_gone_before_the_new_one_is_made(api: ApiServer) -> None:
-    api.lists(PODS, pod(OLD_IMAGE, **RUNS))
+@pytest.mark.parametrize(
+    ("deployment", "pods"),
+    [
+        (workload("2.1", **STOPPED), [pod(OLD_IMAGE, **RUNS)]),
+        (workload("2.1", **{**STOPPED, "observedGeneration": 6}), []),
+        (workload("2.1"), []),
+    ],
+    ids=["its pod is there", "not seen yet", "not scaled yet"],
+)
+def test_the_old_manager_is_stopped_and_gone_before_the_new_one_is_made(
+    api: ApiServer, deployment: tuple[int, Any], pods: list[dict[str, Any]]
+) -> None:
+    api.answers[MANAGER] = deployment
+    api.lists(PODS, *pods)
 
-    def end_once_stopped() -> None:
-        wait_until(lambda: len(api.changed) == 1 and len(api.asked) > 2, "it is stopped, and looked for")
-        api.lists(PODS)
+    def end_once_looked_for() -> None:
+        wait_until(lambda: len(api.changed) == 1 and len(api.asked) > 4, "it is stopped, and looked for", 10)
+        api.lists(PODS, {**pod(OLD_IMAGE), "status": {"phase": "Failed"}})
+        api.answers[MANAGER] = workload("2.1", **STOPPED)
 
-    ending = threading.Thread(target=end_once_stopped)
+    ending = threading.Thread(target=end_once_looked_for)
     ending.start()
     update(moves(api.url).of_manager(), "2.1", "2.5")
     ending.join()
@@ -92,13 +127,55 @@ def test_the_old_manager_is_stopped_and_gone_before_the_new_one_is_made(api: Api
     assert (PODS, {"labelSelector": [label]}) in api.asked
 
 
-def test_a_preview_stops_nobody(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+def test_a_manager_that_does_not_end_goes_on_and_nobody_waits_for_it(api: ApiServer) -> None:
+    api.lists(PODS, pod(OLD_IMAGE, **RUNS))
+    change = moves(api.url, 0)
+    with pytest.raises(LineChangeError, match=r"the end of the manager of 2\.1 was waited for"):
+        update(change.of_manager(), "2.1", "2.5")
+    assert [document["spec"]["replicas"] for _, document in api.changed] == [0, 1]
+    with pytest.raises(LineChangeError, match="is not waited for any longer: the manager does not move"):
+        update(change.after("StatefulSet", NAMES.scheduler, "seed-peer", 2), "2.1", "2.5")
+
+
+def test_after_a_recovery_the_manager_that_is_there_tells_its_line(api: ApiServer) -> None:
+    # The state has the image of 2.5, and no annotation.
+    api.answers[MANAGER] = workload("2.5")
+    api.answers[SCHEDULER] = workload("2.5")
+    with pytest.raises(LineChangeError, match="may have migrated the database"):
+        update(moves(api.url).of_manager(), "2.1", "2.1")
+
+
+def test_a_preview_stops_nobody_and_goes_on_where_nothing_answers(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer
+) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     hook = hook_of(moves(api.url).of_manager())
     assert hook.in_preview
     update(moves(api.url).of_manager(), "2.1", "2.5")
-    assert (api.asked, api.changed) == ([], [])
-    assert not hook_of(moves(api.url).after("Deployment", NAMES.manager, "scheduler")).in_preview
+    assert api.changed == []
+    update(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.1")
+    follows = moves(api.url).after("Deployment", NAMES.manager, "scheduler", 1)
+    assert not hook_of(follows).in_preview
+
+
+def test_a_cluster_that_is_not_there_yet_is_not_mistaken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unknown:
+        async def future(self) -> None:
+            """What an output is in a preview that makes its resource."""
+
+    def unknown(_: object) -> Unknown:
+        return Unknown()
+
+    def connect(*found: object) -> None:
+        asked.append(found)
+
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    monkeypatch.setattr(pulumi.Output, "from_input", unknown)
+    monkeypatch.setattr(client_module, "connect", connect)
+    asked: list[tuple[object, ...]] = []
+    change = LineChange(NAMES, "p2p", ClusterAccess("its kubeconfig"), 1, allows_downgrade=False)
+    update(change.of_manager(), "2.1", "2.1")
+    assert asked == []
 
 
 @pytest.mark.parametrize(
@@ -121,12 +198,12 @@ def test_who_follows_waits_until_the_one_before_has_moved_and_is_ready(
     name = path.rpartition("/")[2]
 
     def move_once_asked() -> None:
-        wait_until(lambda: len(api.asked) > 1, "it is asked for")
+        wait_until(lambda: len(api.asked) > 1, "it is asked for", 10)
         api.answers[path] = workload("2.5")
 
     moving = threading.Thread(target=move_once_asked)
     moving.start()
-    update(moves(api.url).after(kind, name, "n"), "2.1", "2.5")
+    update(moves(api.url).after(kind, name, "n", 1), "2.1", "2.5")
     moving.join()
     assert {path for path, _ in api.asked} == {path}
 
@@ -134,26 +211,46 @@ def test_who_follows_waits_until_the_one_before_has_moved_and_is_ready(
 def test_who_waits_in_vain_says_for_whom_and_what_to_do(api: ApiServer) -> None:
     api.answers[MANAGER] = workload("2.1")
     with pytest.raises(LineChangeError) as late:
-        update(moves(api.url, 0).after("Deployment", NAMES.manager, "scheduler"), "2.1", "2.5")
+        update(moves(api.url, 0).after("Deployment", NAMES.manager, "scheduler", 1), "2.1", "2.5")
     assert str(late.value) == (
         f"Deployment {NAMES.manager} was waited for, and did not come within 0 s; what follows it is as it was. "
         "Run the same command again."
     )
 
 
-def test_where_nothing_answers_nobody_moves() -> None:
+def test_who_waits_for_its_turn_gives_the_ones_before_their_time(api: ApiServer) -> None:
+    api.answers[SCHEDULER] = workload("2.1")
+    with pytest.raises(LineChangeError, match=r"did not come within 3 s"):
+        update(moves(api.url, 1).after("StatefulSet", NAMES.scheduler, "seed-peer", 2), "2.1", "2.5")
+
+
+def test_a_control_plane_that_is_away_for_a_moment_is_asked_again(api: ApiServer) -> None:
+    api.answers[MANAGER] = (503, {"message": "not now"})
+
+    def come_back() -> None:
+        wait_until(lambda: len(api.asked) > 1, "it is asked", 10)
+        api.answers[MANAGER] = workload("2.5")
+
+    back = threading.Thread(target=come_back)
+    back.start()
+    update(moves(api.url).after("Deployment", NAMES.manager, "scheduler", 1), "2.1", "2.5")
+    back.join()
+    api.answers[MANAGER] = (503, {"message": "not now"})
+    with pytest.raises(LineChangeError, match=r"did not come within 0 s \(.*\(503\): not now\)"):
+        update(moves(api.url, 0).after("Deployment", NAMES.manager, "scheduler", 1), "2.1", "2.5")
+
+
+def test_where_nothing_answers_the_manager_stays_as_it_is() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pulumi, "ResourceHook", Hook)
         options = moves("http://127.0.0.1:1").of_manager()
-    with pytest.raises(
-        LineChangeError, match=r"does not move from 2\.1 to 2\.5: .*refused\. Run the same command again"
-    ):
+    with pytest.raises(LineChangeError, match=r"^manager is not changed: .*refused\. Run the same command again"):
         update(options, "2.1", "2.5")
 
 
 def test_who_may_not_stop_the_manager_is_told(api: ApiServer) -> None:
     api.answers[f"{MANAGER}/scale"] = (403, {"message": "no"})
-    with pytest.raises(LineChangeError, match=rf"does not stop Deployment {NAMES.manager} \(403\): no"):
+    with pytest.raises(LineChangeError, match=rf"does not scale Deployment {NAMES.manager} \(403\): no"):
         update(moves(api.url).of_manager(), "2.1", "2.5")
 
 
@@ -174,12 +271,14 @@ def test_there_is_no_way_back_once_the_manager_has_started(
     monkeypatch: pytest.MonkeyPatch, api: ApiServer, pods: list[dict[str, Any]], preview: bool
 ) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    api.answers[MANAGER] = workload("2.5")
+    api.answers[SCHEDULER] = workload("2.1")
     api.lists(PODS, *pods)
     with pytest.raises(LineChangeError) as refused:
         update(moves(api.url).of_manager(), "2.5", "2.1")
     assert str(refused.value) == (
-        "dragonfly:tag: the manager of 2.5 has migrated the database, and Dragonfly promises nothing of one of 2.1 on "
-        "it; set the tag back, or, with a snapshot of the database's disk at hand: "
+        "dragonfly:tag: the manager of 2.5 may have migrated the database, and Dragonfly promises nothing of one of "
+        "2.1 on it; set the tag back, or, with a snapshot of the database's disk at hand: "
         "pulumi config set dragonfly:allowDowngrade true"
     )
     assert api.changed == []
@@ -187,11 +286,17 @@ def test_there_is_no_way_back_once_the_manager_has_started(
 
 def test_an_image_that_nobody_has_is_taken_back(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    api.answers[MANAGER] = workload("2.5")
     for status in ({"state": {"waiting": {"reason": "ErrImagePull"}}, "restartCount": 0}, {}):
         api.lists(PODS, pod(NEW_IMAGE, **status))
+        update(moves(api.url).of_manager(), "2.5", "2.1")
+    # Where the scheduler has moved, the manager had: whatever its pod of now is doing.
+    api.answers[SCHEDULER] = workload("2.5")
+    with pytest.raises(LineChangeError, match="may have migrated"):
         update(moves(api.url).of_manager(), "2.5", "2.1")
 
 
 def test_who_insists_gets_the_line_of_before(api: ApiServer) -> None:
+    api.answers[MANAGER] = workload("2.5", **STOPPED)
     update(moves(api.url, allows_downgrade=True).of_manager(), "2.5", "2.1")
     assert len(api.changed) == 1
