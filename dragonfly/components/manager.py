@@ -10,6 +10,7 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.components.root_password import ROOT_PASSWORD_KEY, RootPassword, RootPasswordArgs
+from dragonfly.config_files.manager import ManagerSecrets
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
@@ -67,10 +68,7 @@ class Manager(pulumi.ComponentResource):
             config_secret=names.manager_config,
             files={
                 _CONFIG_FILE: instance.line.manager_config(
-                    names,
-                    mysql_password=args.mysql_password,
-                    redis_password=args.redis_password,
-                    token_key=args.token_key,
+                    names, ManagerSecrets(args.mysql_password, args.redis_password, args.token_key)
                 )
             },
             waits_for=(f"{names.mysql_service}:{ports.MYSQL}", f"{names.redis_service}:{ports.REDIS}"),

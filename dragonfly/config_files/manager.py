@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 
@@ -12,22 +13,29 @@ from dragonfly.parts.databases import DATABASE, USER, RedisDatabase
 from dragonfly.parts.names import Names
 
 
+@dataclass(frozen=True)
+class ManagerSecrets:
+    """What the manager signs in with, and signs with.
+
+    Attributes:
+        mysql_password: of the user `dragonfly`.
+        redis_password: of Redis.
+        token_key: signs the console's tokens.
+    """
+
+    mysql_password: pulumi.Input[str]
+    redis_password: pulumi.Input[str]
+    token_key: pulumi.Input[str]
+
+
 def manager_config(
-    names: Names,
-    *,
-    mysql_password: pulumi.Input[str],
-    redis_password: pulumi.Input[str],
-    token_key: pulumi.Input[str],
-    directories: Mapping[str, str],
-    object_storage: Document,
+    names: Names, secrets: ManagerSecrets, *, directories: Mapping[str, str], object_storage: Document
 ) -> Document:
     """Return the manager's config for one instance. What is left out keeps Dragonfly's default.
 
     Args:
         names: the names of the instance's objects.
-        mysql_password: of the user `dragonfly`, secret.
-        redis_password: secret.
-        token_key: signs the console's tokens, secret.
+        secrets: what it signs in with.
         directories: where it writes, by the key that the release line has for each.
         object_storage: the release line's switch for object storage, which it does not need; empty where there is none.
     """
@@ -39,12 +47,12 @@ def manager_config(
             **directories,
         },
         # A public key would let anyone who reaches the console sign an administrator's token.
-        "auth": {"jwt": {"realm": "Dragonfly", "key": token_key, "timeout": "48h", "maxRefresh": "48h"}},
+        "auth": {"jwt": {"realm": "Dragonfly", "key": secrets.token_key, "timeout": "48h", "maxRefresh": "48h"}},
         "database": {
             "type": "mysql",
             "mysql": {
                 "user": USER,
-                "password": mysql_password,
+                "password": secrets.mysql_password,
                 "host": names.mysql_service,
                 "port": ports.MYSQL,
                 "dbname": DATABASE,
@@ -52,7 +60,7 @@ def manager_config(
             },
             "redis": {
                 "addrs": [f"{names.redis_service}:{ports.REDIS}"],
-                "password": redis_password,
+                "password": secrets.redis_password,
                 "db": RedisDatabase.CACHE.value,
                 "brokerDB": RedisDatabase.BROKER.value,
                 "backendDB": RedisDatabase.BACKEND.value,

@@ -9,7 +9,7 @@ import pulumi
 
 from dragonfly.config_files.daemon import daemon_config, peer_discovery, seed_peer_discovery
 from dragonfly.config_files.document import Document
-from dragonfly.config_files.manager import manager_config
+from dragonfly.config_files.manager import ManagerSecrets, manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.lines.release_line import PeerProgram, ReleaseLine
 from dragonfly.parts import ports
@@ -67,19 +67,10 @@ class Line21(ReleaseLine):
             for image, repository in _REPOSITORIES.items()
         }
 
-    def manager_config(
-        self,
-        names: Names,
-        *,
-        mysql_password: pulumi.Input[str],
-        redis_password: pulumi.Input[str],
-        token_key: pulumi.Input[str],
-    ) -> Document:
+    def manager_config(self, names: Names, secrets: ManagerSecrets) -> Document:
         return manager_config(
             names,
-            mysql_password=mysql_password,
-            redis_password=redis_password,
-            token_key=token_key,
+            secrets,
             directories={"workHome": WORK_HOME, "cacheDir": CACHE, "logDir": LOGS},
             object_storage={"objectStorage": {"enable": False}},
         )

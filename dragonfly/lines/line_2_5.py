@@ -9,7 +9,7 @@ import pulumi
 
 from dragonfly.config_files.client import client_config, scheduler_discovery
 from dragonfly.config_files.document import Document
-from dragonfly.config_files.manager import manager_config
+from dragonfly.config_files.manager import ManagerSecrets, manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.lines.release_line import PeerProgram, ReleaseLine
 from dragonfly.parts import ports
@@ -70,19 +70,10 @@ class Line25(ReleaseLine):
         }
         return {**server, Image.SEED_PEER: client, Image.PEER: client}
 
-    def manager_config(
-        self,
-        names: Names,
-        *,
-        mysql_password: pulumi.Input[str],
-        redis_password: pulumi.Input[str],
-        token_key: pulumi.Input[str],
-    ) -> Document:
+    def manager_config(self, names: Names, secrets: ManagerSecrets) -> Document:
         return manager_config(
             names,
-            mysql_password=mysql_password,
-            redis_password=redis_password,
-            token_key=token_key,
+            secrets,
             directories={"logDir": LOGS},
             object_storage={},
         )

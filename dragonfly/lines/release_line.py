@@ -10,6 +10,7 @@ from typing import ClassVar
 import pulumi
 
 from dragonfly.config_files.document import Document
+from dragonfly.config_files.manager import ManagerSecrets
 from dragonfly.parts.container_resources import ContainerResources
 from dragonfly.parts.images import Image, ImageSource
 from dragonfly.parts.names import Names
@@ -61,14 +62,7 @@ class ReleaseLine(ABC):
         """
 
     @abstractmethod
-    def manager_config(
-        self,
-        names: Names,
-        *,
-        mysql_password: pulumi.Input[str],
-        redis_password: pulumi.Input[str],
-        token_key: pulumi.Input[str],
-    ) -> Document:
+    def manager_config(self, names: Names, secrets: ManagerSecrets) -> Document:
         """Return the manager's config; see `manager_config`."""
 
     @abstractmethod

@@ -29,6 +29,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import ListValue, Struct
 
 from dragonfly.config_files.daemon import daemon_config, peer_discovery, seed_peer_discovery
+from dragonfly.config_files.manager import ManagerSecrets
 from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import Names
 from dragonfly.parts.ports import PeerPorts
@@ -135,7 +136,7 @@ def _moved(config: Document, folder: Path) -> None:
 
 
 def _manager(tmp_path: Path) -> Document:
-    rendered = LINE.manager_config(NAMES, mysql_password="secret", redis_password="secret", token_key="key")
+    rendered = LINE.manager_config(NAMES, ManagerSecrets("secret", "secret", "key"))
     config = cast("Document", deepcopy(rendered))
     _moved(config["server"], tmp_path)
     config["database"]["mysql"].update(host=LOOPBACK, port=NOBODY)
