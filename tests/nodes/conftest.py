@@ -27,6 +27,7 @@ from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
+from tests.nodes.local_registry import LocalRegistry, trusted_registry
 from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
 
@@ -159,6 +160,19 @@ def kubectl_of(cluster: Cluster, tools: dict[str, Path]) -> Kubectl:
         return result.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where registries keep their one authority: a node's containerd reads whom it trusts a single time."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(cluster: Cluster, registry_folder: Path) -> Iterator[LocalRegistry]:
+    """A registry that the nodes trust."""
+    with trusted_registry(cluster, registry_folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

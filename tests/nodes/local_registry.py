@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import io
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -22,6 +23,7 @@ from local.cluster.control_plane import Cluster
 from local.machine.certificates import Authority, Certificate
 from local.nodes.containers import namespaces
 from local.nodes.containers.addresses import CONTROL_PLANE
+from tests.nodes.node_images import NODES, on_node
 from tests.waiting import wait_until
 
 READY_SECONDS = 20
@@ -29,6 +31,7 @@ LOOPBACK = "127.0.0.1"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
+_TRUSTED = "/etc/ssl/certs"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,27 @@ class LocalRegistry:
         except (OSError, http.client.HTTPException):
             return False
         return True
+
+
+@contextmanager
+def trusted_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
+    """Run a registry that the nodes' containerd trusts, as those on the Internet.
+
+    Args:
+        cluster: the cluster.
+        folder: for its files.
+    """
+    trusted = folder / "trusted"
+    trusted.mkdir(exist_ok=True)
+    with local_registry(cluster, folder) as running:
+        shutil.copy(running.authority, trusted / "registry.crt")
+        for node in NODES:
+            on_node(cluster, node, "mount", "--bind", str(trusted), _TRUSTED)
+        try:
+            yield running
+        finally:
+            for node in NODES:
+                on_node(cluster, node, "umount", _TRUSTED)
 
 
 @contextmanager

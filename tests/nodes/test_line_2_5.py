@@ -24,7 +24,7 @@ from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
-from tests.nodes.trusted_registry import trust, trusted_registry, wait_for_pods
+from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
 
 TAG = "2.5.1"
@@ -136,12 +136,6 @@ class Shared:
         """How often containers were started again, of every pod in the namespace."""
         listed = json.loads(self.stack.kubectl("get", "pods", "--output=json"))["items"]
         return sum(each["restartCount"] for one in listed for each in one["status"].get("containerStatuses", []))
-
-
-@pytest.fixture(scope="module")
-def registry(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
-    with trusted_registry(cluster, tmp_path_factory.mktemp("registry")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,11 @@
-"""A registry with a certificate that nobody knows, trusted by the nodes' containerd and by an installation's peers."""
+"""Peers that trust a registry whose certificate nobody knows."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 
-from local.cluster.control_plane import Cluster
-from tests.nodes.local_registry import LocalRegistry, local_registry
-from tests.nodes.node_images import NODES, on_node
+from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.own_stack import OwnStack
-
-_TRUSTED = "/etc/ssl/certs"
-
-
-@contextmanager
-def trusted_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
-    """Run a registry that the nodes' containerd trusts, as those on the Internet.
-
-    Args:
-        cluster: the cluster.
-        folder: for its files.
-    """
-    trusted = folder / "trusted"
-    trusted.mkdir()
-    with local_registry(cluster, folder) as running:
-        shutil.copy(running.authority, trusted / "registry.crt")
-        for node in NODES:
-            on_node(cluster, node, "mount", "--bind", str(trusted), _TRUSTED)
-        try:
-            yield running
-        finally:
-            for node in NODES:
-                on_node(cluster, node, "umount", _TRUSTED)
 
 
 def trust(stack: OwnStack, registry: LocalRegistry, *workloads: str) -> None:
