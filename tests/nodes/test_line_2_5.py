@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from dragonfly.lines.known_lines import line_of
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
-from local.machine.processes import ProcessError
 from local.nodes.containers.addresses import node_address
 from tests.nodes.built_client import why_no_client
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
-from tests.nodes.node_images import NODES, on_node
-from tests.nodes.own_stack import NAMES, OwnStack, own_stack
-from tests.nodes.pods import apply, pod
+from tests.nodes.mirrored_stack import MirroredStack
+from tests.nodes.node_images import NODES
+from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
 
@@ -48,48 +44,17 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Shared:
-    """An installation of 2.5 whose nodes fetch the local registry's images through their peers.
+class Shared(MirroredStack):
+    """The installation of 2.5."""
 
-    Attributes:
-        stack: the stack.
-        registry: the registry.
-        cluster: the cluster.
-        archive: of the image that pods are made of.
-    """
-
-    stack: OwnStack
-    registry: LocalRegistry
-    cluster: Cluster
-    archive: Path
-
-    def push(self, name: str) -> str:
+    def push_new(self, name: str) -> str:
         """Put an image into the registry that no node has; returns its reference."""
-        return self.registry.push(name, self.archive, os.urandom(SIZE))
-
-    def pull(self, name: str, reference: str, node: str) -> str:
-        """Run a pod of an image on a node; returns what kubelet says of the pull."""
-        container = {"image": reference, "imagePullPolicy": "Always"}
-        self.stack.kubectl("delete", "pod", name, "--ignore-not-found")
-        apply(self.stack.kubectl, pod(name, "exec sleep infinity", nodeName=node, container=container))
-        about = f"--field-selector=involvedObject.name={name},reason=Pulled"
-        said = self.stack.kubectl("get", "events", about, "--output=jsonpath={.items[*].message}")
-        print(f"{node}: {said}")
-        return said
-
-    def peer(self, node: str) -> str:
-        """The name of a node's peer."""
-        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
-        return cast("str", name)
+        return self.push(name, SIZE)
 
     def metrics(self, pod: str, port: int) -> dict[str, float]:
         """What a client tells of itself (Dragonfly documentation, "Client", "Metrics"), by name and labels."""
-        path = f"/api/v1/namespaces/{self.stack.namespace}/pods/{pod}:{port}/proxy/metrics"
-        lines = self.stack.kubectl("get", "--raw", path).splitlines()
-        return {
-            name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-        }
+        lines = (line for line in self.metric_lines(pod, port) if not line.startswith("#"))
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
     def traffic(self, pod: str, port: int = METRICS_PORT) -> dict[str, int]:
         """How many bytes a client has fetched since it started, by where they came from."""
@@ -115,22 +80,10 @@ class Shared:
         # It is told of once there was one.
         return int(self.metrics(self.peer(node), METRICS_PORT).get(name, 0))
 
-    def open_from_node(self, node: str, host: str, port: int) -> bool:
-        """Whether a program on a node reaches a TCP port."""
-        try:
-            on_node(self.cluster, node, "timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}")
-        except ProcessError:
-            return False
-        return True
-
     def open_from_pod(self, host: str, port: int) -> bool:
         """Whether the seed peer, a pod with a network of its own, reaches a TCP port."""
         script = f"timeout 2 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null && echo open || echo shut"
         return self.stack.kubectl("exec", f"{NAMES.seed_peer}-0", "--", "bash", "-c", script).strip() == "open"
-
-    def proxy_open(self, node: str) -> bool:
-        """Whether anything listens where containerd looks for the peer."""
-        return self.open_from_node(node, "127.0.0.1", PROXY_PORT)
 
     def restarts(self) -> int:
         """How often containers were started again, of every pod in the namespace."""
@@ -149,7 +102,7 @@ def shared(
     folder = tmp_path_factory.mktemp("shared")
     config = {"tag": TAG, "registryMirrors": [registry.name]}
     with own_stack(cluster, kubectl, folder, "shared", FIRST_PORT, **config) as stack:
-        made = Shared(stack, registry, cluster, images[0])
+        made = Shared(stack, registry, cluster, images[0], PROXY_PORT)
         assert made.restarts() == 0
         trust(stack, registry, PEERS, SEED_PEER)
         yield made
@@ -175,10 +128,10 @@ def test_pods_and_other_nodes_reach_what_serves_them_and_neither_proxy_nor_profi
 
 
 def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared) -> None:
-    reference, before = shared.push("everywhere"), shared.fetched()
+    reference, before = shared.push_new("everywhere"), shared.fetched()
     via = {node: shared.via_peer(node) for node in NODES}
     with ThreadPoolExecutor() as both:
-        pulls = [both.submit(shared.pull, f"everywhere-{node}", reference, node) for node in NODES]
+        pulls = [both.submit(shared.run, f"everywhere-{node}", reference, node) for node in NODES]
     assert all("Successfully pulled" in each.result() for each in pulls)
     fetched = {source: size - before.get(source, 0) for source, size in shared.fetched().items()}
     assert SIZE <= fetched["BACK_TO_SOURCE"] < SIZE + AROUND
@@ -192,7 +145,9 @@ def test_a_pull_goes_on_while_the_scheduler_is_gone(shared: Shared) -> None:
     wait_until(lambda: not shared.stack.pods("scheduler"), "the scheduler is gone", 60)
     try:
         for node in NODES:
-            assert "Successfully pulled" in shared.pull(f"unscheduled-{node}", shared.push(f"unscheduled-{node}"), node)
+            assert "Successfully pulled" in shared.run(
+                f"unscheduled-{node}", shared.push_new(f"unscheduled-{node}"), node
+            )
     finally:
         shared.stack.kubectl("scale", SCHEDULER, "--replicas=1")
     wait_for_pods(shared.stack, SCHEDULER)
@@ -204,7 +159,7 @@ def test_a_scheduler_that_has_moved_is_found_without_a_restart(shared: Shared) -
     def shares() -> bool:
         before = shared.fetched().get("REMOTE_PEER", 0)
         name = f"moved-{before}"
-        shared.pull(name, shared.push(name), NODES[0])
+        shared.run(name, shared.push_new(name), NODES[0])
         return shared.fetched().get("REMOTE_PEER", 0) - before >= SIZE
 
     wait_until(shares, "what a node pulls comes from another again", 60)
@@ -219,7 +174,7 @@ def test_a_pull_goes_on_while_the_nodes_own_peer_is_gone(shared: Shared) -> None
     try:
         shared.stack.kubectl("delete", "pod", shared.peer(node), "--wait=false")
         wait_until(lambda: not shared.proxy_open(node), "the peer is gone", 60)
-        assert "Successfully pulled" in shared.pull("peerless", shared.push("peerless"), node)
+        assert "Successfully pulled" in shared.run("peerless", shared.push_new("peerless"), node)
         assert not shared.proxy_open(node)
     finally:
         shared.stack.kubectl("scale", SCHEDULER, "--replicas=1")
@@ -231,7 +186,7 @@ def test_a_pull_goes_on_while_the_seed_peer_is_gone(shared: Shared) -> None:
     shared.stack.kubectl("scale", SEED_PEER, "--replicas=0")
     wait_until(lambda: not shared.stack.pods("seed-peer"), "the seed peer is gone", 60)
     try:
-        assert "Successfully pulled" in shared.pull("seedless", shared.push("seedless"), NODES[1])
+        assert "Successfully pulled" in shared.run("seedless", shared.push_new("seedless"), NODES[1])
     finally:
         shared.stack.kubectl("scale", SEED_PEER, "--replicas=1")
     wait_for_pods(shared.stack, SEED_PEER)

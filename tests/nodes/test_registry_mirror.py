@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import pytest
 
@@ -15,8 +14,9 @@ from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
+from tests.nodes.mirrored_stack import MirroredStack
 from tests.nodes.node_images import NODES, on_node
-from tests.nodes.own_stack import NAMES, OwnStack, own_stack
+from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.pods import apply, pod
 from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
@@ -53,42 +53,16 @@ class Asked(NamedTuple):
     others: int
 
 
-@dataclass(frozen=True)
-class Mirrored:
-    """A stack whose nodes fetch the local registry's images through their peers.
-
-    Attributes:
-        stack: the stack.
-        registry: the registry.
-        cluster: the cluster.
-        archive: of the image that pods are made of.
-    """
-
-    stack: OwnStack
-    registry: LocalRegistry
-    cluster: Cluster
-    archive: Path
+class Mirrored(MirroredStack):
+    """The stack of these tests."""
 
     def pull(self, name: str, node: str) -> str:
         """Run a pod whose image only the registry has; returns what kubelet says of the pull."""
-        reference = self.registry.push(name, self.archive, os.urandom(SIZE))
-        container = {"image": reference, "imagePullPolicy": "Always"}
-        self.stack.kubectl("delete", "pod", name, "--ignore-not-found")
-        apply(self.stack.kubectl, pod(name, "exec sleep infinity", nodeName=node, container=container))
-        about = f"--field-selector=involvedObject.name={name},reason=Pulled"
-        said = self.stack.kubectl("get", "events", about, "--output=jsonpath={.items[*].message}")
-        print(f"{node}: {said}")
-        return said
-
-    def peer(self, node: str) -> str:
-        """The name of a node's peer."""
-        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
-        return cast("str", name)
+        return self.run(name, self.push(name, SIZE), node)
 
     def asked_of_peer(self, node: str) -> Asked:
         """What a node's peer has been asked for since it started."""
-        path = f"/api/v1/namespaces/{self.stack.namespace}/pods/{self.peer(node)}:{METRICS_PORT}/proxy/metrics"
-        values = dict(line.rsplit(" ", 1) for line in self.stack.kubectl("get", "--raw", path).splitlines())
+        values = dict(line.rsplit(" ", 1) for line in self.metric_lines(self.peer(node), METRICS_PORT))
         return Asked(*(int(values[f"dragonfly_dfdaemon_proxy_request_{how}_total"]) for how in PROXY_COUNTERS))
 
     def has_mirror(self, node: str) -> bool:
@@ -97,14 +71,6 @@ class Mirrored:
             return on_node(self.cluster, node, "cat", f"{HOSTS}/{self.registry.name}/hosts.toml") != ""
         except ProcessError:
             return False
-
-    def proxy_open(self, node: str) -> bool:
-        """Whether anything listens where containerd looks for the peer."""
-        try:
-            on_node(self.cluster, node, "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PROXY_PORT}")
-        except ProcessError:
-            return False
-        return True
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +84,7 @@ def mirrored(
     folder = tmp_path_factory.mktemp("mirrored")
     with own_stack(cluster, kubectl, folder, "mirrored", FIRST_PORT, registryMirrors=[registry.name]) as stack:
         trust(stack, registry, PEERS)
-        made = Mirrored(stack, registry, cluster, images[0])
+        made = Mirrored(stack, registry, cluster, images[0], PROXY_PORT)
         for node in NODES:
             wait_until(lambda node=node: made.has_mirror(node), f"the mirror of {node} is written", 30)
         yield made

@@ -1,0 +1,70 @@
+"""A stack whose nodes fetch a local registry's images through their peers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from local.cluster.control_plane import Cluster
+from local.machine.processes import ProcessError
+from tests.nodes.local_registry import LocalRegistry
+from tests.nodes.node_images import on_node
+from tests.nodes.own_stack import OwnStack
+from tests.nodes.pods import apply, pod
+
+
+@dataclass(frozen=True)
+class MirroredStack:
+    """The stack.
+
+    Attributes:
+        stack: the stack.
+        registry: the registry.
+        cluster: the cluster.
+        archive: of the image that pods are made of.
+        proxy_port: of the nodes' loopback address, where containerd looks for the peer.
+    """
+
+    stack: OwnStack
+    registry: LocalRegistry
+    cluster: Cluster
+    archive: Path
+    proxy_port: int
+
+    def push(self, name: str, size: int) -> str:
+        """Put an image of some bytes into the registry that no node has; returns its reference."""
+        return self.registry.push(name, self.archive, os.urandom(size))
+
+    def run(self, name: str, reference: str, node: str) -> str:
+        """Run a pod of an image on a node, which pulls it; returns what kubelet says of the pull."""
+        container = {"image": reference, "imagePullPolicy": "Always"}
+        self.stack.kubectl("delete", "pod", name, "--ignore-not-found")
+        apply(self.stack.kubectl, pod(name, "exec sleep infinity", nodeName=node, container=container))
+        about = f"--field-selector=involvedObject.name={name},reason=Pulled"
+        said = self.stack.kubectl("get", "events", about, "--output=jsonpath={.items[*].message}")
+        print(f"{node}: {said}")
+        return said
+
+    def peer(self, node: str) -> str:
+        """The name of a node's peer."""
+        (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
+        return cast("str", name)
+
+    def metric_lines(self, pod_name: str, port: int) -> list[str]:
+        """What a pod tells Prometheus."""
+        path = f"/api/v1/namespaces/{self.stack.namespace}/pods/{pod_name}:{port}/proxy/metrics"
+        return self.stack.kubectl("get", "--raw", path).splitlines()
+
+    def open_from_node(self, node: str, host: str, port: int) -> bool:
+        """Whether a program on a node reaches a TCP port."""
+        try:
+            on_node(self.cluster, node, "timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}")
+        except ProcessError:
+            return False
+        return True
+
+    def proxy_open(self, node: str) -> bool:
+        """Whether anything listens where containerd looks for the peer."""
+        return self.open_from_node(node, "127.0.0.1", self.proxy_port)
