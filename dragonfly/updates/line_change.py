@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LINE_ANNOTATION = "dragonfly.pulumi.com/release-line"
 """Of the workloads and their config, from 2.5 on."""
+
+_Answer = TypeVar("_Answer")
 
 _FIRST_LINE = "2.1"
 _POLL_SECONDS = 0.5
@@ -96,33 +98,33 @@ class LineChange:
 
     async def _live_line(self, args: pulumi.ResourceHookArgs) -> str:
         """Return the line of the manager that is there. After a recovery the state does not tell it."""
-        found: list[Object | None] = []
+        found = None
         try:
-            await self._ask(args, lambda cluster: found.append(cluster.workload("Deployment", self.names.manager)))
+            found = await self._ask(args, lambda cluster: cluster.workload("Deployment", self.names.manager))
         except LineChangeError:
             if not pulumi.runtime.is_dry_run():
                 raise
-        return _line(next(filter(None, found), args.old_inputs or {}))
+        return _line(found or args.old_inputs or {})
 
-    async def _ask(self, args: pulumi.ResourceHookArgs, question: Callable[[Cluster], object]) -> None:
+    async def _ask(self, args: pulumi.ResourceHookArgs, question: Callable[[Cluster], _Answer]) -> _Answer | None:
         kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
         if kubeconfig is None and self.access.kubeconfig is not None:
             # Known only once the cluster is: another one must not be asked in its place.
-            return
+            return None
         # The hook's own resource is in it: it is known.
         namespace = str(await pulumi.Output.from_input(self.namespace).future())
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(_WORKING, self._answer, question, kubeconfig, namespace, args.name)
+        return await loop.run_in_executor(_WORKING, self._answer, question, kubeconfig, namespace, args.name)
 
     def _answer(
-        self, question: Callable[[Cluster], object], kubeconfig: str | None, namespace: str, resource: str
-    ) -> None:
+        self, question: Callable[[Cluster], _Answer], kubeconfig: str | None, namespace: str, resource: str
+    ) -> _Answer:
         # The client takes a second to load, and most updates change no manager.
         from dragonfly.access.client import KubeconfigError, connect
         from dragonfly.access.objects import Cluster, NoClusterError
 
         try:
-            question(Cluster(connect(kubeconfig, self.access.context), namespace, secrets=()))
+            return question(Cluster(connect(kubeconfig, self.access.context), namespace, secrets=()))
         except (KubeconfigError, NoClusterError) as error:
             raise LineChangeError(f"{resource} is not changed: {error}. Run the same command again.") from None
 

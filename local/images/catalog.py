@@ -157,11 +157,6 @@ def images(layers: Layers, names: Images, line: LineImages) -> list[OciImage]:
     ]
 
 
-def default_names() -> list[str]:
-    """How the program calls the images of an installation without sidecars, and what every pod needs besides."""
-    return configured_names({})
-
-
 def configured_names(config: Mapping[str, Any]) -> list[str]:
     """How a stack's config has the program call them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from local.images.catalog import configured_names, default_names
+from local.images.catalog import configured_names
 from local.nodes.image_supply import what_is_missing
 
 
@@ -21,13 +21,13 @@ class PlayedNodes:
 
 
 def test_nodes_that_have_everything_are_not_spoken_of() -> None:
-    nodes = PlayedNodes({"node-1": ["docker.io/library/redis:7.2.4", *default_names()]})
-    assert what_is_missing(nodes, ["node-1"], ["redis:7.2.4", *default_names()]) is None
+    nodes = PlayedNodes({"node-1": ["docker.io/library/redis:7.2.4", *configured_names({})]})
+    assert what_is_missing(nodes, ["node-1"], ["redis:7.2.4", *configured_names({})]) is None
 
 
 def test_what_a_node_lacks_is_named_with_the_command_that_gives_it() -> None:
-    nodes = PlayedNodes({"node-1": default_names(), "node-2": ["registry.test/redis:7.2.40"]})
-    wanted = [*default_names()[:1], "registry.test/redis:7.2.4"]
+    nodes = PlayedNodes({"node-1": configured_names({}), "node-2": ["registry.test/redis:7.2.40"]})
+    wanted = [*configured_names({})[:1], "registry.test/redis:7.2.4"]
     text = what_is_missing(nodes, ["node-1", "node-2"], wanted)
     assert text is not None
     first, second = text.splitlines()[1:3]
@@ -37,18 +37,18 @@ def test_what_a_node_lacks_is_named_with_the_command_that_gives_it() -> None:
 
 
 def test_names_follow_from_the_config() -> None:
-    assert set(configured_names({"tag": "2.1.35"})) - set(default_names()) == {
+    assert set(configured_names({"tag": "2.1.35"})) - set(configured_names({})) == {
         f"marketplace.gcr.io/google/dragonfly-{name}2:2.1.35" for name in ("manager", "scheduler", "seed-peer", "dfget")
     }
-    assert set(configured_names({"tag": "2.5.1"})) - set(default_names()) == {
+    assert set(configured_names({"tag": "2.5.1"})) - set(configured_names({})) == {
         "ghcr.io/dragonflyoss/dragonfly/manager:v2.5.1",
         "ghcr.io/dragonflyoss/dragonfly/scheduler:v2.5.1",
         "ghcr.io/dragonflyoss/client:v1.4.3",
     }
     # The program refuses it.
-    assert configured_names({"tag": "2.2.0"}) == default_names()
+    assert configured_names({"tag": "2.2.0"}) == configured_names({})
     assert all("registry.test/" in name for name in configured_names({"imageRegistry": "registry.test"})[:8])
-    added = set(configured_names({"metricsExporterEnabled": "true"})) - set(default_names())
+    added = set(configured_names({"metricsExporterEnabled": "true"})) - set(configured_names({}))
     assert {name.partition(":")[0] for name in added} == {"gke.gcr.io/prometheus-to-sd"}
     own = "registry.test/redis:7.2.4"
-    assert set(configured_names({"images": {"redis": own, "nothing": "x"}})) - set(default_names()) == {own}
+    assert set(configured_names({"images": {"redis": own, "nothing": "x"}})) - set(configured_names({})) == {own}
