@@ -1,5 +1,5 @@
 # `make help` lists the targets.
-SHELL := /bin/sh
+SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The stack. `local` installs into a local cluster; one that provisions a cluster, as `dev` does, gets it from a stand-in
@@ -16,15 +16,20 @@ TEST_WORKERS ?= 3
 # Where it is set, each of the many Python processes of a run compiles the SDKs anew, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Dragonfly 2.5 is tested on nodes where its client is built. BUILD_CLIENT=yes builds it first, for half an hour.
+BUILD_CLIENT ?=
+
 PYTHON_RUN = .venv/bin/python
 LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) \
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
+# Each part of the tests says how long it took.
+TIMED = @TIMEFORMAT='$@: %0R s'; time
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client package-lists node-packages test-packages client-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram line-table picture declarations config-table clean
+.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram line-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -56,23 +61,27 @@ client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
 
-test: $(TEST_STAMP) ## Everything that CI checks.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-unit test-scripts
+test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client first.
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target tools lint test-unit test-scripts
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory test-nodes
 
+# With `+` its progress shows at once, and not when all is built.
+tools: $(UP_STAMP)
+	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply $(if $(BUILD_CLIENT),,--without dragonfly-client dragonfly)
+
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	@$(PYTHON_RUN) -m pytest tests/program tests/local tests/project
+	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/local tests/project
 
 test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real shells.
-	@$(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
+	$(TIMED) $(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
 
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
-	@$(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
+	$(TIMED) $(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 # When the time is over, the interrupt lets the tests end their clusters.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	@timeout --foreground --signal=INT --kill-after=2m 35m $(PYTHON_RUN) -m pytest tests/nodes -rs
+	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 35m $(PYTHON_RUN) -m pytest tests/nodes -rs
 
 # The lists may be old and the packages there all the same.
 package-lists:
@@ -98,11 +107,8 @@ SHELL_SCRIPTS := .ci/run local/install-packages local/images/files/*-entrypoint 
 
 # SC2016 takes what an inner shell is to expand for a mistake.
 lint: $(TEST_STAMP) ## Style, types, shell scripts and workflows.
-	@.venv/bin/ruff check
-	@.venv/bin/ruff format --check
-	@.venv/bin/basedpyright --level error
-	@.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS)
-	@$(PYTHON_RUN) -m local.tools.workflow_lint
+	$(TIMED) { .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/basedpyright --level error && \
+		.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS) && $(PYTHON_RUN) -m local.tools.workflow_lint; }
 
 format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff check --fix

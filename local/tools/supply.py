@@ -1,4 +1,4 @@
-"""Provides every tool, or those that are named: `python -m local.tools.supply [NAME ...]`.
+"""Provides every tool, or those that are named: `python -m local.tools.supply [NAME ...] [--without NAME ...]`.
 
 With `--fetch-only` it fetches every tool that has a row in `download/releases.py`, whatever the machine has, starts
 each program once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
     parser = argparse.ArgumentParser(prog="python -m local.tools.supply", description=__doc__)
     parser.add_argument("--fetch-only", action="store_true", help="build nothing, and take nothing that was built")
     parser.add_argument("names", nargs="*", choices=[[], *TOOLS], metavar="NAME", help=", ".join(TOOLS))
+    parser.add_argument("--without", nargs="+", choices=TOOLS, default=[], metavar="NAME", help="leave out")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if options.fetch_only:
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
             console.print(fault, markup=False)
         return 1 if faults else 0
     try:
-        toolchain.provide(options.names or TOOLS, console, releases)
+        names = [name for name in options.names or TOOLS if name not in options.without]
+        toolchain.provide(names, console, releases)
     except toolchain.ToolchainError as error:
         console.print(f"error: {error}", markup=False)
         return 1

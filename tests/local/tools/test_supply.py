@@ -96,3 +96,10 @@ def test_only_programs_that_are_fetched_are_started_in_their_own_way() -> None:
     orders = (row.order(name, lambda _: "v1", "x86_64") for name, row in RELEASES.items())
     programs = {program for order in orders if order is not None for program in order.programs()}
     assert {*supply._START, *supply._NOT_STARTED} <= programs  # pyright: ignore[reportPrivateUsage]
+
+
+def test_what_takes_long_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    provided: list[list[str]] = []
+    monkeypatch.setattr(toolchain, "provide", lambda names, *_: provided.append(list(names)))
+    assert supply.main(["--without", "dragonfly-client", "dragonfly"]) == 0
+    assert provided == [[name for name in toolchain.TOOLS if name not in ("dragonfly-client", "dragonfly")]]
