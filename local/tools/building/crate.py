@@ -101,6 +101,7 @@ class Crate(Tool):
         )
         found = version_numbers(asked.stdout)
         if found is None or found < _LEAST_RUST:
-            told = asked.stdout.strip() or asked.stderr.strip()
-            raise ToolchainError(f"{self.title} must be built with a newer Rust than `{told}`. {remedy}")
+            # rustup without a toolchain fails, and tells how it came to that.
+            (told, *_) = (asked.stdout or asked.stderr).strip().splitlines() or [""]
+            raise ToolchainError(f"{self.title} cannot be built: `rustc --version` says `{told}`. {remedy}")
         return asked.stdout.strip()

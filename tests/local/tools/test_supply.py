@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,10 @@ def test_only_programs_that_are_fetched_are_started_in_their_own_way() -> None:
 
 def test_what_takes_long_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     provided: list[list[str]] = []
-    monkeypatch.setattr(toolchain, "provide", lambda names, *_: provided.append(list(names)))
+
+    def provide(names: Iterable[str], *_: object) -> None:
+        provided.append(list(names))
+
+    monkeypatch.setattr(toolchain, "provide", provide)
     assert supply.main(["--without", "dragonfly-client", "dragonfly"]) == 0
     assert provided == [[name for name in toolchain.TOOLS if name not in ("dragonfly-client", "dragonfly")]]
