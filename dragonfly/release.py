@@ -16,6 +16,7 @@ from dragonfly.components.redis import Redis, RedisArgs
 from dragonfly.components.scheduler import Scheduler, SchedulerArgs
 from dragonfly.components.seed_peer import SeedPeer, SeedPeerArgs
 from dragonfly.gke.provisioned_cluster import ProvisionedCluster
+from dragonfly.gke.upgrade_snapshot import upgrade_snapshot
 from dragonfly.instance.credentials import Credentials, CredentialsArgs
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
@@ -41,6 +42,7 @@ class Dragonfly(pulumi.ComponentResource):
         port_forward_command: makes the console reachable from a workstation.
         mysqld_exporter_address, redis_exporter_address: `host:port` within the cluster, for Prometheus.
         images: image reference of each container, by its config key.
+        upgrade_snapshot: name of the snapshot of MySQL's disk, where there is one.
     """
 
     namespace: pulumi.Output[str]
@@ -50,6 +52,7 @@ class Dragonfly(pulumi.ComponentResource):
     mysqld_exporter_address: pulumi.Output[str]
     redis_exporter_address: pulumi.Output[str]
     images: dict[str, str]
+    upgrade_snapshot: pulumi.Output[str] | None
 
     def __init__(
         self,
@@ -70,7 +73,8 @@ class Dragonfly(pulumi.ComponentResource):
         """
         access = cluster.access if cluster else existing_cluster_access(settings)
         if cluster:
-            ends_with_cluster = [deleted_with(cluster.resource, databases=(Mysql, Redis))]
+            with_disk = (Mysql, Redis, *([SeedPeer] if settings.seed_peer_cache_size else []))
+            ends_with_cluster = [deleted_with(cluster.resource, with_disk)]
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transformations=ends_with_cluster))
         super().__init__("dragonfly:release:Dragonfly", name, kept.accepted, opts)
         disk_place = cluster.disk_place if cluster else None
@@ -127,6 +131,14 @@ class Dragonfly(pulumi.ComponentResource):
         # The engine runs four operations per CPU at once, and awaits workloads while it does. With one CPU, four that
         # wait for the databases would take every place before the databases have theirs, until all time out.
         after_databases = [*mysql.before_server, *redis.before_server]
+        self.upgrade_snapshot = None
+        before_programs = after_databases
+        if disk_place:
+            after_disk = pulumi.ResourceOptions(parent=mysql, depends_on=after_databases)
+            snapshot = upgrade_snapshot(settings, disk_place, manager="manager", opts=after_disk)
+            if snapshot:
+                self.upgrade_snapshot = snapshot.name
+                before_programs = [*after_databases, snapshot]
         Manager(
             "manager",
             ManagerArgs(
@@ -135,7 +147,7 @@ class Dragonfly(pulumi.ComponentResource):
                 redis_password=self.credentials.redis_password,
                 token_key=self.credentials.token_key,
                 root_password=self.credentials.console_root_password,
-                after=after_databases,
+                after=before_programs,
             ),
             child,
         )
@@ -144,7 +156,7 @@ class Dragonfly(pulumi.ComponentResource):
             SchedulerArgs(
                 instance=instance,
                 redis_password=self.credentials.redis_password,
-                after=after_databases,
+                after=before_programs,
             ),
             child,
         )
@@ -152,7 +164,10 @@ class Dragonfly(pulumi.ComponentResource):
             "seed-peer",
             SeedPeerArgs(
                 instance=instance,
-                after=after_databases,
+                after=before_programs,
+                cache_size=settings.seed_peer_cache_size,
+                storage_class=settings.default_storage_class,
+                disk_place=disk_place,
             ),
             child,
         )
@@ -161,7 +176,7 @@ class Dragonfly(pulumi.ComponentResource):
             PeerArgs(
                 instance=instance,
                 ports=settings.peer_ports,
-                after=after_databases,
+                after=before_programs,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),
             child,

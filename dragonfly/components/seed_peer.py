@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
+from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
@@ -13,7 +14,12 @@ from dragonfly.parts.cache import CACHE_SIZE_LIMIT
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.parts.ports import PeerPorts
+from dragonfly.pods.claim import asked_size, claimed_size, keeps_its_size, volume_claim
+from dragonfly.pods.disk import DiskPlace
 from dragonfly.pods.program import Program, program_pod
+from dragonfly.settings.fault import PROJECT
+
+_SIZE_KEY = f"{PROJECT}:seedPeerCacheSize"
 
 
 @dataclass(frozen=True)
@@ -23,17 +29,27 @@ class SeedPeerArgs:
     Args:
         instance: the instance that it belongs to.
         after: see `Program.after`.
+        cache_size: a Kubernetes quantity; None where the cache goes with the pod.
+        storage_class: of the cache's disk.
+        disk_place: where the program makes the disk; None leaves it to the StorageClass.
     """
 
     instance: Instance
     after: Sequence[pulumi.Resource]
+    cache_size: str | None
+    storage_class: str
+    disk_place: DiskPlace | None
 
 
 class SeedPeer(pulumi.ComponentResource):
-    """One seed peer with a stable name. Its cache is refilled from the registry, so it has no claim."""
+    """One seed peer with a stable name. Without a claim its cache is refilled from the registries."""
 
     def __init__(self, name: str, args: SeedPeerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dragonfly:seed_peer:SeedPeer", name, None, opts)
+        inputs = None
+        if args.cache_size:
+            inputs = asked_size(args.cache_size)
+            opts = pulumi.ResourceOptions.merge(opts, keeps_its_size(name, _SIZE_KEY))
+        super().__init__("dragonfly:seed_peer:SeedPeer", name, inputs, opts)
         instance, names = args.instance, args.instance.names
         instance.service(
             f"{name}-headless",
@@ -43,6 +59,7 @@ class SeedPeer(pulumi.ComponentResource):
             headless=True,
             parent=self,
         )
+        claim = self._claim(name, args, args.cache_size) if args.cache_size else None
         seed_peer = instance.line.seed_peer(
             names,
             PeerPorts(
@@ -54,6 +71,7 @@ class SeedPeer(pulumi.ComponentResource):
                 stats=ports.SEED_PEER_STATS,
                 quic=ports.SEED_PEER_QUIC,
             ),
+            args.cache_size or CACHE_SIZE_LIMIT,
         )
         program = Program(
             component=Component.SEED_PEER,
@@ -67,6 +85,7 @@ class SeedPeer(pulumi.ComponentResource):
             udp_ports=seed_peer.udp_ports,
             work_size_limit=CACHE_SIZE_LIMIT,
             after=args.after,
+            data_claim=claim,
         )
         line_change = instance.line_change.after("StatefulSet", names.scheduler, name, 2)
         instance.stateful_set(
@@ -78,4 +97,18 @@ class SeedPeer(pulumi.ComponentResource):
             parent=self,
             line_change=line_change,
         )
-        self.register_outputs({})
+        self.register_outputs(claimed_size(claim) if claim else {})
+
+    def _claim(self, name: str, args: SeedPeerArgs, size: str) -> core.PersistentVolumeClaim:
+        return volume_claim(
+            name,
+            args.instance,
+            name=args.instance.names.seed_peer_claim,
+            component=Component.SEED_PEER,
+            size=size,
+            size_key=_SIZE_KEY,
+            storage_class=args.storage_class,
+            # What is lost with it can be fetched again.
+            disk_place=replace(args.disk_place, protect=False) if args.disk_place else None,
+            parent=self,
+        )

@@ -7,7 +7,12 @@ manager would only load it.
 from __future__ import annotations
 
 from dragonfly.config_files.document import Document
-from dragonfly.parts.cache import CLIENT_CACHE_GIB, CLIENT_FREED_PERCENT, CLIENT_FULL_PERCENT, TASK_LIFETIME
+from dragonfly.parts.cache import (
+    CLIENT_FREED_PERCENT,
+    CLIENT_FULL_PERCENT,
+    TASK_LIFETIME,
+    client_cache_gibibytes,
+)
 from dragonfly.parts.ports import ALL_ADDRESSES, LOOPBACK, PeerPorts
 from dragonfly.parts.registry_mirrors import DOCKER_HUB_API
 from dragonfly.parts.work_directories import CACHE, DATA, RUN
@@ -16,11 +21,12 @@ from dragonfly.parts.work_directories import CACHE, DATA, RUN
 _BYTES_PER_SECOND = "1GiB"
 
 
-def client_config(ports: PeerPorts, *, is_seed_peer: bool) -> Document:
+def client_config(ports: PeerPorts, *, cache_size: str, is_seed_peer: bool) -> Document:
     """Return `dfdaemon.yaml`; nothing in it is secret. What is left out keeps the client's default.
 
     Args:
         ports: where it listens.
+        cache_size: of the volume that its cache lies on, a Kubernetes quantity.
         is_seed_peer: whether the schedulers have it fetch from registries for all others.
     """
     return {
@@ -51,7 +57,7 @@ def client_config(ports: PeerPorts, *, is_seed_peer: bool) -> Document:
             "interval": "10s",
             "policy": {
                 "taskTTL": TASK_LIFETIME,
-                "diskThreshold": f"{CLIENT_CACHE_GIB}GiB",
+                "diskThreshold": f"{client_cache_gibibytes(cache_size)}GiB",
                 "diskHighThresholdPercent": CLIENT_FULL_PERCENT,
                 "diskLowThresholdPercent": CLIENT_FREED_PERCENT,
             },

@@ -18,7 +18,7 @@ from dragonfly.gke.provisioned_cluster import ProvisionedCluster
 from dragonfly.google.cluster_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors
 from dragonfly.google.location import GoogleLocation, is_zone, node_zones, stack_location
 from dragonfly.parts.registry_mirrors import registry_mirror
-from dragonfly.pods.database_disk import DiskPlace
+from dragonfly.pods.disk import DiskPlace
 from dragonfly.quantity import whole_gibibytes
 from dragonfly.settings.model import Settings
 from dragonfly.updates.immutable_config import KeptConfig

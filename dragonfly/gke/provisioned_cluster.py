@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from dragonfly.access.cluster_access import ClusterAccess
-from dragonfly.pods.database_disk import DiskPlace
+from dragonfly.pods.disk import DiskPlace
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _PATTERNS = {
     "gcp:compute/routerNat:RouterNat": "{project}/{region}/{router}/{name}",
     "gcp:compute/firewall:Firewall": "projects/{project}/global/firewalls/{name}",
     "gcp:compute/disk:Disk": "projects/{project}/zones/{zone}/disks/{name}",
+    "gcp:compute/snapshot:Snapshot": "projects/{project}/global/snapshots/{name}",
     "gcp:container/cluster:Cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "gcp:container/nodePool:NodePool": "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}",
 }

@@ -15,6 +15,9 @@ _LINES: tuple[tuple[re.Pattern[str], ReleaseLine], ...] = (
     (re.compile(r"v?2(?:\.1(?:\.\d+)?)?(?:-.*)?"), Line21()),
     (re.compile(r"v?2\.5\.\d+(?:-.*)?"), Line25()),
 )
+LINES = tuple(line for _, line in _LINES)
+"""Every line, the oldest first."""
+
 _CLIENT = re.compile(r"v?1\.4\.(\d+)(?:-.*)?")
 # The first that reads its schedulers from a file (`--dynconfig`).
 _FIRST_CLIENT = 3

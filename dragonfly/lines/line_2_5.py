@@ -13,6 +13,7 @@ from dragonfly.config_files.manager import ManagerSecrets, manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.lines.release_line import PeerProgram, ReleaseLine
 from dragonfly.parts import ports
+from dragonfly.parts.cache import CACHE_SIZE_LIMIT
 from dragonfly.parts.container_resources import ContainerResources
 from dragonfly.parts.images import Image, ImageSource
 from dragonfly.parts.names import Names
@@ -53,6 +54,7 @@ class Line25(ReleaseLine):
     # It caches rows as JSON, which leaves passwords out (d7y.io/dragonfly/v2, manager/database/cacher.go, `defaultTTL`,
     # and manager/models/user.go). Whatever it writes empties the cache, such as a scheduler's keep-alive.
     password_cache_seconds = 30
+    sizes_cache = True
     # Measured with 2.5.1 and the client 1.4.3: the most memory of 400 MB pulled on three nodes. The rest as with 2.1.
     resources: ClassVar[Mapping[Image, ContainerResources]] = {
         Image.MANAGER: ContainerResources("50m", "2", "128Mi", "1Gi"),  # 101 MB
@@ -89,19 +91,20 @@ class Line25(ReleaseLine):
         )
 
     def peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
-        return _client(names, ports, {"proxy": ports.proxy, "stats": ports.stats}, is_seed_peer=False)
+        config = client_config(ports, cache_size=CACHE_SIZE_LIMIT, is_seed_peer=False)
+        return _client(names, ports, config, {"proxy": ports.proxy, "stats": ports.stats})
 
-    def seed_peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
-        return _client(names, ports, {}, is_seed_peer=True)
+    def seed_peer(self, names: Names, ports: PeerPorts, cache_size: str) -> PeerProgram:
+        return _client(names, ports, client_config(ports, cache_size=cache_size, is_seed_peer=True), {})
 
 
-def _client(names: Names, peer_ports: PeerPorts, on_the_node: Mapping[str, int], *, is_seed_peer: bool) -> PeerProgram:
+def _client(names: Names, peer_ports: PeerPorts, config: Document, on_the_node: Mapping[str, int]) -> PeerProgram:
     # The name of the schedulers' own addresses: the client exits where it stands for none.
     schedulers = f"{names.scheduler_headless}:{ports.SCHEDULER_GRPC}"
     return PeerProgram(
         _COMMAND,
         {
-            _CONFIG_FILE: client_config(peer_ports, is_seed_peer=is_seed_peer),
+            _CONFIG_FILE: config,
             _DISCOVERY_FILE: scheduler_discovery(schedulers),
         },
         (schedulers,),

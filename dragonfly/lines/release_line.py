@@ -45,12 +45,14 @@ class ReleaseLine(ABC):
         peer_ports: the config keys of the ports that a peer takes on its node.
         password_cache_seconds: how long the manager may compare a password with what it has cached of a user, where
             there is none: it refuses the right one then.
+        sizes_cache: whether what a seed peer caches may have a volume of any size.
     """
 
     name: ClassVar[str]
     resources: ClassVar[Mapping[Image, ContainerResources]]
     peer_ports: ClassVar[tuple[str, ...]]
     password_cache_seconds: ClassVar[int]
+    sizes_cache: ClassVar[bool]
 
     @abstractmethod
     def images(self, tag: str, client_tag: str) -> Mapping[Image, ImageSource]:
@@ -79,10 +81,11 @@ class ReleaseLine(ABC):
         """
 
     @abstractmethod
-    def seed_peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
+    def seed_peer(self, names: Names, ports: PeerPorts, cache_size: str) -> PeerProgram:
         """Return what fetches from the registries for all.
 
         Args:
             names: of the instance's objects.
             ports: of its pod.
+            cache_size: of the volume that its cache lies on, a Kubernetes quantity.
         """

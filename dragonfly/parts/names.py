@@ -78,6 +78,10 @@ class Names:
         return f"{self.app}-seed-peer-config"
 
     @property
+    def seed_peer_claim(self) -> str:
+        return f"{self.app}-seed-peer-cache-pvc-{self.seed_peer}-0"
+
+    @property
     def peer(self) -> str:
         return f"{self.app}-dfget"
 

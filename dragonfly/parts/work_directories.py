@@ -35,9 +35,18 @@ def work_volume(size_limit: str) -> core.VolumeArgs:
     return core.VolumeArgs(name=_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs(size_limit=size_limit))
 
 
-def work_mounts() -> list[core.VolumeMountArgs]:
-    """Return a mount for each directory, since the image's own file system is read-only."""
+def work_mounts(data_volume: str = _VOLUME) -> list[core.VolumeMountArgs]:
+    """Return a mount for each directory, since the image's own file system is read-only.
+
+    Args:
+        data_volume: name of the pod's volume that DATA lies on.
+    """
     return [
-        core.VolumeMountArgs(name=_VOLUME, mount_path=path, sub_path=directory)
+        core.VolumeMountArgs(
+            name=data_volume if path == DATA else _VOLUME,
+            mount_path=path,
+            # Below the volume's root, where a new disk has its lost+found.
+            sub_path=directory,
+        )
         for directory, path in _DIRECTORIES.items()
     ]

@@ -1,4 +1,4 @@
-"""A database's volume claim: a resource of the program, so that destroying the stack releases the disk.
+"""A volume claim: a resource of the program, so that destroying the stack releases the disk.
 
 A StatefulSet's own volumeClaimTemplates leave their claims behind, and with them disks that are billed for ever.
 """
@@ -13,7 +13,7 @@ from pulumi_kubernetes.core import v1 as core
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.labels import Component
-from dragonfly.pods.database_disk import DiskPlace, database_volume
+from dragonfly.pods.disk import DiskPlace, disk_volume
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings.fault import ConfigFault
 from dragonfly.updates.refused_change import Inputs, refused_change, refuses
@@ -35,22 +35,22 @@ def volume_claim(
     disk_place: DiskPlace | None,
     parent: pulumi.Resource,
 ) -> core.PersistentVolumeClaim:
-    """Declare the claim of one database.
+    """Declare the claim of one pod.
 
     Args:
         resource_name: begins Pulumi's names of the claim and of what it is bound to.
-        instance: the instance that the database belongs to.
+        instance: the instance that it belongs to.
         name: the claim's name.
-        component: MySQL or Redis.
+        component: whose data it holds.
         size: a Kubernetes quantity; may grow later, a smaller one is refused.
         size_key: the config key that it comes from.
         storage_class: name of a StorageClass of the cluster; in force when the claim is made.
         disk_place: where the program makes the disk; None leaves it to the StorageClass.
-        parent: the database's component resource.
+        parent: the component resource.
     """
     volume = None
     if disk_place is not None:
-        volume = database_volume(
+        volume = disk_volume(
             resource_name,
             instance,
             disk_place,
@@ -64,7 +64,7 @@ def volume_claim(
         f"{resource_name}-claim",
         # Where the class binds late, the plug-in waits for the phase Pending: five minutes whatever the timeout, and in
         # updates too (pulumi-kubernetes 4.25, `await/awaiters.go`). A claim with a volume of its own may be Bound
-        # before the plug-in looks, and one that grows is. The database's workload waits for the disk in any case.
+        # before the plug-in looks, and one that grows is. The workload waits for the disk in any case.
         metadata=instance.metadata(name, component, awaited=False),
         spec=core.PersistentVolumeClaimSpecArgs(
             access_modes=["ReadWriteOnce"],
@@ -97,7 +97,7 @@ def shrunk_claim(key: str, old: Inputs, new: Inputs) -> list[ConfigFault]:
 
 
 def asked_size(size: str) -> dict[str, str]:
-    """Return the inputs of a database's component: the size that is asked for.
+    """Return the inputs of a component that has a disk: the size that is asked for.
 
     Args:
         size: a Kubernetes quantity.
@@ -106,13 +106,13 @@ def asked_size(size: str) -> dict[str, str]:
 
 
 def claimed_size(claim: core.PersistentVolumeClaim) -> dict[str, pulumi.Output[str]]:
-    """Return outputs of a database's component: the size that its claim has, once it has it."""
+    """Return outputs of a component that has a disk: the size that its claim has, once it has it."""
     spec: pulumi.Output[Any] = claim.spec
     return {_CLAIMED: spec.apply(lambda found: found.resources.requests["storage"])}
 
 
 def keeps_its_size(component: str, key: str) -> pulumi.ResourceOptions:
-    """Return the options of a database's component, which refuses a smaller disk before the disk itself is looked at.
+    """Return the options of a component that has a disk: a smaller one is refused before the disk itself is looked at.
 
     The disk comes before the claim: where it is protected, the engine would speak of protection, and how to end it.
 

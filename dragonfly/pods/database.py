@@ -12,7 +12,7 @@ from pulumi_kubernetes.core import v1 as core
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.labels import Component
 from dragonfly.pods.claim import asked_size, claimed_size, data_volume, keeps_its_size, volume_claim
-from dragonfly.pods.database_disk import DiskPlace
+from dragonfly.pods.disk import DiskPlace
 from dragonfly.pods.metrics_export import prometheus_to_sd
 from dragonfly.pods.security import DATABASE_UID, secured
 

@@ -15,6 +15,7 @@ from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.parts.work_directories import CONFIG, work_mounts, work_volume
 from dragonfly.pods import probes
+from dragonfly.pods.claim import DATA_VOLUME, data_volume
 from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.scripts.wait_for import start_when_reachable
@@ -37,6 +38,7 @@ class Program:
         work_size_limit: of what it writes besides its log, a Kubernetes quantity.
         after: resources that must exist before its workload is handed to the engine.
         linger_seconds: how long it goes on serving once its pod is to go.
+        data_claim: what keeps its DATA when the pod goes; None where it goes with the pod.
     """
 
     component: Component
@@ -51,6 +53,7 @@ class Program:
     after: Sequence[pulumi.Resource]
     udp_ports: Mapping[str, int] = field(default_factory=dict[str, int])
     linger_seconds: int = 0
+    data_claim: core.PersistentVolumeClaim | None = None
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,16 @@ def program_pod(
                         startup_probe=probes.startup(check),
                         readiness_probe=probes.readiness(check),
                         liveness_probe=probes.liveness(check),
-                        volume_mounts=[config_mount(CONFIG), *work_mounts()],
+                        volume_mounts=[
+                            config_mount(CONFIG),
+                            *(work_mounts(DATA_VOLUME) if program.data_claim else work_mounts()),
+                        ],
                     )
                 ],
                 volumes=[
                     config_volume(object_name(secret), *program.files),
                     work_volume(program.work_size_limit),
+                    *([data_volume(program.data_claim)] if program.data_claim else []),
                 ],
             ),
             DRAGONFLY_UID,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pulumi
 
 _KUBERNETES = "kubernetes:"
-# What a disk hangs on must go in order while the cluster still works: the database, its claim, its volume, the disk.
+# What a disk hangs on must go in order while the cluster still works: the pod, its claim, its volume, the disk.
 _CLAIMS_AND_VOLUMES = ("kubernetes:core/v1:PersistentVolumeClaim", "kubernetes:core/v1:PersistentVolume")
 _STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
 
 
 def deleted_with(
-    cluster: pulumi.Resource, databases: tuple[type[pulumi.ComponentResource], ...]
+    cluster: pulumi.Resource, with_disk: tuple[type[pulumi.ComponentResource], ...]
 ) -> pulumi.ResourceTransformation:
     """Make every stateless object of an installation end with its cluster, which saves minutes at destroy.
 
@@ -19,13 +19,13 @@ def deleted_with(
 
     Args:
         cluster: the cluster of the same stack.
-        databases: the components whose StatefulSets hold a disk.
+        with_disk: the components whose StatefulSets hold a disk.
     """
 
     def transformation(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if not args.type_.startswith(_KUBERNETES) or args.type_ in _CLAIMS_AND_VOLUMES:
             return None
-        if args.type_ == _STATEFUL_SET and isinstance(args.opts.parent, databases):
+        if args.type_ == _STATEFUL_SET and isinstance(args.opts.parent, with_disk):
             return None
         return pulumi.ResourceTransformationResult(
             args.props, pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(deleted_with=cluster))

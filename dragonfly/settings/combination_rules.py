@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from dragonfly.google.disk_types import DISK_TYPES, MOST_GIBIBYTES
 from dragonfly.google.location import is_zone, region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, machine_type_named
+from dragonfly.lines.known_lines import LINES
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.settings.fault import PROJECT, ConfigFault
 from dragonfly.settings.model import Settings
@@ -58,6 +59,22 @@ def shared_port_faults(given: Mapping[str, Any], hidden: Set[str], keys: Sequenc
             )
         taken.setdefault(port, key)
     return faults
+
+
+def cache_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
+    """Find a volume for the seed peer's cache that its release line cannot have.
+
+    Args:
+        settings: the stack's config, with defaults in place of values that are faulty by themselves.
+        faulty: keys of such values, without the namespace.
+    """
+    size = settings.seed_peer_cache_size
+    if size is None or settings.line.sizes_cache or "tag" in faulty:
+        return []
+    key, tag = _key("seed_peer_cache_size"), _key("tag")
+    able = " or ".join(line.name for line in LINES if line.sizes_cache)
+    rule = f"is for Dragonfly {able}, and {tag} is {settings.tag}: the cache of {settings.line.name} goes with its pod"
+    return [ConfigFault(key, json.dumps(size), rule, f"pulumi config rm {key}   or   pulumi config set {tag} <value>")]
 
 
 def gke_faults(
@@ -161,7 +178,7 @@ def _subnetwork_faults(settings: Settings, zone: str | None) -> list[ConfigFault
 
 
 def _disk_faults(settings: Settings) -> list[ConfigFault]:
-    """Databases' disks that the program cannot make on Google Cloud."""
+    """Disks that the program cannot make on Google Cloud."""
     faults: list[ConfigFault] = []
     storage_class = settings.default_storage_class
     if storage_class not in DISK_TYPES:
@@ -174,8 +191,8 @@ def _disk_faults(settings: Settings) -> list[ConfigFault]:
                 f"pulumi config set {_key('default_storage_class')} {nearest}",
             )
         )
-    for field in ("db_persistent_disk_size", "redis_persistent_disk_size"):
-        size = str(getattr(settings, field))
+    for field in ("db_persistent_disk_size", "redis_persistent_disk_size", "seed_peer_cache_size"):
+        size = str(getattr(settings, field) or 0)
         if parse_quantity(size) > MOST_GIBIBYTES * GIB:
             faults.append(
                 ConfigFault(

@@ -78,10 +78,12 @@ class Settings(BaseModel):
     default_storage_class: Annotated[str, rules.STORAGE_CLASS] = "standard"
     db_persistent_disk_size: DiskSize = "8Gi"
     redis_persistent_disk_size: DiskSize = "5Gi"
+    seed_peer_cache_size: Annotated[str, rules.CACHE_SIZE] | None = None
     metrics_exporter_enabled: bool = False
     tag: Annotated[str, rules.IMAGE_TAG, rules.RELEASE] = "2.1.34"
     client_tag: Annotated[str, rules.IMAGE_TAG, rules.CLIENT_RELEASE] = "1.4.3"
     allow_downgrade: bool = False
+    keep_upgrade_snapshot: bool = False
     image_registry: Annotated[str, rules.IMAGE_REGISTRY] | None = None
     image_overrides: Annotated[ImageReferences, Field(alias="images", default_factory=dict)]
     db_user_password: Password | None = None

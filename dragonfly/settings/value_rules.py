@@ -15,6 +15,7 @@ from dragonfly.google.disk_types import MOST_GIBIBYTES
 from dragonfly.google.location import region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
 from dragonfly.lines.known_lines import client_fault, line_fault
+from dragonfly.parts.cache import LEAST_CACHE_GIB
 from dragonfly.parts.images import image_reference_fault, registry_fault, tag_fault
 from dragonfly.parts.names import longest_app_name, too_long_name
 from dragonfly.parts.registry_mirrors import registry_list_fault, registry_name_fault
@@ -157,6 +158,12 @@ NODE_DISK_SIZE = _must_be_quantity(
 )
 DISK_SIZE = _must_be_quantity(
     1, math.inf, "must be a Kubernetes quantity such as 8Gi", "must be at least one byte; write for example 8Gi"
+)
+CACHE_SIZE = _must_be_quantity(
+    LEAST_CACHE_GIB * GIB,
+    math.inf,
+    "must be a Kubernetes quantity such as 100Gi",
+    f"must be at least {LEAST_CACHE_GIB}Gi: a layer of some gigabytes must have room; write for example 100Gi",
 )
 REGISTRY = _rule(registry_name_fault)
 REGISTRY_LIST = _rule(registry_list_fault)

@@ -59,7 +59,8 @@ def conditions(names: Names, objects: ClusterObjects, last_log_line: LastLogLine
     ]
     found += [
         _claim(claims[name], objects.events) if name in claims else _missing("PersistentVolumeClaim", name)
-        for name in names.claims()
+        # The seed peer's, where the stack has one; without it no pod of the seed peer starts, which says so.
+        for name in (*names.claims(), *sorted(claims.keys() & {names.seed_peer_claim}))
     ]
     return [*found, *(_missing("Service", name) for name in names.services() if name not in services)]
 

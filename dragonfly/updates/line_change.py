@@ -53,7 +53,7 @@ class LineChange:
         access: to its cluster.
         seconds: how long a workload may take to become Ready, or to end.
         allows_downgrade: whether the line of before may come back though the manager may have migrated the database.
-        failed: set once the manager cannot move: nobody needs to wait for it any longer.
+        failed: set once one of them cannot move, or is interrupted: nobody needs to wait for it any longer.
     """
 
     names: Names
@@ -67,10 +67,19 @@ class LineChange:
         """Return the options of the manager's workload: the old one is stopped first, or the move refused."""
 
         async def run(args: pulumi.ResourceHookArgs) -> None:
-            if (old := await self._live_line(args)) != (new := _line(args.new_inputs or {})):
+            if (old := await self._live_line(args)) != (new := release_line(args.new_inputs or {})):
                 await self._ask(args, lambda cluster: self._stop_manager(cluster, old, new))
 
-        return _before_update("manager-changes-line", run, on_dry_run=True)
+        async def undo(args: pulumi.ErrorHookArgs) -> bool:
+            self.failed.set()
+            if (old := release_line(args.old_inputs or {})) != release_line(args.new_inputs or {}):
+                try:
+                    await self._ask(args, lambda cluster: self._start_manager_again(cluster, old))
+                except LineChangeError as error:
+                    pulumi.log.warn(f"the manager of {old} may have been stopped, and not been started again: {error}")
+            return False
+
+        return _hooks("manager-changes-line", run, undo, on_dry_run=True)
 
     def after(self, kind: str, predecessor: str, resource_name: str, place: int) -> pulumi.ResourceOptions:
         """Return the options of a workload, and of its config, which move when another workload has.
@@ -83,8 +92,8 @@ class LineChange:
         """
 
         async def run(args: pulumi.ResourceHookArgs) -> None:
-            line = _line(args.new_inputs or {})
-            if _line(args.old_inputs or {}) == line or pulumi.runtime.is_dry_run():
+            line = release_line(args.new_inputs or {})
+            if release_line(args.old_inputs or {}) == line or pulumi.runtime.is_dry_run():
                 return
 
             def moved(cluster: Cluster) -> bool:
@@ -94,7 +103,11 @@ class LineChange:
             seconds = self.seconds * (place + 1)
             await self._ask(args, lambda cluster: self._wait(cluster, moved, f"{kind} {predecessor}", seconds))
 
-        return _before_update(f"{resource_name}-changes-line", run, on_dry_run=False)
+        def give_up(_: pulumi.ErrorHookArgs) -> bool:
+            self.failed.set()
+            return False
+
+        return _hooks(f"{resource_name}-changes-line", run, give_up, on_dry_run=False)
 
     async def _live_line(self, args: pulumi.ResourceHookArgs) -> str:
         """Return the line of the manager that is there. After a recovery the state does not tell it."""
@@ -104,9 +117,11 @@ class LineChange:
         except LineChangeError:
             if not pulumi.runtime.is_dry_run():
                 raise
-        return _line(found or args.old_inputs or {})
+        return release_line(found or args.old_inputs or {})
 
-    async def _ask(self, args: pulumi.ResourceHookArgs, question: Callable[[Cluster], _Answer]) -> _Answer | None:
+    async def _ask(
+        self, args: pulumi.ResourceHookArgs | pulumi.ErrorHookArgs, question: Callable[[Cluster], _Answer]
+    ) -> _Answer | None:
         kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
         if kubeconfig is None and self.access.kubeconfig is not None:
             # Known only once the cluster is: another one must not be asked in its place.
@@ -131,7 +146,7 @@ class LineChange:
     def _stop_manager(self, cluster: Cluster, old: str, new: str) -> None:
         manager = self.names.manager
         try:
-            if _is_downgrade(old, new) and not self.allows_downgrade and self._may_have_migrated(cluster, old):
+            if is_downgrade(old, new) and not self.allows_downgrade and self._may_have_migrated(cluster, old):
                 raise LineChangeError(
                     f"{PROJECT}:tag: the manager of {old} may have migrated the database, and Dragonfly promises "
                     f"nothing of one of {new} on it; set the tag back, or, with a snapshot of the database's disk at "
@@ -143,12 +158,20 @@ class LineChange:
             try:
                 self._wait(cluster, self._manager_has_ended, f"the end of the manager of {old}", self.seconds)
             except BaseException:
-                # As the state has it: no later update would find anything to change.
                 cluster.scale(manager, 1)
                 raise
         except BaseException:
             self.failed.set()
             raise
+
+    def _start_manager_again(self, cluster: Cluster, line: str) -> None:
+        """Make a manager that was stopped, and not changed, as the state has it: no later update would find a change.
+
+        Where the engine is interrupted, it lets a hook come to its end, and refuses what should follow it.
+        """
+        deployment = cluster.workload("Deployment", self.names.manager)
+        if deployment and release_line(deployment) == line and deployment["spec"].get("replicas") == 0:
+            cluster.scale(self.names.manager, 1)
 
     def _managers(self, cluster: Cluster) -> list[Object]:
         pods = cluster.pods(selector(self.names.app, Component.MANAGER))
@@ -166,7 +189,7 @@ class LineChange:
     def _may_have_migrated(self, cluster: Cluster, line: str) -> bool:
         """Whether the manager of a line may have migrated the database: all that can be known is that it has not."""
         scheduler = cluster.workload("StatefulSet", self.names.scheduler)
-        if scheduler is not None and _line(scheduler) == line:
+        if scheduler is not None and release_line(scheduler) == line:
             # It moved when the manager had.
             return True
         deployment = cluster.workload("Deployment", self.names.manager)
@@ -192,29 +215,45 @@ class LineChange:
                     "it was. Run the same command again."
                 )
             time.sleep(_POLL_SECONDS)
-        raise LineChangeError(f"{what} is not waited for any longer: the manager does not move")
+        raise LineChangeError(f"{what} is not waited for any longer: what it follows does not move")
 
 
-def _before_update(
-    name: str, run: Callable[[pulumi.ResourceHookArgs], Awaitable[None]], *, on_dry_run: bool
+def _hooks(
+    name: str,
+    before: Callable[[pulumi.ResourceHookArgs], Awaitable[None]],
+    on_error: Callable[[pulumi.ErrorHookArgs], bool | Awaitable[bool]],
+    *,
+    on_dry_run: bool,
 ) -> pulumi.ResourceOptions:
-    hook = pulumi.ResourceHook(name, run, pulumi.ResourceHookOptions(on_dry_run=on_dry_run))
-    return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
+    before_update = pulumi.ResourceHook(name, before, pulumi.ResourceHookOptions(on_dry_run=on_dry_run))
+    failed = pulumi.ErrorHook(f"{name}-failed", on_error)
+    return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[before_update], on_error=[failed]))
 
 
-def _line(workload: Mapping[str, Any]) -> str:
+def release_line(workload: Mapping[str, Any]) -> str:
+    """Return the release line of a workload.
+
+    Args:
+        workload: as the cluster or the state has it.
+    """
     annotations: Mapping[str, Any] = workload.get("metadata", {}).get("annotations") or {}
     return str(annotations.get(LINE_ANNOTATION, _FIRST_LINE))
 
 
-def _is_downgrade(old: str, new: str) -> bool:
+def is_downgrade(old: str, new: str) -> bool:
+    """Whether a release line is older than the one before.
+
+    Args:
+        old: the name of the one before.
+        new: its name.
+    """
     before, now = ([int(number) for number in line.split(".")] for line in (old, new))
     return now < before
 
 
 def _has_moved(workload: Object | None, line: str) -> bool:
     """Whether a workload of one pod is of a line and Ready."""
-    if workload is None or _line(workload) != line:
+    if workload is None or release_line(workload) != line:
         return False
     status = workload.get("status", {})
     wanted = workload["spec"].get("replicas", 1)

@@ -13,7 +13,7 @@ from local.cluster.control_plane import Cluster
 from local.engine.stack import Engine
 from local.tools import toolchain
 from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS
-from tests.config_table.changes import EXISTING, GKE
+from tests.config_table.changes import EXISTING, GKE, LINE_2_5
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial
 from tests.config_table.table import DOCUMENT, markdown
@@ -32,7 +32,7 @@ def main() -> None:
             with fork_server(Path(folder)) as python:
                 engine = Engine.provide(Path(folder) / "pulumi", console, tools)
                 trial = Trial(replace(engine, python=str(python)), cluster, console)
-                rows = [row for stacks in (GKE, EXISTING) for row in trial.rows(stacks)]
+                rows = [row for stacks in (GKE, EXISTING, LINE_2_5) for row in trial.rows(stacks)]
         finally:
             cluster.stop(remove=True)
     DOCUMENT.write_text(markdown(rows))

@@ -22,12 +22,14 @@ class Stacks:
     Args:
         name: begins their names.
         gke: whether they make their cluster.
+        base: what all of them have besides, by full key.
         others: what each of the others has, by full key: together what does not hide the effects of each other.
         one_way: changes of the first that none of the others has made.
     """
 
     name: str
     gke: bool
+    base: Mapping[str, Any]
     others: Sequence[Mapping[str, Any]]
     one_way: Mapping[str, Any]
 
@@ -42,8 +44,6 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:redisPersistentDiskSize": "8Gi",
     "dragonfly:metricsExporterEnabled": True,
     "dragonfly:tag": "2.1.35",
-    "dragonfly:clientTag": "1.4.4",
-    "dragonfly:allowDowngrade": True,
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
@@ -54,8 +54,6 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:uploadPort": 65102,
     "dragonfly:peerHealthPort": 65103,
     "dragonfly:peerMetricsPort": 65104,
-    "dragonfly:peerStatsPort": 65105,
-    "dragonfly:peerQuicPort": 65106,
     "dragonfly:readyTimeoutSeconds": 120,
 }
 """What means something with a cluster of the stack's and in an existing one."""
@@ -68,6 +66,7 @@ _IMAGES: Mapping[str, Any] = {
 GKE = Stacks(
     name="gke",
     gke=True,
+    base={},
     others=(
         {
             "gcp:project": "project-other",
@@ -94,6 +93,7 @@ GKE = Stacks(
 EXISTING = Stacks(
     name="existing",
     gke=False,
+    base={},
     others=(
         {
             "dragonfly:kubeconfig": KUBECONFIG,
@@ -110,6 +110,25 @@ EXISTING = Stacks(
     # A class that is not there: no claim of a stack would find its volume.
     one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},
 )
+
+LINE_2_5 = Stacks(
+    name="line",
+    gke=True,
+    base={"dragonfly:tag": "2.5.1"},
+    others=(
+        {
+            "dragonfly:clientTag": "1.4.4",
+            "dragonfly:allowDowngrade": True,
+            "dragonfly:keepUpgradeSnapshot": True,
+            "dragonfly:peerStatsPort": 65105,
+            "dragonfly:peerQuicPort": 65106,
+        },
+        # What rolls the seed peer by itself.
+        {"dragonfly:seedPeerCacheSize": "100Gi"},
+    ),
+    one_way={},
+)
+"""Keys that mean nothing to Dragonfly 2.1."""
 
 PAIRS: Sequence[tuple[str, str]] = (
     ("dragonfly:clusterName", "dragonfly:spot"),
@@ -132,6 +151,9 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "installApplicationCrd": ("true", "false"),
 }
 """What the engine tests carry out, and back: every key that replaces, makes or deletes something."""
+
+REPLACING_LINE_2_5 = ("seedPeerCacheSize",)
+"""The same with Dragonfly 2.5 (`test_gke_line_change.py`)."""
 
 
 def is_secret(key: str) -> bool:

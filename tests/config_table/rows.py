@@ -85,13 +85,19 @@ class Trial:
     def rows(self, stacks: Stacks) -> list[Row]:
         """Install the stacks of one kind and return what the changes between them do."""
         names = [stacks.name, *(f"{stacks.name}-{number}" for number, _ in enumerate(stacks.others))]
-        first = _first_config(names[0], gke=stacks.gke)
+        first = {**_first_config(names[0], gke=stacks.gke), **stacks.base}
         changes = {key: value for each in (*stacks.others, stacks.one_way) for key, value in each.items()}
-        units = [*_units(changes), *(PAIRS if stacks.gke else ())]
+        units = [*_units(changes), *(pair for pair in PAIRS if stacks.gke and set(pair) <= set(changes))]
         jobs = [
-            _Job(names[0], stacks.gke, {}, {keys: {key: changes[key] for key in keys} for keys in units}),
+            _Job(names[0], stacks.gke, stacks.base, {keys: {key: changes[key] for key in keys} for keys in units}),
             *(
-                _Job(name, stacks.gke, other, {keys: {key: first.get(key) for key in keys} for keys in _units(other)})
+                _Job(
+                    name,
+                    stacks.gke,
+                    stacks.base,
+                    other,
+                    {keys: {key: first.get(key) for key in keys} for keys in _units(other)},
+                )
                 for name, other in zip(names[1:], stacks.others, strict=True)
             ),
         ]

@@ -38,7 +38,8 @@ _HEAD = """# What a change of the config does
 
 Each key of an installed stack, changed by itself and back again: what `pulumi up` then does, as `pulumi preview` told
 on a GKE cluster of the stack, and on an existing cluster, which does the same where it has no row of its own. *Back*
-was tried on a stack that was installed so. `make config-table` writes this page.
+was tried on a stack that was installed so; keys that mean nothing to Dragonfly 2.1 were tried with 2.5.1.
+`make config-table` writes this page.
 Keys that share a name, or by which Google replaces something, were tried in pairs too: a pair has a row where one does
 not go without the other, or where both do something else than each alone.
 

@@ -6,7 +6,13 @@ import gc
 
 import pytest
 
-from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, DEFAULT_CONFIG, LINE_2_5_CONFIG, SECRET_KEYS
+from tests.program.recorded.known_stacks import (
+    CONFIGURED_CONFIG,
+    CONFIGURED_LINE_2_5_CONFIG,
+    DEFAULT_CONFIG,
+    LINE_2_5_CONFIG,
+    SECRET_KEYS,
+)
 from tests.program.recorded.recorded_program import RecordedProgram, run_main
 
 # Half a million objects of the SDKs are made at import and never go: looking through them again and again takes a
@@ -26,8 +32,14 @@ def default_program() -> RecordedProgram:
 
 @pytest.fixture(scope="session")
 def configured_program() -> RecordedProgram:
-    """The program with every key set to something else than its default."""
+    """The program with every key of Dragonfly 2.1 set to something else than its default."""
     return _run(CONFIGURED_CONFIG)
+
+
+@pytest.fixture(scope="session")
+def configured_line_2_5_program() -> RecordedProgram:
+    """The program with every key set to something else than its default."""
+    return _run(CONFIGURED_LINE_2_5_CONFIG)
 
 
 @pytest.fixture(scope="session", params=["default_program", "configured_program"])
@@ -42,7 +54,7 @@ def line_2_5_program() -> RecordedProgram:
     return _run(LINE_2_5_CONFIG)
 
 
-@pytest.fixture(scope="session", params=["default_program", "configured_program", "line_2_5_program"])
+@pytest.fixture(scope="session", params=["default_program", "configured_program", "configured_line_2_5_program"])
 def program(request: pytest.FixtureRequest) -> RecordedProgram:
     """Each of the three in turn, for rules that hold whatever the config says."""
     return request.getfixturevalue(request.param)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dragonfly.quantity import parse_quantity
+from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.recorded_program import RecordedProgram, strings_in
 
 CLIENTS = ("-seed-peer", "-dfget")
@@ -180,6 +181,41 @@ def test_client_drops_what_is_old_long_before_its_volume_is_full(
     ]
     threshold = client["gc"]["policy"]["diskThreshold"].removesuffix("B")
     assert parse_quantity(limit) >= parse_quantity(threshold) * Decimal("1.25")
+
+
+def test_seed_peer_keeps_what_it_has_fetched_on_a_disk_of_its_own(configured_line_2_5_program: RecordedProgram) -> None:
+    program = configured_line_2_5_program
+    # As a StatefulSet's own claim would be called: further replicas could have theirs.
+    claim = program.object("PersistentVolumeClaim", f"-seed-peer-cache-pvc-{program.app}-seed-peer-0")
+    assert claim.spec["resources"]["requests"]["storage"] == "100Gi"
+    assert claim.spec["storageClassName"] == "standard-rwo"
+    pod, client = program.pod("-seed-peer"), document(program, "-seed-peer", "dfdaemon.yaml")
+    (volume,) = [each for each in pod.spec["volumes"] if "persistentVolumeClaim" in each]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim.object_name
+    mounts = [mount for mount in pod.containers[0]["volumeMounts"] if mount["name"] == volume["name"]]
+    # Below the root of the file system, where a new one has a directory of its own.
+    assert [(mount["mountPath"], mount["subPath"]) for mount in mounts] == [(client["storage"]["dir"], "data")]
+    assert client["gc"]["policy"]["diskThreshold"] == "80GiB"
+    # The peers' caches go with their pods.
+    assert document(program, "-dfget", "dfdaemon.yaml")["gc"]["policy"]["diskThreshold"] == "24GiB"
+
+
+def test_the_caches_disk_goes_with_the_stack_whatever_protects_the_databases() -> None:
+    program = run_gke(tag="2.5.1", seedPeerCacheSize="100Gi")
+    disks = {one.name: one for one in program.resources if one.type == "gcp:compute/disk:Disk"}
+    assert {name: disk.protect for name, disk in disks.items()} == {
+        "mysql-disk": True,
+        "redis-disk": True,
+        "seed-peer-disk": False,
+    }
+    assert disks["seed-peer-disk"].manifest["size"] == 100
+    # While the cluster works, in order: the pod, its claim, its volume, the disk.
+    (workload,) = [one for one in program.of_kind("StatefulSet") if one.name == "seed-peer"]
+    assert not workload.deleted_with
+    assert [one.name for one in run_gke(tag="2.5.1").of_kind("StatefulSet") if not one.deleted_with] == [
+        "mysql",
+        "redis",
+    ]
 
 
 def test_clients_files_hold_no_secret_and_no_long_name(line_2_5_program: RecordedProgram, name: str) -> None:

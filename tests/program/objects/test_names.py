@@ -9,6 +9,7 @@ from dragonfly.parts.names import Names
 from tests.program.recorded.recorded_program import WORKLOADS, RecordedProgram, Resource
 
 # Spelled out, since dashboards and scripts spell them out too.
+CACHE_CLAIM = "x-seed-peer-cache-pvc-x-seed-peer-0"
 OBJECTS = {
     "Deployment": {"x-manager"},
     "StatefulSet": {"x-scheduler", "x-seed-peer", "x-mysql", "x-redis"},
@@ -37,7 +38,7 @@ OBJECTS = {
         "x-dfget-config",
         "x-redis-config",
     },
-    "PersistentVolumeClaim": {"x-mysql-pvc-x-mysql-0", "x-redis-data-pvc-x-redis-0"},
+    "PersistentVolumeClaim": {"x-mysql-pvc-x-mysql-0", "x-redis-data-pvc-x-redis-0", CACHE_CLAIM},
     "Application": {"x"},
 }
 SERVICE_PORTS = {
@@ -74,7 +75,8 @@ def test_names_knows_which_are_services_and_workloads() -> None:
 
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_objects_of_a_kind_are_those_of_the_table(program: RecordedProgram, kind: str) -> None:
-    expected = {name.replace("x", program.app, 1) for name in OBJECTS[kind]}
+    missing = set[str]() if program.setting("seedPeerCacheSize", "") else {CACHE_CLAIM}
+    expected = {name.replace("x", program.app, 1) for name in OBJECTS[kind] - missing}
     # A claim's name has the instance's name in it twice.
     expected = {name.replace("pvc-x-", f"pvc-{program.app}-") for name in expected}
     objects = [resource for resource in program.of_kind(kind) if resource.is_kubernetes_object]

@@ -1,4 +1,4 @@
-"""A resource hook without an engine at which it is registered, in the place of `pulumi.ResourceHook`."""
+"""A hook without an engine at which it is registered, in the place of `pulumi.ResourceHook` and `pulumi.ErrorHook`."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ import pulumi
 class Hook:
     """What the engine would call."""
 
-    def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions) -> None:
-        self.name, self.call, self.in_preview = name, call, opts.on_dry_run
+    def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions | None = None) -> None:
+        self.name, self.call, self.in_preview = name, call, opts is not None and opts.on_dry_run

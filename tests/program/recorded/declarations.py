@@ -26,7 +26,7 @@ STACKS: dict[str, Callable[[], RecordedProgram]] = {
     ),
     "existing-cluster-2.5": lambda: run_main(LINE_2_5_CONFIG),
     "gke": run_gke,
-    "gke-2.5": lambda: run_gke(tag="2.5.1"),
+    "gke-2.5": lambda: run_gke(tag="2.5.1", seedPeerCacheSize="100Gi"),
     "gke-configured": configured_gke,
 }
 """By the file's name."""

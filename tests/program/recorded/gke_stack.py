@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from tests.program.recorded.recorded_program import Cloud, RecordedProgram, Resource, run_main
@@ -20,13 +22,14 @@ VERSION = "1.35.2-gke.1000000"
 GKE_CONFIG = {"gcp:project": PROJECT, "gcp:zone": ZONE, "dragonfly:defaultStorageClass": "standard-rwo"}
 
 
-def google(*, offered: str, running: str, nodes: str) -> Cloud:
-    """Google Cloud.
+def google(*, offered: str, running: str, nodes: str, recorded: Mapping[str, Any] = MappingProxyType({})) -> Cloud:
+    """Google Cloud, and the state of the stack.
 
     Args:
         offered: the version that the release channel gives to new clusters.
         running: the version of the control plane.
         nodes: the version of the nodes.
+        recorded: the outputs of the resources that the state has, by URN.
     """
     channel = {"REGULAR": offered}
     return Cloud(
@@ -37,6 +40,7 @@ def google(*, offered: str, running: str, nodes: str) -> Cloud:
             },
             "gcp:compute/getZones:getZones": {"names": [f"us-west1-{zone}" for zone in ("f", "ai1a", "c", "b", "a")]},
             "gcp:organizations/getProject:getProject": {"number": "123456789"},
+            "pulumi:pulumi:readStackResourceOutputs": {"outputs": dict(recorded)},
         },
         outputs={
             "gcp:container/cluster:Cluster": {

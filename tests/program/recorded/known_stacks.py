@@ -9,7 +9,7 @@ DEFAULT_CONFIG = {"dragonfly:provisionCluster": "false", "dragonfly:registryMirr
 
 LINE_2_5_CONFIG = {**DEFAULT_CONFIG, "dragonfly:tag": "2.5.1"}
 
-# Every key that an installation into an existing cluster has, none with its default.
+# Every key that an installation into an existing cluster has, none with its default, but for what 2.1 has not.
 CONFIGURED_CONFIG = {
     "dragonfly:provisionCluster": "false",
     "dragonfly:clusterName": "another-cluster",
@@ -37,6 +37,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:tag": "2.1.35",
     "dragonfly:clientTag": "1.4.4",
     "dragonfly:allowDowngrade": "true",
+    "dragonfly:keepUpgradeSnapshot": "true",
     "dragonfly:imageRegistry": "registry.example.com:5000/mirror",
     "dragonfly:images": json.dumps({"redis": "registry.example.com/redis@sha256:" + "0" * 64}),
     "dragonfly:dbUserPassword": "DbUserPassword.configured",
@@ -52,6 +53,11 @@ CONFIGURED_CONFIG = {
     "dragonfly:peerQuicPort": "62006",
     "dragonfly:installApplicationCrd": "false",
     "dragonfly:readyTimeoutSeconds": "120",
+}
+CONFIGURED_LINE_2_5_CONFIG = {
+    **CONFIGURED_CONFIG,
+    "dragonfly:tag": "2.5.2",
+    "dragonfly:seedPeerCacheSize": "100Gi",
 }
 SECRET_KEYS = frozenset(
     f"dragonfly:{key}"

@@ -107,7 +107,6 @@ class Resource:
         ignored: inputs whose changes are ignored.
         delete_before_replace: whether a replacement deletes first; None leaves it to the plug-in.
         create_hooks, update_hooks: names of what runs before its creation, and before a change of it.
-        hooks: names of what runs before its update.
         error_hooks: names of what runs when it fails.
         request: all of it, as sent to the engine.
     """
@@ -128,7 +127,6 @@ class Resource:
     delete_before_replace: bool | None
     create_hooks: tuple[str, ...]
     update_hooks: tuple[str, ...]
-    hooks: tuple[str, ...]
     error_hooks: tuple[str, ...]
     request: Any = field(repr=False)
 
@@ -371,7 +369,6 @@ class _Monitor(pulumi_mocks.MockMonitor):
                     delete_before_replace=(request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None),
                     create_hooks=tuple(request.hooks.before_create),
                     update_hooks=tuple(request.hooks.before_update),
-                    hooks=tuple(request.hooks.before_update),
                     error_hooks=tuple(request.hooks.on_error),
                     request=request,
                 )

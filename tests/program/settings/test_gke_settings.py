@@ -96,6 +96,12 @@ def test_bad_stack(key: str, value: str, place: str, rule: str) -> None:
     assert rule in found[place]
 
 
+def test_a_cache_must_fit_a_disk_of_compute_engine() -> None:
+    found = faults(tag="2.5.1", seedPeerCacheSize="65Ti")
+    assert list(found) == ["seedPeerCacheSize"]
+    assert "Compute Engine's greatest disk" in found["seedPeerCacheSize"]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "secret"),
     [

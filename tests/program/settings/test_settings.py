@@ -16,7 +16,7 @@ from dragonfly.parts.names import Names, longest_app_name
 from dragonfly.settings.model import NodeAutoscaling, Settings
 from dragonfly.settings.report import SettingsError
 from dragonfly.settings.stack_config import settings_of
-from tests.program.recorded.known_stacks import CONFIGURED_CONFIG, SECRET_KEYS
+from tests.program.recorded.known_stacks import CONFIGURED_LINE_2_5_CONFIG, SECRET_KEYS
 from tests.program.recorded.recorded_program import run_main
 
 EXISTING_CLUSTER = {"dragonfly:provisionCluster": "false"}
@@ -75,6 +75,9 @@ BAD_STACKS = (
     _one("disk-size-zero-with-unit", "redisPersistentDiskSize", "0Gi", "must be at least one byte"),
     _one("disk-size-negative", "redisPersistentDiskSize", "-5Gi", "must be at least one byte"),
     _one("disk-size-below-a-byte", "dbPersistentDiskSize", "500m", "must be at least one byte"),
+    _one("cache-too-small", "seedPeerCacheSize", "9Gi", "at least 10Gi"),
+    _one("cache-in-GB", "seedPeerCacheSize", "50GB", "must be a Kubernetes quantity"),
+    _one("cache-of-2.1", "seedPeerCacheSize", "50Gi", "is for Dragonfly 2.5, and dragonfly:tag is 2.1.34"),
     # Names.
     _one("app-name-too-long-once-derived", "appInstanceName", "a" * 43, "has 43 characters, may have 42"),
     _one("app-name-in-capitals", "appInstanceName", "Dragonfly", "DNS-1035"),
@@ -499,17 +502,17 @@ def test_keys_of_other_namespaces_are_not_ours() -> None:
     _load({"gcp:project": "", "kubernetes:kubeconfig": "x", "random:tag": "latest", "dragonflyx:tag": "latest"})
 
 
-@pytest.mark.parametrize("key", ["imageRegistry", "kubeconfig", "kubeContext", *PASSWORD_KEYS])
+@pytest.mark.parametrize("key", ["imageRegistry", "seedPeerCacheSize", "kubeconfig", "kubeContext", *PASSWORD_KEYS])
 def test_empty_value_of_an_optional_key_is_the_same_as_none(key: str) -> None:
     assert _load({key: ""}) == _load({})
 
 
 def test_everything_set() -> None:
-    settings = settings_of(CONFIGURED_CONFIG, SECRET_KEYS, stack="test", environment={})
+    settings = settings_of(CONFIGURED_LINE_2_5_CONFIG, SECRET_KEYS, stack="test", environment={})
     assert {_key(name) for name in settings.model_fields_set} == {
-        key.removeprefix("dragonfly:") for key in CONFIGURED_CONFIG
+        key.removeprefix("dragonfly:") for key in CONFIGURED_LINE_2_5_CONFIG
     }
-    assert set(CONFIGURED_CONFIG) == {f"dragonfly:{_key(name)}" for name in Settings.model_fields}
+    assert set(CONFIGURED_LINE_2_5_CONFIG) == {f"dragonfly:{_key(name)}" for name in Settings.model_fields}
     assert settings.peer_port == 62000
     assert settings.ready_timeout_seconds == 120
     assert settings.install_application_crd is False

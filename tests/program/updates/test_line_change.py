@@ -54,6 +54,7 @@ STOPPED = {"replicas": 0, "updatedReplicas": 0, "readyReplicas": 0}
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     monkeypatch.setattr(line_change, "_POLL_SECONDS", 0.02)
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    monkeypatch.setattr(pulumi, "ErrorHook", Hook)
     with installed_api_server() as server:
         server.answers[f"{MANAGER}/scale"] = (200, {})
         server.answers[MANAGER] = workload("2.1")
@@ -72,6 +73,21 @@ def hook_of(options: pulumi.ResourceOptions) -> Hook:
 def update(options: pulumi.ResourceOptions, old: str, new: str) -> None:
     args = pulumi.ResourceHookArgs("urn", "id", "manager", "t", old_inputs=inputs(old), new_inputs=inputs(new))
     asyncio.run(hook_of(options).call(args))
+
+
+def fail(options: pulumi.ResourceOptions, old: str, new: str) -> None:
+    """Tell that an update failed, or was interrupted."""
+    binding: Any = options.hooks
+    args = pulumi.ErrorHookArgs(
+        "urn", "id", "manager", "t", inputs(new), inputs(old), {}, failed_operation="update", errors=["it failed"]
+    )
+
+    async def call() -> bool:
+        answer = binding.on_error[0].call(args)
+        return answer if isinstance(answer, bool) else await answer
+
+    # What failed is not tried again.
+    assert asyncio.run(call()) is False
 
 
 def test_every_program_of_dragonfly_takes_its_place_with_its_config_and_nothing_else_does(
@@ -133,8 +149,42 @@ def test_a_manager_that_does_not_end_goes_on_and_nobody_waits_for_it(api: ApiSer
     with pytest.raises(LineChangeError, match=r"the end of the manager of 2\.1 was waited for"):
         update(change.of_manager(), "2.1", "2.5")
     assert [document["spec"]["replicas"] for _, document in api.changed] == [0, 1]
-    with pytest.raises(LineChangeError, match="is not waited for any longer: the manager does not move"):
+    with pytest.raises(LineChangeError, match="is not waited for any longer: what it follows does not move"):
         update(change.after("StatefulSet", NAMES.scheduler, "seed-peer", 2), "2.1", "2.5")
+
+
+@pytest.mark.parametrize(
+    ("line", "replicas", "started"),
+    [("2.1", 0, True), ("2.1", 1, False), ("2.5", 0, False)],
+    ids=["stopped", "not stopped yet", "changed"],
+)
+def test_a_manager_that_was_stopped_and_is_not_changed_is_started_again(
+    api: ApiServer, line: str, replicas: int, started: bool
+) -> None:
+    _, deployment = workload(line)
+    api.answers[MANAGER] = (200, {**deployment, "spec": {**deployment["spec"], "replicas": replicas}})
+    fail(moves(api.url).of_manager(), "2.1", "2.5")
+    assert api.changed == ([(f"{MANAGER}/scale", {"spec": {"replicas": 1}})] if started else [])
+
+
+def test_a_manager_that_cannot_be_started_again_is_told(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    fail(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.5")
+    assert "the manager of 2.1 may have been stopped, and not been started again" in told[0]
+    # Nothing was stopped within a line.
+    fail(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.1")
+    assert len(told) == 1
+    assert api.changed == []
+
+
+def test_when_one_fails_or_is_interrupted_nobody_waits_any_longer(api: ApiServer) -> None:
+    for failing in ("of_manager", "after"):
+        change = moves(api.url)
+        options = change.of_manager() if failing == "of_manager" else change.after("StatefulSet", "s", "dfget", 3)
+        fail(options, "2.1", "2.5")
+        with pytest.raises(LineChangeError, match="is not waited for any longer"):
+            update(change.after("Deployment", NAMES.manager, "scheduler", 1), "2.1", "2.5")
 
 
 def test_after_a_recovery_the_manager_that_is_there_tells_its_line(api: ApiServer) -> None:
@@ -170,6 +220,7 @@ def test_a_cluster_that_is_not_there_yet_is_not_mistaken_for_another(monkeypatch
         asked.append(found)
 
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    monkeypatch.setattr(pulumi, "ErrorHook", Hook)
     monkeypatch.setattr(pulumi.Output, "from_input", unknown)
     monkeypatch.setattr(client_module, "connect", connect)
     asked: list[tuple[object, ...]] = []
@@ -243,6 +294,7 @@ def test_a_control_plane_that_is_away_for_a_moment_is_asked_again(api: ApiServer
 def test_where_nothing_answers_the_manager_stays_as_it_is() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pulumi, "ResourceHook", Hook)
+        patch.setattr(pulumi, "ErrorHook", Hook)
         options = moves("http://127.0.0.1:1").of_manager()
     with pytest.raises(LineChangeError, match=r"^manager is not changed: .*refused\. Run the same command again"):
         update(options, "2.1", "2.5")

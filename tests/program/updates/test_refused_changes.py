@@ -15,7 +15,7 @@ from dragonfly.updates.immutable_config import changed_config
 from dragonfly.updates.refused_change import RefusedChangeError, refused_change, refuses
 from tests.program.played.played_hook import Hook
 from tests.program.recorded.gke_stack import run_gke
-from tests.program.recorded.known_stacks import DEFAULT_CONFIG
+from tests.program.recorded.known_stacks import CONFIGURED_LINE_2_5_CONFIG, SECRET_KEYS
 from tests.program.recorded.recorded_program import RecordedProgram, run_main
 
 ZONAL = {"clusterLocation": "us-west1-a"}
@@ -33,7 +33,7 @@ def faults(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> dict[str,
 
 def test_the_record_is_compared_before_anything_else_is_made() -> None:
     gke = run_gke()
-    assert gke.kept_config.hooks == ("keeps-its-config",)
+    assert gke.kept_config.update_hooks == ("keeps-its-config",)
     top = [one for one in gke.resources if one.type in ("dragonfly:gke:GkeCluster", "dragonfly:release:Dragonfly")]
     assert [one.inputs for one in top] == [{"keptConfig": gke.kept_config.urn}] * 2
 
@@ -114,14 +114,18 @@ def test_a_disk_does_not_shrink() -> None:
     (fault,) = shrunk_claim("dragonfly:dbPersistentDiskSize", claim("8Gi"), claim("8000Mi"))
     assert fault.remedy == "pulumi config set dragonfly:dbPersistentDiskSize 8Gi"
     assert fault.rule == 'was "8Gi" before: a disk can grow, not shrink'
-    hooks = {one.name: one.hooks for one in run_gke().of_kind("PersistentVolumeClaim")}
+    hooks = {one.name: one.update_hooks for one in run_gke().of_kind("PersistentVolumeClaim")}
     assert hooks == {f"{db}-claim": (f"{db}-claim-does-not-shrink",) for db in ("mysql", "redis")}
 
 
-@pytest.mark.parametrize(("database", "key"), [("mysql", "dbPersistentDiskSize"), ("redis", "redisPersistentDiskSize")])
-def test_a_smaller_disk_is_refused_before_the_disk_is_looked_at(database: str, key: str) -> None:
-    (component,) = [one for one in run_gke(**{key: "20Gi"}).resources if one.type.endswith(database.capitalize())]
-    assert component.hooks == (f"{database}-keeps-its-size",)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("mysql", "dbPersistentDiskSize"), ("redis", "redisPersistentDiskSize"), ("seed-peer", "seedPeerCacheSize")],
+)
+def test_a_smaller_disk_is_refused_before_the_disk_is_looked_at(name: str, key: str) -> None:
+    program = run_gke(tag="2.5.1", **{key: "20Gi"})
+    (component,) = [one for one in program.resources if one.name == name and one.type.startswith("dragonfly:")]
+    assert component.update_hooks == (f"{name}-keeps-its-size",)
     assert component.manifest == {"diskSize": "20Gi"}
 
 
@@ -140,7 +144,7 @@ def test_a_component_keeps_the_size_of_what_it_has_claimed(monkeypatch: pytest.M
         update({"claimedSize": "8Gi"}, "5Gi")
 
 
-def test_a_database_that_is_to_shrink_is_told_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_to_shrink_is_told_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
     compare: dict[str, Any] = {}
 
     class Noted(pulumi.ResourceHook):
@@ -149,11 +153,12 @@ def test_a_database_that_is_to_shrink_is_told_its_own_key(monkeypatch: pytest.Mo
             compare[name] = call
 
     monkeypatch.setattr(pulumi, "ResourceHook", Noted)
-    assert run_main(DEFAULT_CONFIG).error is None
-    for database, key in {"mysql": "dbPersistentDiskSize", "redis": "redisPersistentDiskSize"}.items():
+    assert run_main(CONFIGURED_LINE_2_5_CONFIG, SECRET_KEYS).error is None
+    sizes_of = {"mysql": "dbPersistentDiskSize", "redis": "redisPersistentDiskSize", "seed-peer": "seedPeerCacheSize"}
+    for name, key in sizes_of.items():
         sizes = {"old_inputs": claim("8Gi"), "new_inputs": claim("1Gi")}
         recorded = {"old_inputs": {"claimedSize": "8Gi"}, "new_inputs": {"diskSize": "1Gi"}}
-        for hook, inputs in ((f"{database}-claim-does-not-shrink", sizes), (f"{database}-keeps-its-size", recorded)):
+        for hook, inputs in ((f"{name}-claim-does-not-shrink", sizes), (f"{name}-keeps-its-size", recorded)):
             with pytest.raises(RefusedChangeError, match=f"\n    pulumi config set dragonfly:{key} 8Gi\n"):
                 compare[hook](pulumi.ResourceHookArgs("urn", "", "n", "t", **inputs))
 

@@ -27,6 +27,7 @@ from local.standins.plugins.google.kinds.disk import Disk
 from local.standins.plugins.google.kinds.kind import Cloud, GoogleError, Kind
 from local.standins.plugins.google.kinds.networks import Firewall, Network, Router, RouterNat, Subnetwork
 from local.standins.plugins.google.kinds.node_pool import NodePool
+from local.standins.plugins.google.kinds.snapshot import Snapshot
 from local.standins.plugins.google.labels import labels_after, labels_as_read
 from local.standins.plugins.google.schema import planned
 from local.standins.plugins.google.types import Fault, type_faults
@@ -57,6 +58,7 @@ KINDS: Final[dict[str, Kind]] = {
         Router(),
         RouterNat(),
         Service(),
+        Snapshot(),
         Subnetwork(),
     )
 }

@@ -1,4 +1,4 @@
-"""A database's disk on a GKE cluster of the stack: a resource of the program, bound by a static volume.
+"""The disk of a claim on a GKE cluster of the stack: a resource of the program, bound by a static volume.
 
 A disk that the cluster makes for a claim is unknown to the state. When the cluster goes before the claim, such a disk
 stays, and is billed for ever. One of our own outlives neither.
@@ -43,7 +43,28 @@ class DiskPlace:
     depends_on: Sequence[pulumi.Resource]
 
 
-def database_volume(
+def disk_name(place: DiskPlace, app: str, component: Component) -> str:
+    """Return the name of a component's disk.
+
+    Args:
+        place: where it is made.
+        app: name of the instance.
+        component: whose data it holds.
+    """
+    return google_name(place.cluster_name, app, component.value.removeprefix("dragonfly-"))
+
+
+def disk_path(place: DiskPlace, name: str) -> str:
+    """Return by what Compute Engine knows a disk.
+
+    Args:
+        place: where it is made.
+        name: its name.
+    """
+    return f"projects/{place.project}/zones/{place.zone}/disks/{name}"
+
+
+def disk_volume(
     resource_name: str,
     instance: Instance,
     place: DiskPlace,
@@ -54,19 +75,19 @@ def database_volume(
     storage_class: str,
     parent: pulumi.Resource,
 ) -> core.PersistentVolume:
-    """Declare a database's disk and the volume that stands for it in the cluster.
+    """Declare a disk and the volume that stands for it in the cluster.
 
     Args:
         resource_name: begins Pulumi's names of the two.
-        instance: the instance that the database belongs to.
+        instance: the instance that it belongs to.
         place: where the disk is made.
-        component: MySQL or Redis.
+        component: whose data it holds.
         claim_name: the claim that alone may have the volume.
         size: a Kubernetes quantity; the disk has whole GiB. May grow later: the file system follows by itself.
         storage_class: a key of DISK_TYPES, in force when the disk is made; it is what allows the claim to grow.
-        parent: the database's component resource.
+        parent: the component resource.
     """
-    name = google_name(place.cluster_name, instance.names.app, component.value.removeprefix("dragonfly-"))
+    name = disk_name(place, instance.names.app, component)
     gibibytes = whole_gibibytes(size)
     disk = compute.Disk(
         f"{resource_name}-disk",
@@ -83,8 +104,8 @@ def database_volume(
             depends_on=place.depends_on,
             # Without protection a smaller one fails, then, at the name of the one that is there.
             delete_before_replace=False,
-            # So would another type, before the database has let go of the old one; and who asks for a faster disk does
-            # not want an empty one. As in Kubernetes, the StorageClass only says how a disk is made.
+            # So would another type, before the pod has let go of the old one; and who asks for a faster disk does not
+            # want an empty one. As in Kubernetes, the StorageClass only says how a disk is made.
             ignore_changes=["type"],
         ),
     )
@@ -104,7 +125,7 @@ def database_volume(
                 driver=_CSI_DRIVER,
                 # Written out and not taken from the disk's output: a preview that does not know the output would
                 # announce a new volume for every change of the disk.
-                volume_handle=f"projects/{place.project}/zones/{place.zone}/disks/{name}",
+                volume_handle=disk_path(place, name),
                 fs_type=_FILE_SYSTEM,
             ),
             node_affinity=core.VolumeNodeAffinityArgs(
@@ -122,7 +143,7 @@ def database_volume(
         opts=pulumi.ResourceOptions.merge(
             instance.workload_options(parent),
             pulumi.ResourceOptions(
-                # The disk goes last: Compute Engine would take it away from a running database.
+                # The disk goes last: Compute Engine would take it away from a running pod.
                 depends_on=[disk],
                 # As the disk's type.
                 ignore_changes=["spec.storageClassName"],

@@ -1,0 +1,183 @@
+"""A GKE stack moves from Dragonfly 2.1 to 2.5 and back, by the real engine on the stand-in cloud.
+
+The tests follow one stack, in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from dragonfly.parts.names import Names
+from dragonfly.updates.line_change import release_line
+from local.engine.stack import Engine, LocalStack
+from local.ledger.ledger import Entry, Ledger
+from tests.engine.cloud_interruptions import interrupted
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
+from tests.engine.cluster_objects import unready_pods
+
+OLD, NEW = "2.1.34", "2.5.1"
+NAMES = Names("dragonfly-1")
+SNAPSHOT = "gcp:compute/snapshot:Snapshot"
+CACHE_DISK = "dragonfly-cluster-dragonfly-1-seed-peer"
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine) -> Iterator[LocalStack]:
+    """The dev stack with Dragonfly 2.1."""
+    with pytest.MonkeyPatch.context() as patch, cloud_stacks(engine) as make:
+        patch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.3")
+        made = make("line", tag=OLD)
+        made.output("up", "--yes", "--skip-preview")
+        yield made
+
+
+def up(stack: LocalStack, **keys: str) -> None:
+    configure(stack, **keys)
+    stack.output("up", "--yes", "--skip-preview")
+
+
+def configure(stack: LocalStack, **keys: str) -> None:
+    stack.output("config", "set-all", *(f"--plaintext=dragonfly:{key}={value}" for key, value in keys.items()))
+
+
+def snapshots(ledger: Ledger) -> list[Entry]:
+    return ledger.read().of_type(SNAPSHOT)
+
+
+def workload(ledger: Ledger, kind: str, name: str) -> dict[str, Any]:
+    with cluster_client(ledger) as api:
+        apps: Any = client.AppsV1Api(api)
+        plain: Any = api
+        return plain.sanitize_for_serialization(getattr(apps, f"read_namespaced_{kind}")(name, "default"))
+
+
+WORKLOADS = (
+    ("deployment", NAMES.manager),
+    ("stateful_set", NAMES.scheduler),
+    ("stateful_set", NAMES.seed_peer),
+    ("daemon_set", NAMES.peer),
+)
+
+
+def manager_is_stopped(ledger: Ledger) -> bool:
+    return workload(ledger, *WORKLOADS[0])["spec"].get("replicas") == 0
+
+
+def changes_line(kind: str, name: str) -> Callable[[Ledger], bool]:
+    """Return whether a workload has another line than the one that it has now."""
+    seen: list[str] = []
+
+    def moment(ledger: Ledger) -> bool:
+        seen.append(release_line(workload(ledger, kind, name)))
+        return seen[-1] != seen[0]
+
+    moment.__name__ = f"{name} changes"
+    return moment
+
+
+def snapshot_is_renewed(given_up: set[str]) -> Callable[[Ledger], bool]:
+    """Return whether there is a snapshot besides that of a move which was given up."""
+
+    def moment(ledger: Ledger) -> bool:
+        return not {each.id for each in snapshots(ledger)} <= given_up
+
+    return moment
+
+
+STEPS = (manager_is_stopped, *(changes_line(*one) for one in WORKLOADS))
+
+
+def check_moved(stack: LocalStack, line: str) -> None:
+    for kind, name in WORKLOADS:
+        assert release_line(workload(stack.ledger, kind, name)) == line
+    with cluster_client(stack.ledger) as api:
+        assert unready_pods(api, "default") == []
+    stack.output("preview", "--expect-no-changes")
+
+
+def test_a_stack_that_was_installed_with_2_1_has_no_snapshot(stack: LocalStack) -> None:
+    assert snapshots(stack.ledger) == []
+    assert "mysql-upgrade-snapshot" in stack.output("preview", "--config", f"dragonfly:tag={NEW}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_a_move_that_is_given_up_while_the_manager_is_stopped_starts_it_again(
+    stack: LocalStack, tmp_path: Path, how: signal.Signals
+) -> None:
+    configure(stack, tag=NEW)
+    interrupted(stack, tmp_path / "log", "up", manager_is_stopped, how)
+    if how == signal.SIGKILL:
+        stack.recover()
+    up(stack, tag=OLD)
+    check_moved(stack, "2.1")
+    assert not manager_is_stopped(stack.ledger)
+
+
+def test_the_move_goes_on_after_a_kill_at_each_step(stack: LocalStack, tmp_path: Path) -> None:
+    configure(stack, tag=NEW)
+    before = disks(stack.ledger)
+    given_up = {each.id for each in snapshots(stack.ledger)}
+    for step in (snapshot_is_renewed(given_up), *STEPS):
+        assert interrupted(stack, tmp_path / "log", "up", step, signal.SIGKILL) == -signal.SIGKILL
+        stack.recover()
+    stack.output("up", "--yes", "--skip-preview")
+    check_moved(stack, "2.5")
+    # The one that the first of them made, before anything was changed.
+    (snapshot,) = snapshots(stack.ledger)
+    assert snapshot.properties["sourceDisk"].endswith("/disks/dragonfly-cluster-dragonfly-1-mysql")
+    assert snapshot.properties["storageLocations"] == ["us-west1"]
+    assert json.loads(stack.output("stack", "output", "--json"))["upgradeSnapshot"] == snapshot.name
+    assert disks(stack.ledger) == before
+
+
+def test_a_cache_gets_a_disk_of_its_own_which_grows_and_goes(stack: LocalStack) -> None:
+    def size() -> int | None:
+        return next((entry.properties["size"] for entry in stack.ledger.read().all() if entry.name == CACHE_DISK), None)
+
+    up(stack, seedPeerCacheSize="20Gi")
+    assert size() == 20
+    up(stack, seedPeerCacheSize="30Gi")
+    assert size() == 30
+    configure(stack, seedPeerCacheSize="20Gi")
+    refusal = failure_of(stack, "up", "--yes", "--skip-preview")
+    assert "pulumi config set dragonfly:seedPeerCacheSize 30Gi" in refusal
+    stack.output("config", "rm", "dragonfly:seedPeerCacheSize")
+    stack.output("up", "--yes", "--skip-preview")
+    assert size() is None
+    check_moved(stack, "2.5")
+    assert len(snapshots(stack.ledger)) == 1
+
+
+def test_the_way_back_goes_on_after_ctrl_c_at_each_step_and_keeps_the_snapshot(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    before = snapshots(stack.ledger)
+    configure(stack, tag=OLD)
+    assert "dragonfly:allowDowngrade true" in failure_of(stack, "up", "--yes", "--skip-preview")
+    configure(stack, allowDowngrade="true")
+    for step in (manager_is_stopped, *(changes_line(*one) for one in WORKLOADS)):
+        assert interrupted(stack, tmp_path / "log", "up", step, signal.SIGINT) != 0
+    stack.output("up", "--yes", "--skip-preview")
+    check_moved(stack, "2.1")
+    assert [each.id for each in snapshots(stack.ledger)] == [each.id for each in before]
+
+
+def test_a_second_move_has_a_snapshot_of_its_own(stack: LocalStack) -> None:
+    (before,) = snapshots(stack.ledger)
+    up(stack, tag=NEW, keepUpgradeSnapshot="true")
+    check_moved(stack, "2.5")
+    (after,) = snapshots(stack.ledger)
+    assert after.id != before.id
+
+
+def test_only_a_snapshot_that_is_to_stay_is_billed_after_destroy(stack: LocalStack) -> None:
+    (kept,) = snapshots(stack.ledger)
+    stack.output("destroy", "--yes", "--skip-preview")
+    assert stack.ledger.billed() == [kept.id]
