@@ -94,8 +94,7 @@ class Trial:
                 _Job(
                     name,
                     stacks.gke,
-                    stacks.base,
-                    other,
+                    {**stacks.base, **other},
                     {keys: {key: first.get(key) for key in keys} for keys in _units(other)},
                 )
                 for name, other in zip(names[1:], stacks.others, strict=True)

@@ -105,7 +105,11 @@ def test_it_stays_until_another_move_begins(
 @pytest.mark.parametrize("keep", [False, True])
 def test_it_goes_with_the_stack_unless_it_is_to_stay_which_is_said(keep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr("pulumi.log.info", lambda text, *_, **__: told.append(text))
+
+    def note(text: str, *_: object, **__: object) -> None:
+        told.append(text)
+
+    monkeypatch.setattr("pulumi.log.info", note)
     (snapshot,) = snapshots(run(manager("2.1"), "2.5", keepUpgradeSnapshot=str(keep).lower()))
     assert snapshot.retain_on_delete == keep
     assert any("stays, and is billed, when the stack is destroyed" in text for text in told) == keep
