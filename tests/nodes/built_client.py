@@ -6,6 +6,9 @@ from local.tools.building.build import Build
 from local.tools.building.tool import ToolchainError
 from local.tools.catalog import TOOLS
 
+LATEST_TAG = "2.5.1"
+"""The release of Dragonfly that is tested with it."""
+
 _CLIENT = TOOLS["dragonfly-client"]
 
 

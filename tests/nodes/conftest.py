@@ -19,17 +19,25 @@ from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
 from local.engine.stack import Engine, LocalStack
-from local.images.catalog import default_references
+from local.images.catalog import default_references, default_tag
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.requirements import why_not
 from local.tools import toolchain
 from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS
+from tests.nodes.built_client import LATEST_TAG, why_no_client
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
 from tests.nodes.local_registry import LocalRegistry, trusted_registry
 from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
+
+_NO_CLIENT = why_no_client()
+TAGS = (
+    default_tag(),
+    pytest.param(LATEST_TAG, marks=pytest.mark.skipif(_NO_CLIENT is not None, reason=str(_NO_CLIENT))),
+)
+"""Releases of Dragonfly whose installations are tested, one of each line."""
 
 TEST_SECONDS = 180
 """Longest that a test may take, and as long again what its fixtures do after it, those of module and session too."""
@@ -175,15 +183,22 @@ def registry(cluster: Cluster, registry_folder: Path) -> Iterator[LocalRegistry]
         yield running
 
 
+@pytest.fixture(scope="session", params=TAGS)
+def tag(request: pytest.FixtureRequest) -> str:
+    """A release of each line in turn."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def installation(
-    cluster: Cluster, node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    tag: str, cluster: Cluster, node_tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """The program, installed on that cluster, with a client beside it."""
-    give_images(cluster)
+    give_images(cluster, tag)
     engine = Engine.provide(tmp_path_factory.mktemp("installation"), Console(stderr=True), node_tools)
     config = {
         "dragonfly:provisionCluster": False,
+        "dragonfly:tag": tag,
         "dragonfly:namespace": NAMESPACE,
         "dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[ContainerNodes.name],
     }
@@ -194,3 +209,5 @@ def installation(
         made.install()
         client.start()
         yield made
+        # The next one wants the same ports of the nodes.
+        stack.output("destroy", "--yes", "--skip-preview")

@@ -12,6 +12,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
+from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import Names
 from local.bench.readiness_timeline import ReadinessTimeline, readiness_timeline
 from local.cluster.control_plane import Cluster
@@ -65,6 +66,11 @@ class Installation:
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     names = Names(APP)
+
+    @property
+    def cache_seconds(self) -> int:
+        """How long the manager may refuse a right password after somebody has signed in."""
+        return line_of(self.stack.config["dragonfly:tag"]).password_cache_seconds
 
     def install(self) -> None:
         """Runs the first `up`."""

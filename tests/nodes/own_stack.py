@@ -19,6 +19,7 @@ from local.engine.stack import Engine, LocalStack
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.tools import toolchain
 from local.tools.catalog import ENGINE_TOOLS
+from tests.nodes.built_client import LATEST_TAG
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import give_images
 
@@ -79,7 +80,7 @@ def own_stack(
     give_images(cluster, config.get("tag"))
     engine = Engine.provide(folder, Console(stderr=True), toolchain.provide(ENGINE_TOOLS))
     has_kind = bool(kubectl("get", "crd", APPLICATION_CRD, "--ignore-not-found").strip())
-    ports = line_of("2.5.1").peer_ports
+    ports = line_of(LATEST_TAG).peer_ports
     settings: Mapping[str, Any] = {
         "provisionCluster": False,
         "namespace": name,

@@ -10,7 +10,7 @@ from dragonfly.parts import databases, ports
 from local.bench.measurements import CHART_READY_SECONDS
 from tests.engine.cluster_objects import secret_values
 from tests.nodes.client_pod import CallError
-from tests.nodes.installation import NAMESPACE, Installation
+from tests.nodes.installation import NAMESPACE, Installation, wait_for
 
 WRONG_PASSWORD = "not-the-Passw0rd"
 
@@ -74,10 +74,9 @@ def test_exporters_tell_that_their_database_is_up(
     assert [line for line in body.splitlines() if line.startswith(f"{name} ")] == [metric]
 
 
-def test_console_answers_on_its_service(installation: Installation) -> None:
-    status, body = installation.client.get("manager-service", ports.MANAGER_REST, "/")
+def test_manager_answers_on_its_service(installation: Installation) -> None:
+    status, _ = installation.client.get("manager-service", ports.MANAGER_REST, "/healthy")
     assert status == 200
-    assert "<title>" in body
 
 
 def test_console_refuses_the_public_password_and_takes_the_stacks_own(installation: Installation) -> None:
@@ -85,7 +84,17 @@ def test_console_refuses_the_public_password_and_takes_the_stacks_own(installati
     secret = secret_values(installation.api, NAMESPACE, installation.names.manager_secret)
     assert secret == {"root-password": own}
     assert installation.client.sign_in(PUBLIC_PASSWORD) == 401
-    assert installation.client.sign_in(own) == 200
+    signs_in(installation)
+
+
+def signs_in(installation: Installation) -> None:
+    """The console lets its user in with the stack's own password."""
+
+    def faults() -> list[str]:
+        status = installation.client.sign_in(installation.outputs["consoleRootPassword"])
+        return [] if status == 200 else [f"the console answers a sign-in with {status}"]
+
+    wait_for(installation.cache_seconds + 1, faults, "root signs in")
 
 
 def test_job_of_the_password_stays_when_it_is_done_and_a_second_run_changes_nothing(installation: Installation) -> None:
@@ -99,7 +108,7 @@ def test_job_of_the_password_stays_when_it_is_done_and_a_second_run_changes_noth
     assert again.status.succeeded == 1
     # Salted anew at every change, to the same password too.
     assert _stored_password(installation) == before
-    assert installation.client.sign_in(installation.outputs["consoleRootPassword"]) == 200
+    signs_in(installation)
     assert installation.client.sign_in(PUBLIC_PASSWORD) == 401
 
 

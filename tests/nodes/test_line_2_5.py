@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dragonfly.lines.known_lines import line_of
+from dragonfly.parts.work_directories import DATA
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
-from tests.nodes.built_client import why_no_client
+from tests.nodes.built_client import LATEST_TAG, why_no_client
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import MirroredStack
@@ -23,7 +25,7 @@ from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
 
-TAG = "2.5.1"
+TAG = LATEST_TAG
 FIRST_PORT = 64300
 PROXY_PORT, METRICS_PORT = FIRST_PORT + 1, FIRST_PORT + 4
 PEERS, SEED_PEER, SCHEDULER = (
@@ -79,6 +81,24 @@ class Shared(MirroredStack):
         name = "dragonfly_client_proxy_request_via_dfdaemon_total"
         # It is told of once there was one.
         return int(self.metrics(self.peer(node), METRICS_PORT).get(name, 0))
+
+    def clients(self) -> set[str]:
+        """The pods of peers and seed peer."""
+        return {pod["metadata"]["name"] for component in ("dfget", "seed-peer") for pod in self.stack.pods(component)}
+
+    def cached(self, pod: str, container: str) -> int:
+        """How many bytes a client has on its disk."""
+        said = self.stack.kubectl("exec", pod, f"--container={container}", "--", "du", "--bytes", "--summarize", DATA)
+        return int(said.split()[0])
+
+    def change_config(self, secret: str, changes: Mapping[str, str]) -> None:
+        """Replace text in the config of a client."""
+        path = "jsonpath={.data.dfdaemon\\.yaml}"
+        text = base64.b64decode(self.stack.kubectl("get", "secret", secret, f"--output={path}")).decode()
+        for before, now in changes.items():
+            assert before in text
+            text = text.replace(before, now)
+        self.stack.kubectl("patch", "secret", secret, "--patch", json.dumps({"stringData": {"dfdaemon.yaml": text}}))
 
     def open_from_pod(self, host: str, port: int) -> bool:
         """Whether the seed peer, a pod with a network of its own, reaches a TCP port."""
@@ -180,6 +200,42 @@ def test_a_pull_goes_on_while_the_nodes_own_peer_is_gone(shared: Shared) -> None
         shared.stack.kubectl("scale", SCHEDULER, "--replicas=1")
     wait_until(lambda: shared.proxy_open(node), "the peer is back", 60)
     wait_for_pods(shared.stack, PEERS)
+
+
+def test_a_cache_that_is_full_fails_no_pull_and_evicts_no_pod(shared: Shared) -> None:
+    # To a twenty-fourth, in the same proportions: less is filled as fast.
+    limit, size, number = 1 << 30, 128 << 20, 12
+    for workload, secret in ((PEERS, NAMES.peer_config), (SEED_PEER, NAMES.seed_peer_config)):
+        shared.change_config(secret, {"diskThreshold: 24GiB": "diskThreshold: 1GiB", "interval: 10s": "interval: 1s"})
+        shared.stack.kubectl("rollout", "restart", workload)
+        wait_for_pods(shared.stack, workload)
+    node, pods, restarts = NODES[0], shared.clients(), shared.restarts()
+    before, kept = shared.fetched().get("BACK_TO_SOURCE", 0), list[int]()
+    for each in range(number):
+        name = f"full-{each}"
+        assert "Successfully pulled" in shared.run(name, shared.push(name, size), node)
+        shared.stack.kubectl("delete", "pod", name, "--now")
+        kept += [shared.cached(shared.peer(node), "dfget"), shared.cached(f"{NAMES.seed_peer}-0", "seed-peer")]
+    print([f"{size >> 20} MiB" for size in kept])
+    # Nothing went past the peers, and each of them was full.
+    assert shared.fetched()["BACK_TO_SOURCE"] - before >= number * size
+    assert limit / 2 < max(kept) <= limit
+    assert (shared.clients(), shared.restarts()) == (pods, restarts)
+
+
+def test_what_the_seed_peer_has_fetched_outlives_its_pod_on_a_disk(shared: Shared) -> None:
+    shared.stack.configure({"seedPeerCacheSize": "10Gi"})
+    shared.stack.up()
+    reference = shared.push_new("kept")
+    shared.run("kept", reference, NODES[0])
+    # With the pods of the peers go their caches, and with each pod what it has counted.
+    shared.stack.kubectl("delete", "pods", *shared.clients())
+    for workload in (PEERS, SEED_PEER):
+        wait_for_pods(shared.stack, workload)
+    assert "Successfully pulled" in shared.run("kept-elsewhere", reference, NODES[1])
+    fetched = shared.fetched()
+    assert fetched.get("BACK_TO_SOURCE", 0) < AROUND
+    assert fetched["REMOTE_PEER"] >= SIZE
 
 
 def test_a_pull_goes_on_while_the_seed_peer_is_gone(shared: Shared) -> None:

@@ -21,7 +21,7 @@ from dragonfly.parts.labels import COMPONENT_LABEL
 from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.engine.stack import StackError
-from tests.nodes.built_client import why_no_client
+from tests.nodes.built_client import LATEST_TAG, why_no_client
 from tests.nodes.client_pod import CallError, ClientPod, kubectl_command
 from tests.nodes.conftest import Kubectl
 from tests.nodes.installation import APP
@@ -34,7 +34,7 @@ _REASON = why_no_client()
 pytestmark = pytest.mark.skipif(_REASON is not None, reason=_REASON or "")
 
 NAME, FIRST_PORT = "moving", 64400
-OLD, NEW = "2.1.34", "2.5.1"
+OLD, NEW = "2.1.34", LATEST_TAG
 IN_ORDER = ("dragonfly-manager", "dragonfly-scheduler", "dragonfly-seed-peer", "dragonfly-dfget")
 LOOK_SECONDS = 0.2
 CACHE_SECONDS = line_of(NEW).password_cache_seconds

@@ -14,8 +14,9 @@ import pytest
 
 from dragonfly.components.mysql import DATABASE
 from dragonfly.components.root_password import ROOT_PASSWORD_KEY
+from dragonfly.lines.known_lines import line_of
 from dragonfly.parts import ports
-from dragonfly.parts.images import Image
+from dragonfly.parts.images import Image, Images
 from local.cluster.control_plane import Cluster
 from local.command_line import READY_TIMEOUT_SECONDS
 from local.engine.stack import StackError
@@ -58,8 +59,11 @@ ask() {
   timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3' "$HOST" "$PORT" 2>&1
 }
 question='{"name":"root","password":"'$PASSWORD'"}'
-token=$(printf 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#question} "$question" |
-  ask | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+# The manager of 2.5 may refuse the right password for a while.
+until [ "$token" ]; do
+  token=$(printf 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#question} "$question" |
+    ask | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
+done
 while true; do
   now=$(date +%s.%N)
   said=$(printf 'GET /api/v1/schedulers HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$token" | ask | head -n 1)
@@ -95,11 +99,11 @@ class Watch:
 class Probers:
     """A pod on each node that asks the manager's Service, more than five times a second."""
 
-    def __init__(self, kubectl: Kubectl) -> None:
-        self._kubectl = kubectl
+    def __init__(self, installed: Upgraded) -> None:
+        self._kubectl = installed.stack.kubectl
         self._names = [f"prober-{node}" for node in NODES]
-        probers = [prober(name, node, NAMES.manager_service) for name, node in zip(self._names, NODES, strict=True)]
-        apply(kubectl, *probers)
+        for name, node in zip(self._names, NODES, strict=True):
+            start_prober(installed, name, node, NAMES.manager_service)
 
     @contextmanager
     def watch(self, what: str) -> Generator[Watch]:
@@ -118,12 +122,12 @@ class Probers:
         print(f"{what}: {len(seen.failed)} of {len(seen.answers)} requests failed{span}")
 
 
-def prober(name: str, node: str, host: str) -> dict[str, Any]:
-    """A pod that asks a manager again and again."""
+def start_prober(installed: Upgraded, name: str, node: str, host: str) -> None:
+    """Run a pod that asks a manager again and again."""
     password = {"secretKeyRef": {"name": NAMES.manager_secret, "key": ROOT_PASSWORD_KEY}}
     container = {
         # Its shell opens connections by itself.
-        "image": default_references().reference(Image.MANAGER),
+        "image": installed.references.reference(Image.MANAGER),
         "command": ["/bin/bash", "-c", PROBER],
         "env": [
             {"name": "HOST", "value": host},
@@ -131,7 +135,9 @@ def prober(name: str, node: str, host: str) -> dict[str, Any]:
             {"name": "PASSWORD", "valueFrom": password},
         ],
     }
-    return pod(name, "", nodeName=node, container=container)
+    apply(installed.stack.kubectl, pod(name, "", nodeName=node, container=container))
+    seconds = line_of(installed.tag).password_cache_seconds + 5
+    wait_until(lambda: answers(installed.stack.kubectl, name), f"{name} asks", seconds)
 
 
 def answers(kubectl: Kubectl, name: str) -> list[Answer]:
@@ -140,37 +146,57 @@ def answers(kubectl: Kubectl, name: str) -> list[Answer]:
     return [Answer(float(at), said) for at, _, said in lines]
 
 
+@dataclass(frozen=True)
+class Upgraded:
+    """A stack whose images have a second name each.
+
+    Attributes:
+        tag: of Dragonfly.
+        stack: the stack.
+    """
+
+    tag: str
+    stack: OwnStack
+
+    @property
+    def references(self) -> Images:
+        """The images that it has when its config names none."""
+        return default_references(self.tag)
+
+    def new_name(self, image: Image) -> str:
+        """Another name of an image."""
+        repository = self.references.reference(image).rpartition(":")[0]
+        return f"{repository}:{NEW_TAG}-{image.lower()}"
+
+
 @pytest.fixture(scope="module")
-def installed(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStack]:
+def installed(
+    tag: str, cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Upgraded]:
     """A stack, and on every node a second name for each of its images."""
-    give_images(cluster)
-    for node in NODES:
-        for image in COMPONENTS:
-            names = default_references().reference(image), new_name(image)
-            on_node(cluster, node, *images_command("tag", "--force", *names))
+    give_images(cluster, tag)
     folder: Path = tmp_path_factory.mktemp("upgrade")
-    with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, registryMirrors=[]) as stack:
-        yield stack
+    with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, registryMirrors=[], tag=tag) as stack:
+        upgraded = Upgraded(tag, stack)
+        for node in NODES:
+            for image in COMPONENTS:
+                names = upgraded.references.reference(image), upgraded.new_name(image)
+                on_node(cluster, node, *images_command("tag", "--force", *names))
+        yield upgraded
 
 
 @pytest.fixture(scope="module")
-def probers(installed: OwnStack) -> Probers:
-    return Probers(installed.kubectl)
+def probers(installed: Upgraded) -> Probers:
+    return Probers(installed)
 
 
-def new_name(image: Image) -> str:
-    """Another name of an image."""
-    repository = default_references().reference(image).rpartition(":")[0]
-    return f"{repository}:{NEW_TAG}-{image.lower()}"
-
-
-def roll(installed: OwnStack, image: Image) -> None:
+def roll(installed: Upgraded, image: Image) -> None:
     """Give a component a new image, and make sure that it alone has new pods, all Ready."""
-    before = all_pods(installed)
-    installed.configure({f"images.{image}": new_name(image)})
-    installed.up()
-    assert are_ready(installed, {image: new_name(image)})
-    after = all_pods(installed)
+    before, name = all_pods(installed.stack), installed.new_name(image)
+    installed.stack.configure({f"images.{image}": name})
+    installed.stack.up()
+    assert are_ready(installed.stack, {image: name})
+    after = all_pods(installed.stack)
     assert {component for component, pods in after.items() if pods != before[component]} == {COMPONENTS[image]}
     assert after[COMPONENTS[image]] & before[COMPONENTS[image]] == set()
 
@@ -197,22 +223,23 @@ def _is_ready(pods: list[dict[str, Any]], reference: str) -> bool:
     )
 
 
-def test_rest_api_answers_while_the_manager_moves(installed: OwnStack, probers: Probers) -> None:
-    (old,) = installed.pods("manager")
-    apply(installed.kubectl, prober("prober-of-old", NODES[0], old["status"]["podIP"]))
+def test_rest_api_answers_while_the_manager_moves(installed: Upgraded, probers: Probers) -> None:
+    kubectl = installed.stack.kubectl
+    (old,) = installed.stack.pods("manager")
+    start_prober(installed, "prober-of-old", NODES[0], old["status"]["podIP"])
     with probers.watch("roll of the manager") as watch:
         roll(installed, Image.MANAGER)
         name = old["metadata"]["name"]
-        installed.kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
-    (new,) = installed.pods("manager")
+        kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
+    (new,) = installed.stack.pods("manager")
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
     assert watch.failed == []
     # Whether a request falls between the old pod's end and the nodes' knowledge of it is luck; that it cannot is not.
-    last = max(answer.at for answer in answers(installed.kubectl, "prober-of-old") if answer.good)
+    last = max(answer.at for answer in answers(kubectl, "prober-of-old") if answer.good)
     lingered = last - _ready_since(new)
     print(f"the old manager answered for {lingered:.1f} s after the new one was Ready")
     assert lingered > LINGER_SECONDS
-    installed.kubectl("delete", "pod", "prober-of-old")
+    kubectl("delete", "pod", "prober-of-old")
 
 
 def _ready_since(pod: Mapping[str, Any]) -> float:
@@ -222,7 +249,7 @@ def _ready_since(pod: Mapping[str, Any]) -> float:
 
 
 @pytest.mark.parametrize("image", [Image.SCHEDULER, Image.SEED_PEER, Image.PEER])
-def test_rest_api_answers_while_scheduler_or_peers_move(installed: OwnStack, probers: Probers, image: Image) -> None:
+def test_rest_api_answers_while_scheduler_or_peers_move(installed: Upgraded, probers: Probers, image: Image) -> None:
     with probers.watch(f"roll of {image}") as watch:
         roll(installed, image)
     assert watch.failed == []
@@ -230,34 +257,36 @@ def test_rest_api_answers_while_scheduler_or_peers_move(installed: OwnStack, pro
 
 @pytest.mark.parametrize("image", [Image.MYSQL, Image.MYSQLD_EXPORTER, Image.REDIS, Image.REDIS_EXPORTER])
 def test_database_comes_back_with_its_data_and_the_rest_api_with_it(
-    installed: OwnStack, probers: Probers, image: Image
+    installed: Upgraded, probers: Probers, image: Image
 ) -> None:
-    mysql(installed, "CREATE TABLE IF NOT EXISTS kept (value VARCHAR(20)); REPLACE INTO kept VALUES ('a row')")
-    assert redis(installed, "SET", "kept", "a value") == "OK"
-    manager = restarts(installed)
+    stack = installed.stack
+    mysql(stack, "CREATE TABLE IF NOT EXISTS kept (value VARCHAR(20)); REPLACE INTO kept VALUES ('a row')")
+    assert redis(stack, "SET", "kept", "a value") == "OK"
+    manager = restarts(stack)
     with probers.watch(f"roll of {image}") as watch:
         roll(installed, image)
-    assert mysql(installed, "SELECT DISTINCT value FROM kept") == "a row"
-    assert redis(installed, "GET", "kept") == "a value"
+    assert mysql(stack, "SELECT DISTINCT value FROM kept") == "a row"
+    assert redis(stack, "GET", "kept") == "a value"
     # The manager itself goes on: it says what is wrong until its database is back.
-    assert restarts(installed) == manager
+    assert restarts(stack) == manager
     times = [answer.at for answer in watch.failed] or [0.0]
     assert max(times) - min(times) < DATABASE_MOVE_SECONDS
     assert all(answer.good for answer in sorted(watch.answers, key=lambda answer: answer.at)[-10:])
 
 
-def test_images_that_cannot_be_pulled_are_mended_by_the_next_update(installed: OwnStack) -> None:
+def test_images_that_cannot_be_pulled_are_mended_by_the_next_update(installed: Upgraded) -> None:
+    stack = installed.stack
     images = [image for image in COMPONENTS if image not in (Image.MYSQLD_EXPORTER, Image.REDIS_EXPORTER)]
-    good = {image: default_references().reference(image) for image in images}
-    installed.configure(
+    good = {image: installed.references.reference(image) for image in images}
+    stack.configure(
         {f"images.{image}": f"{good[image]}-of-nobody" for image in images} | {"readyTimeoutSeconds": WRONG_SECONDS}
     )
     with pytest.raises(StackError, match="of-nobody"):
-        installed.up()
+        stack.up()
     usual = READY_TIMEOUT_SECONDS[ContainerNodes.name]
-    installed.configure({f"images.{image}": good[image] for image in images} | {"readyTimeoutSeconds": usual})
-    installed.up()
-    wait_until(lambda: are_ready(installed, good), "the pods with the right images are Ready")
+    stack.configure({f"images.{image}": good[image] for image in images} | {"readyTimeoutSeconds": usual})
+    stack.up()
+    wait_until(lambda: are_ready(stack, good), "the pods with the right images are Ready")
 
 
 def mysql(installed: OwnStack, statement: str) -> str:
