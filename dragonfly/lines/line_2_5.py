@@ -55,13 +55,15 @@ class Line25(ReleaseLine):
     # and manager/models/user.go). Whatever it writes empties the cache, such as a scheduler's keep-alive.
     password_cache_seconds = 30
     sizes_cache = True
-    # Measured with 2.5.1 and the client 1.4.3: the most memory of 400 MB pulled on three nodes. The rest as with 2.1.
+    # Measured with 2.5.1 and the client 1.4.3, which was built in less time and for less speed than the released one:
+    # the most memory, and the CPU time, of 1 GB in four images that two nodes pulled at once. The rest as with 2.1.
     resources: ClassVar[Mapping[Image, ContainerResources]] = {
-        Image.MANAGER: ContainerResources("50m", "2", "128Mi", "1Gi"),  # 101 MB
-        Image.SCHEDULER: ContainerResources("50m", "2", "256Mi", "2Gi"),  # 59 MB
-        # 269 MB: pieces are kept in memory too (`storage.cacheCapacity`), and each connection has buffers of its own.
+        Image.MANAGER: ContainerResources("50m", "2", "128Mi", "1Gi"),  # 87 MB, 0.5 s
+        Image.SCHEDULER: ContainerResources("50m", "2", "256Mi", "2Gi"),  # 60 MB, 1.6 s
+        # 263 MB, 7.9 s; 215 MB before the first pull, and as much as here after a second GB: what it keeps of pieces in
+        # memory is bounded (`storage.cacheCapacity`).
         Image.SEED_PEER: ContainerResources("100m", "2", "512Mi", "2Gi"),
-        Image.PEER: ContainerResources("100m", "2", "384Mi", "1Gi"),  # 240 MB
+        Image.PEER: ContainerResources("100m", "2", "384Mi", "1Gi"),  # 245 MB, 4.7 to 5.4 s
     }
 
     def images(self, tag: str, client_tag: str) -> Mapping[Image, ImageSource]:

@@ -185,6 +185,8 @@ def _value(key: str, value: Any) -> str:
 
 def _data(plans: Iterable[Plan]) -> str:
     done = [step for plan in plans for step in plan.steps if _tells(step)]
+    if any(step.type == _DISK and step.name.startswith(_WITH_A_CACHE) for step in done):
+        return "kept; the cache starts empty"
     lost = [step.name for step in done if step.type in _HOLD_DATA and _takes_away(step)]
     if lost:
         return f"lost: {', '.join(sorted(set(lost)))}"
