@@ -23,8 +23,8 @@ from local.images.catalog import default_references, default_tag
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.requirements import why_not
 from local.tools import toolchain
+from local.tools.built_client import LATEST_TAG, why_no_client
 from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS
-from tests.nodes.built_client import LATEST_TAG, why_no_client
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation

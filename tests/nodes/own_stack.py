@@ -18,8 +18,8 @@ from local.command_line import READY_TIMEOUT_SECONDS
 from local.engine.stack import Engine, LocalStack
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.tools import toolchain
+from local.tools.built_client import LATEST_TAG
 from local.tools.catalog import ENGINE_TOOLS
-from tests.nodes.built_client import LATEST_TAG
 from tests.nodes.conftest import Kubectl
 from tests.nodes.node_images import give_images
 

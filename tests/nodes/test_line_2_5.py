@@ -16,7 +16,7 @@ from dragonfly.parts.work_directories import DATA
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
-from tests.nodes.built_client import LATEST_TAG, why_no_client
+from local.tools.built_client import LATEST_TAG, why_no_client
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import MirroredStack

@@ -21,7 +21,7 @@ from dragonfly.parts.labels import COMPONENT_LABEL
 from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.engine.stack import StackError
-from tests.nodes.built_client import LATEST_TAG, why_no_client
+from local.tools.built_client import LATEST_TAG, why_no_client
 from tests.nodes.client_pod import CallError, ClientPod, kubectl_command
 from tests.nodes.conftest import Kubectl
 from tests.nodes.installation import APP

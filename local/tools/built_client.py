@@ -6,10 +6,10 @@ from local.tools.building.build import Build
 from local.tools.building.tool import ToolchainError
 from local.tools.catalog import TOOLS
 
-LATEST_TAG = "2.5.1"
-"""The release of Dragonfly that is tested with it."""
-
 _CLIENT = TOOLS["dragonfly-client"]
+
+LATEST_TAG = TOOLS["dragonfly"].version.removeprefix("v")
+"""The release of Dragonfly that runs with it here."""
 
 
 def why_no_client() -> str | None:
