@@ -81,7 +81,7 @@ test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 
 # When the time is over, the interrupt lets the tests end their clusters.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 35m $(PYTHON_RUN) -m pytest tests/nodes -rs
+	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 50m $(PYTHON_RUN) -m pytest tests/nodes -rs
 
 # The lists may be old and the packages there all the same.
 package-lists:

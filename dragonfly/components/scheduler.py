@@ -51,6 +51,8 @@ class Scheduler(pulumi.ComponentResource):
             component=Component.SCHEDULER,
             ports={"grpc": ports.SCHEDULER_GRPC},
             headless=True,
+            # Who looks for the name before it stands for anybody is told so for five seconds more (CoreDNS' default).
+            publish_not_ready_addresses=instance.line.finds_schedulers_by_name,
             parent=self,
         )
         program = Program(

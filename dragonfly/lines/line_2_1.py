@@ -44,6 +44,7 @@ class Line21(ReleaseLine):
     name = "2.1"
     peer_ports = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
     password_cache_seconds = 0
+    finds_schedulers_by_name = False
     # Looked at only now and then, a volume that is nearly full would be over-full.
     sizes_cache = False
     # Measured with 2.1.34: the most memory, and the CPU time, of 1 GB pulled on three nodes. Ten times that is 10 GB,

@@ -54,6 +54,7 @@ class Line25(ReleaseLine):
     # It caches rows as JSON, which leaves passwords out (d7y.io/dragonfly/v2, manager/database/cacher.go, `defaultTTL`,
     # and manager/models/user.go). Whatever it writes empties the cache, such as a scheduler's keep-alive.
     password_cache_seconds = 30
+    finds_schedulers_by_name = True
     sizes_cache = True
     # Measured with 2.5.1 and the client 1.4.3, which was built in less time and for less speed than the released one:
     # the most memory, and the CPU time, of 1 GB in four images that two nodes pulled at once. The rest as with 2.1.

@@ -45,6 +45,7 @@ class ReleaseLine(ABC):
         peer_ports: the config keys of the ports that a peer takes on its node.
         password_cache_seconds: how long the manager may compare a password with what it has cached of a user, where
             there is none: it refuses the right one then.
+        finds_schedulers_by_name: whether peers and seed peers look for schedulers by the name of their own addresses.
         sizes_cache: whether what a seed peer caches may have a volume of any size.
     """
 
@@ -52,6 +53,7 @@ class ReleaseLine(ABC):
     resources: ClassVar[Mapping[Image, ContainerResources]]
     peer_ports: ClassVar[tuple[str, ...]]
     password_cache_seconds: ClassVar[int]
+    finds_schedulers_by_name: ClassVar[bool]
     sizes_cache: ClassVar[bool]
 
     @abstractmethod

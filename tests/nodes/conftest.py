@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from rich.console import Console
 
 from dragonfly.parts.images import Image
@@ -38,6 +39,22 @@ TAGS = (
     pytest.param(LATEST_TAG, marks=pytest.mark.skipif(_NO_CLIENT is not None, reason=str(_NO_CLIENT))),
 )
 """Releases of Dragonfly whose installations are tested, one of each line."""
+
+
+def of_each_line(dragonfly: Iterable[object], others: Iterable[object] = ()) -> list[ParameterSet]:
+    """Return pairs of a tag and a value: what is Dragonfly's own with each release, all else with the first.
+
+    Args:
+        dragonfly: values that mean another program in each line.
+        others: values that mean the same in each.
+    """
+    first, *_ = TAGS
+    marked = [pytest.param(tag) if isinstance(tag, str) else tag for tag in TAGS]
+    return [
+        *(pytest.param(first, value) for value in others),
+        *(pytest.param(*tag.values, value, marks=tag.marks) for tag in marked for value in dragonfly),
+    ]
+
 
 TEST_SECONDS = 180
 """Longest that a test may take, and as long again what its fixtures do after it, those of module and session too."""

@@ -8,17 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.nodes.conftest import of_each_line
 from tests.nodes.installation import Container, Installation, wait_for
 from tests.nodes.survivors import Survivors
 
 READY_SECONDS = 60
 """Within which every pod is Ready again, the data is read and the console lets its user in."""
 
-WORKLOADS = ("mysql", "redis", "manager", "scheduler", "seed-peer", "dfget")
-CONTAINERS = (
-    *("mysql", "mysqld-exporter", "redis", "redis-exporter"),
-    *("manager", "scheduler", "seed-peer", "dfget", "registry-mirrors"),
-)
+PROGRAMS = ("manager", "scheduler", "seed-peer", "dfget")
+DATABASES = ("mysql", "redis")
+OTHER_CONTAINERS = ("mysql", "mysqld-exporter", "redis", "redis-exporter", "registry-mirrors")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def recovers(
     print(f"{what}: Ready after {ready:.1f} s, served {served:.1f} s later")
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize(("tag", "workload"), of_each_line(PROGRAMS, DATABASES), indirect=["tag"])
 def test_a_pod_that_is_deleted_comes_back(installation: Installation, survivors: Survivors, workload: str) -> None:
     pod = installation.pod_of(workload)
     recovers(
@@ -77,7 +76,7 @@ def test_a_pod_that_is_deleted_comes_back(installation: Installation, survivors:
     )
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize(("tag", "name"), of_each_line(PROGRAMS, OTHER_CONTAINERS), indirect=["tag"])
 def test_a_container_that_is_killed_comes_back(installation: Installation, survivors: Survivors, name: str) -> None:
     victim = next(container for container in installation.containers() if container.name == name)
     recovers(
@@ -92,7 +91,7 @@ def test_a_container_that_is_killed_comes_back(installation: Installation, survi
 
 
 def test_every_container_is_among_the_killed(installation: Installation) -> None:
-    assert {container.name for container in installation.containers()} == set(CONTAINERS)
+    assert {container.name for container in installation.containers()} == {*PROGRAMS, *OTHER_CONTAINERS}
 
 
 def test_all_pods_deleted_at_once_come_back(installation: Installation, survivors: Survivors) -> None:
