@@ -22,8 +22,8 @@ BUILD_CLIENT ?=
 PYTHON_RUN = .venv/bin/python
 LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) \
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
-# Each part of the tests says how long it took.
-TIMED = @TIMEFORMAT='$@: %0R s'; time
+# Each part of the tests says how long it took, and what of it the processors worked.
+TIMED = @TIMEFORMAT='$@: %0R s, CPU %0U + %0S s'; time
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
@@ -56,7 +56,7 @@ images: $(UP_STAMP) ## Fetch the container images, or build them where no regist
 	@$(PYTHON_RUN) -m local.images
 
 client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no registry is in reach; once, 20 to 40 min.
-	@$(PYTHON_RUN) -m local.tools.supply dragonfly-client
+	@$(PYTHON_RUN) -m local.tools.supply dragonfly-client dragonfly
 
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
