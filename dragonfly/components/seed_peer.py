@@ -10,7 +10,7 @@ from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.instance.objects import Instance
 from dragonfly.parts import ports
-from dragonfly.parts.cache import CACHE_SIZE_LIMIT
+from dragonfly.parts.cache import CACHE_SIZE_LIMIT, DISK_LIFETIME, POD_CACHE, Cache
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.parts.ports import PeerPorts
@@ -71,7 +71,7 @@ class SeedPeer(pulumi.ComponentResource):
                 stats=ports.SEED_PEER_STATS,
                 quic=ports.SEED_PEER_QUIC,
             ),
-            args.cache_size or CACHE_SIZE_LIMIT,
+            Cache(args.cache_size, DISK_LIFETIME) if args.cache_size else POD_CACHE,
         )
         program = Program(
             component=Component.SEED_PEER,

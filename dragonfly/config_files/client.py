@@ -10,7 +10,7 @@ from dragonfly.config_files.document import Document
 from dragonfly.parts.cache import (
     CLIENT_FREED_PERCENT,
     CLIENT_FULL_PERCENT,
-    TASK_LIFETIME,
+    Cache,
     client_cache_gibibytes,
 )
 from dragonfly.parts.ports import ALL_ADDRESSES, LOOPBACK, PeerPorts
@@ -21,12 +21,12 @@ from dragonfly.parts.work_directories import CACHE, DATA, RUN
 _BYTES_PER_SECOND = "1GiB"
 
 
-def client_config(ports: PeerPorts, *, cache_size: str, is_seed_peer: bool) -> Document:
+def client_config(ports: PeerPorts, *, cache: Cache, is_seed_peer: bool) -> Document:
     """Return `dfdaemon.yaml`; nothing in it is secret. What is left out keeps the client's default.
 
     Args:
         ports: where it listens.
-        cache_size: of the volume that its cache lies on, a Kubernetes quantity.
+        cache: where it keeps what it has fetched.
         is_seed_peer: whether the schedulers have it fetch from registries for all others.
     """
     return {
@@ -56,8 +56,8 @@ def client_config(ports: PeerPorts, *, cache_size: str, is_seed_peer: bool) -> D
             # The default of 15 minutes is time enough to fill the volume.
             "interval": "10s",
             "policy": {
-                "taskTTL": TASK_LIFETIME,
-                "diskThreshold": f"{client_cache_gibibytes(cache_size)}GiB",
+                "taskTTL": cache.lifetime,
+                "diskThreshold": f"{client_cache_gibibytes(cache.size)}GiB",
                 "diskHighThresholdPercent": CLIENT_FULL_PERCENT,
                 "diskLowThresholdPercent": CLIENT_FREED_PERCENT,
             },

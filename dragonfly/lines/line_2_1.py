@@ -13,6 +13,7 @@ from dragonfly.config_files.manager import ManagerSecrets, manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.lines.release_line import PeerProgram, ReleaseLine
 from dragonfly.parts import ports
+from dragonfly.parts.cache import Cache
 from dragonfly.parts.container_resources import ContainerResources
 from dragonfly.parts.databases import RedisDatabase
 from dragonfly.parts.images import MARKETPLACE, Image, ImageSource
@@ -97,8 +98,8 @@ class Line21(ReleaseLine):
             {"grpc": ports.grpc, "proxy": ports.proxy, **_for_others(ports)},
         )
 
-    def seed_peer(self, names: Names, ports: PeerPorts, cache_size: str) -> PeerProgram:
-        del cache_size
+    def seed_peer(self, names: Names, ports: PeerPorts, cache: Cache) -> PeerProgram:
+        del cache
         manager = _manager(names)
         return PeerProgram(
             _COMMAND,

@@ -13,7 +13,7 @@ from dragonfly.config_files.manager import ManagerSecrets, manager_config
 from dragonfly.config_files.scheduler import scheduler_config
 from dragonfly.lines.release_line import PeerProgram, ReleaseLine
 from dragonfly.parts import ports
-from dragonfly.parts.cache import CACHE_SIZE_LIMIT
+from dragonfly.parts.cache import POD_CACHE, Cache
 from dragonfly.parts.container_resources import ContainerResources
 from dragonfly.parts.images import Image, ImageSource
 from dragonfly.parts.names import Names
@@ -94,11 +94,11 @@ class Line25(ReleaseLine):
         )
 
     def peer(self, names: Names, ports: PeerPorts) -> PeerProgram:
-        config = client_config(ports, cache_size=CACHE_SIZE_LIMIT, is_seed_peer=False)
+        config = client_config(ports, cache=POD_CACHE, is_seed_peer=False)
         return _client(names, ports, config, {"proxy": ports.proxy, "stats": ports.stats})
 
-    def seed_peer(self, names: Names, ports: PeerPorts, cache_size: str) -> PeerProgram:
-        return _client(names, ports, client_config(ports, cache_size=cache_size, is_seed_peer=True), {})
+    def seed_peer(self, names: Names, ports: PeerPorts, cache: Cache) -> PeerProgram:
+        return _client(names, ports, client_config(ports, cache=cache, is_seed_peer=True), {})
 
 
 def _client(names: Names, peer_ports: PeerPorts, config: Document, on_the_node: Mapping[str, int]) -> PeerProgram:

@@ -11,6 +11,7 @@ import pulumi
 
 from dragonfly.config_files.document import Document
 from dragonfly.config_files.manager import ManagerSecrets
+from dragonfly.parts.cache import Cache
 from dragonfly.parts.container_resources import ContainerResources
 from dragonfly.parts.images import Image, ImageSource
 from dragonfly.parts.names import Names
@@ -83,11 +84,11 @@ class ReleaseLine(ABC):
         """
 
     @abstractmethod
-    def seed_peer(self, names: Names, ports: PeerPorts, cache_size: str) -> PeerProgram:
+    def seed_peer(self, names: Names, ports: PeerPorts, cache: Cache) -> PeerProgram:
         """Return what fetches from the registries for all.
 
         Args:
             names: of the instance's objects.
             ports: of its pod.
-            cache_size: of the volume that its cache lies on, a Kubernetes quantity.
+            cache: where it keeps what it has fetched.
         """

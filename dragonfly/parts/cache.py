@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from dragonfly.quantity import parse_quantity
@@ -23,6 +24,26 @@ TASK_LIFETIME = "6h"
 
 Written as Go and Rust's humantime both read it.
 """
+
+DISK_LIFETIME = "720h"
+"""The same of a cache on a disk of its own, which takes room from nobody: the client's own default of thirty days."""
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where a client keeps what it has fetched.
+
+    Attributes:
+        size: of the volume, a Kubernetes quantity of at least `LEAST_CACHE_GIB`.
+        lifetime: after which what nobody asked for is dropped.
+    """
+
+    size: str
+    lifetime: str
+
+
+POD_CACHE = Cache(CACHE_SIZE_LIMIT, TASK_LIFETIME)
+"""On the node's boot disk; goes with the pod."""
 
 # The log and what else the program writes may lie on the same volume.
 _CLIENT_SHARE = Decimal("0.8")
