@@ -36,8 +36,8 @@ pulumi.export("dbRootPassword", dragonfly.credentials.db_root_password)
 pulumi.export("dbUserPassword", dragonfly.credentials.db_user_password)
 pulumi.export("dbExporterPassword", dragonfly.credentials.db_exporter_password)
 pulumi.export("redisPassword", dragonfly.credentials.redis_password)
-if dragonfly.upgrade_snapshot:
-    pulumi.export("upgradeSnapshot", dragonfly.upgrade_snapshot)
+if dragonfly.upgrade_snapshots:
+    pulumi.export("upgradeSnapshot", dragonfly.upgrade_snapshots[-1].name)
 if gke:
     pulumi.export("kubeconfig", gke.kubeconfig)
     pulumi.export("getCredentialsCommand", gke.get_credentials_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pulumi
+from pulumi_gcp import compute
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
@@ -16,7 +17,7 @@ from dragonfly.components.redis import Redis, RedisArgs
 from dragonfly.components.scheduler import Scheduler, SchedulerArgs
 from dragonfly.components.seed_peer import SeedPeer, SeedPeerArgs
 from dragonfly.gke.provisioned_cluster import ProvisionedCluster
-from dragonfly.gke.upgrade_snapshot import upgrade_snapshot
+from dragonfly.gke.upgrade_snapshot import upgrade_snapshots
 from dragonfly.instance.credentials import Credentials, CredentialsArgs
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
@@ -31,6 +32,8 @@ from dragonfly.updates.existing_object import stack_mark, takes_nothing_over
 from dragonfly.updates.immutable_config import KeptConfig
 from dragonfly.updates.line_change import LineChange
 
+_MANAGER = "manager"
+
 
 class Dragonfly(pulumi.ComponentResource):
     """Everything that runs in the cluster. All of it is applied at once; what needs another waits inside its pod.
@@ -42,7 +45,7 @@ class Dragonfly(pulumi.ComponentResource):
         port_forward_command: makes the console reachable from a workstation.
         mysqld_exporter_address, redis_exporter_address: `host:port` within the cluster, for Prometheus.
         images: image reference of each container, by its config key.
-        upgrade_snapshot: name of the snapshot of MySQL's disk, where there is one.
+        upgrade_snapshots: of MySQL's disk, the newest last.
     """
 
     namespace: pulumi.Output[str]
@@ -52,7 +55,7 @@ class Dragonfly(pulumi.ComponentResource):
     mysqld_exporter_address: pulumi.Output[str]
     redis_exporter_address: pulumi.Output[str]
     images: dict[str, str]
-    upgrade_snapshot: pulumi.Output[str] | None
+    upgrade_snapshots: list[compute.Snapshot]
 
     def __init__(
         self,
@@ -131,16 +134,14 @@ class Dragonfly(pulumi.ComponentResource):
         # The engine runs four operations per CPU at once, and awaits workloads while it does. With one CPU, four that
         # wait for the databases would take every place before the databases have theirs, until all time out.
         after_databases = [*mysql.before_server, *redis.before_server]
-        self.upgrade_snapshot = None
-        before_programs = after_databases
-        if disk_place:
+        self.upgrade_snapshots = []
+        if cluster:
             after_disk = pulumi.ResourceOptions(parent=mysql, depends_on=after_databases)
-            snapshot = upgrade_snapshot(settings, disk_place, manager="manager", opts=after_disk)
-            if snapshot:
-                self.upgrade_snapshot = snapshot.name
-                before_programs = [*after_databases, snapshot]
+            manager = (Manager.pulumi_type, _MANAGER)
+            self.upgrade_snapshots = upgrade_snapshots(settings, cluster, manager, after_disk)
+        before_programs = [*after_databases, *self.upgrade_snapshots]
         Manager(
-            "manager",
+            _MANAGER,
             ManagerArgs(
                 instance=instance,
                 mysql_password=self.credentials.db_user_password,

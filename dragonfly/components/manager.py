@@ -18,6 +18,7 @@ from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.parts.work_directories import CONFIG
 from dragonfly.pods.program import Program, program_pod
+from dragonfly.updates.line_change import FIRST_LINE, RELEASE_LINE
 
 _CONFIG_FILE = "manager.yaml"
 
@@ -50,8 +51,10 @@ class ManagerArgs:
 class Manager(pulumi.ComponentResource):
     """One manager behind one Service, whose console nobody opens with a public password."""
 
+    pulumi_type = "dragonfly:manager:Manager"
+
     def __init__(self, name: str, args: ManagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("dragonfly:manager:Manager", name, None, opts)
+        super().__init__(self.pulumi_type, name, None, opts)
         instance, names = args.instance, args.instance.names
         instance.service(
             f"{name}-service",
@@ -109,4 +112,6 @@ class Manager(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        self.register_outputs({})
+        line = instance.line.name
+        # As with the annotation, those of the first line tell none.
+        self.register_outputs({} if line == FIRST_LINE else {RELEASE_LINE: line})

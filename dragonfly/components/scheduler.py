@@ -51,7 +51,8 @@ class Scheduler(pulumi.ComponentResource):
             component=Component.SCHEDULER,
             ports={"grpc": ports.SCHEDULER_GRPC},
             headless=True,
-            # Who looks for the name before it stands for anybody is told so for five seconds more (CoreDNS' default).
+            # Who looks for a name that stands for nobody yet is told so for a while more: CoreDNS keeps the answer for
+            # five seconds. The client asks each address itself whether it is healthy.
             publish_not_ready_addresses=instance.line.finds_schedulers_by_name,
             parent=self,
         )

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 # Of the types that the program makes, the input that holds their labels.
-_LABELS = {"gcp:compute/disk:Disk": "labels", "gcp:container/cluster:Cluster": "resourceLabels"}
+_LABELS = {
+    "gcp:compute/disk:Disk": "labels",
+    "gcp:compute/snapshot:Snapshot": "labels",
+    "gcp:container/cluster:Cluster": "resourceLabels",
+}
 
 # Where the provider keeps the labels that are its own to change, and the one that it adds (pulumi-gcp's guide to the
 # migration to version 8, "Default label").

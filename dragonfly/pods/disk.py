@@ -106,7 +106,8 @@ def disk_volume(
             delete_before_replace=False,
             # So would another type, before the pod has let go of the old one; and who asks for a faster disk does not
             # want an empty one. As in Kubernetes, the StorageClass only says how a disk is made.
-            ignore_changes=["type"],
+            # A disk that somebody made from a snapshot, under this name, is the database as well.
+            ignore_changes=["type", "snapshot"],
         ),
     )
     return core.PersistentVolume(

@@ -28,12 +28,17 @@ from dragonfly.settings.fault import PROJECT
 if TYPE_CHECKING:
     from dragonfly.access.objects import Cluster, Object
 
+RELEASE_LINE = "releaseLine"
+"""The manager's output that tells, when the cluster is lost with every object in it, what the database is of."""
+
 LINE_ANNOTATION = "dragonfly.pulumi.com/release-line"
 """Of the workloads and their config, from 2.5 on."""
 
 _Answer = TypeVar("_Answer")
 
-_FIRST_LINE = "2.1"
+FIRST_LINE = "2.1"
+"""That of an installation which does not tell its line."""
+
 _POLL_SECONDS = 0.5
 # Not the loop's own, in which registrations have few places.
 _WORKING = ThreadPoolExecutor()
@@ -72,7 +77,8 @@ class LineChange:
 
         async def undo(args: pulumi.ErrorHookArgs) -> bool:
             self.failed.set()
-            if (old := release_line(args.old_inputs or {})) != release_line(args.new_inputs or {}):
+            old = release_line(args.old_inputs or {})
+            if args.failed_operation == "update" and old != release_line(args.new_inputs or {}):
                 try:
                     await self._ask(args, lambda cluster: self._start_manager_again(cluster, old))
                 except LineChangeError as error:
@@ -146,7 +152,7 @@ class LineChange:
     def _stop_manager(self, cluster: Cluster, old: str, new: str) -> None:
         manager = self.names.manager
         try:
-            if is_downgrade(old, new) and not self.allows_downgrade and self._may_have_migrated(cluster, old):
+            if is_older(new, old) and not self.allows_downgrade and self._may_have_migrated(cluster, old):
                 raise LineChangeError(
                     f"{PROJECT}:tag: the manager of {old} may have migrated the database, and Dragonfly promises "
                     f"nothing of one of {new} on it; set the tag back, or, with a snapshot of the database's disk at "
@@ -237,18 +243,18 @@ def release_line(workload: Mapping[str, Any]) -> str:
         workload: as the cluster or the state has it.
     """
     annotations: Mapping[str, Any] = workload.get("metadata", {}).get("annotations") or {}
-    return str(annotations.get(LINE_ANNOTATION, _FIRST_LINE))
+    return str(annotations.get(LINE_ANNOTATION, FIRST_LINE))
 
 
-def is_downgrade(old: str, new: str) -> bool:
-    """Whether a release line is older than the one before.
+def is_older(line: str, than: str) -> bool:
+    """Whether one release line came before another.
 
     Args:
-        old: the name of the one before.
-        new: its name.
+        line: its name.
+        than: the other one's.
     """
-    before, now = ([int(number) for number in line.split(".")] for line in (old, new))
-    return now < before
+    one, other = ([int(number) for number in name.split(".")] for name in (line, than))
+    return one < other
 
 
 def _has_moved(workload: Object | None, line: str) -> bool:
@@ -282,4 +288,4 @@ def line_annotations(line: str) -> dict[str, str]:
     Args:
         line: the release line's name.
     """
-    return {} if line == _FIRST_LINE else {LINE_ANNOTATION: line}
+    return {} if line == FIRST_LINE else {LINE_ANNOTATION: line}

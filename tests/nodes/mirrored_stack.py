@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
+from local.tools.built_client import why_no_client
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.node_images import on_node
 from tests.nodes.own_stack import OwnStack
 from tests.nodes.pods import apply, pod
+
+_NO_CLIENT = why_no_client()
+
+NEEDS_CLIENT = [
+    pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"),
+    pytest.mark.skipif(_NO_CLIENT is not None, reason=_NO_CLIENT or ""),
+]
+"""Marks of tests of one with Dragonfly 2.5."""
 
 
 @dataclass(frozen=True)

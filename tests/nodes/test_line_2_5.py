@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +15,10 @@ from dragonfly.parts.work_directories import DATA
 from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
-from local.tools.built_client import LATEST_TAG, why_no_client
+from local.tools.built_client import LATEST_TAG
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
-from tests.nodes.mirrored_stack import MirroredStack
+from tests.nodes.mirrored_stack import NEEDS_CLIENT, MirroredStack
 from tests.nodes.node_images import NODES
 from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.trusted_peers import trust, wait_for_pods
@@ -39,11 +38,7 @@ SIZE = 32 << 20
 AROUND = 1 << 20
 """More than what comes with them: manifests, configs, headers."""
 
-_REASON = why_no_client()
-pytestmark = [
-    pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"),
-    pytest.mark.skipif(_REASON is not None, reason=_REASON or ""),
-]
+pytestmark = NEEDS_CLIENT
 
 
 class Shared(MirroredStack):
@@ -202,25 +197,14 @@ def test_a_pull_goes_on_while_the_nodes_own_peer_is_gone(shared: Shared) -> None
     wait_for_pods(shared.stack, PEERS)
 
 
-def test_a_cache_that_is_full_fails_no_pull_and_evicts_no_pod(shared: Shared) -> None:
-    # To a twenty-fourth, in the same proportions: less is filled as fast.
-    limit, size, number = 1 << 30, 128 << 20, 12
-    for workload, secret in ((PEERS, NAMES.peer_config), (SEED_PEER, NAMES.seed_peer_config)):
-        shared.change_config(secret, {"diskThreshold: 24GiB": "diskThreshold: 1GiB", "interval: 10s": "interval: 1s"})
-        shared.stack.kubectl("rollout", "restart", workload)
-        wait_for_pods(shared.stack, workload)
-    node, pods, restarts = NODES[0], shared.clients(), shared.restarts()
-    before, kept = shared.fetched().get("BACK_TO_SOURCE", 0), list[int]()
-    for each in range(number):
-        name = f"full-{each}"
-        assert "Successfully pulled" in shared.run(name, shared.push(name, size), node)
-        shared.stack.kubectl("delete", "pod", name, "--now")
-        kept += [shared.cached(shared.peer(node), "dfget"), shared.cached(f"{NAMES.seed_peer}-0", "seed-peer")]
-    print([f"{size >> 20} MiB" for size in kept])
-    # Nothing went past the peers, and each of them was full.
-    assert shared.fetched()["BACK_TO_SOURCE"] - before >= number * size
-    assert limit / 2 < max(kept) <= limit
-    assert (shared.clients(), shared.restarts()) == (pods, restarts)
+def test_a_pull_goes_on_while_the_seed_peer_is_gone(shared: Shared) -> None:
+    shared.stack.kubectl("scale", SEED_PEER, "--replicas=0")
+    wait_until(lambda: not shared.stack.pods("seed-peer"), "the seed peer is gone", 60)
+    try:
+        assert "Successfully pulled" in shared.run("seedless", shared.push_new("seedless"), NODES[1])
+    finally:
+        shared.stack.kubectl("scale", SEED_PEER, "--replicas=1")
+    wait_for_pods(shared.stack, SEED_PEER)
 
 
 def test_what_the_seed_peer_has_fetched_outlives_its_pod_on_a_disk(shared: Shared) -> None:
@@ -238,11 +222,24 @@ def test_what_the_seed_peer_has_fetched_outlives_its_pod_on_a_disk(shared: Share
     assert fetched["REMOTE_PEER"] >= SIZE
 
 
-def test_a_pull_goes_on_while_the_seed_peer_is_gone(shared: Shared) -> None:
-    shared.stack.kubectl("scale", SEED_PEER, "--replicas=0")
-    wait_until(lambda: not shared.stack.pods("seed-peer"), "the seed peer is gone", 60)
-    try:
-        assert "Successfully pulled" in shared.run("seedless", shared.push_new("seedless"), NODES[1])
-    finally:
-        shared.stack.kubectl("scale", SEED_PEER, "--replicas=1")
-    wait_for_pods(shared.stack, SEED_PEER)
+def test_a_cache_that_is_full_fails_no_pull_and_evicts_no_pod(shared: Shared) -> None:
+    # In the same proportions: less is filled as fast. No test follows that would meet these limits.
+    limit, size, number = 1 << 30, 128 << 20, 12
+    for workload, secret, own in ((PEERS, NAMES.peer_config, "24GiB"), (SEED_PEER, NAMES.seed_peer_config, "8GiB")):
+        changes = {f"diskThreshold: {own}": "diskThreshold: 1GiB", "interval: 10s": "interval: 1s"}
+        shared.change_config(secret, changes)
+        shared.stack.kubectl("rollout", "restart", workload)
+        wait_for_pods(shared.stack, workload)
+    node, pods, restarts = NODES[0], shared.clients(), shared.restarts()
+    before, of_peer, of_seed_peer = shared.fetched().get("BACK_TO_SOURCE", 0), list[int](), list[int]()
+    for each in range(number):
+        name = f"full-{each}"
+        assert "Successfully pulled" in shared.run(name, shared.push(name, size), node)
+        shared.stack.kubectl("delete", "pod", name, "--now")
+        of_peer.append(shared.cached(shared.peer(node), "dfget"))
+        of_seed_peer.append(shared.cached(f"{NAMES.seed_peer}-0", "seed-peer"))
+    # Nothing went past the peers, and each of them was full.
+    assert shared.fetched()["BACK_TO_SOURCE"] - before >= number * size
+    for kept in (of_peer, of_seed_peer):
+        assert limit / 2 < max(kept) <= limit, kept
+    assert (shared.clients(), shared.restarts()) == (pods, restarts)

@@ -170,7 +170,7 @@ def test_disk_is_what_the_storage_class_stands_for(gke: RecordedProgram, unprote
 def test_another_storage_class_leaves_the_data_alone(
     gke: RecordedProgram, default_program: RecordedProgram, database: str
 ) -> None:
-    assert only(gke, "gcp:compute/disk:Disk", f"{database}-disk").ignored == {"type"}
+    assert only(gke, "gcp:compute/disk:Disk", f"{database}-disk").ignored == {"type", "snapshot"}
     volume = only(gke, "kubernetes:core/v1:PersistentVolume", f"{database}-volume")
     assert volume.ignored == {"spec.storageClassName"}
     for program in (gke, default_program):

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from dragonfly.google.attribution_label import attributed
 from dragonfly.google.resource_ids import google_id
 from dragonfly.recovery import enter_pending_creations, object_id
-from tests.program.recorded.gke_stack import run_gke
+from tests.program.recorded.gke_stack import GKE_CONFIG, VERSION, google, run_gke
+from tests.program.recorded.recorded_program import run_main
 
 IDS = {
     "container-api": "my-project/container.googleapis.com",
@@ -38,6 +40,24 @@ def test_every_google_resource_of_the_program_has_one() -> None:
     found = [google_id(one.type, one.manifest) for one in resources]
     assert None not in found
     assert len(set(found)) == len(found)
+
+
+def test_a_snapshot_has_one_with_the_name_that_the_plug_in_made_up() -> None:
+    snapshot = {"project": "p", "name": "mysql-upgrade-1-0123456"}
+    assert google_id("gcp:compute/snapshot:Snapshot", snapshot) == "projects/p/global/snapshots/mysql-upgrade-1-0123456"
+
+
+def test_what_has_labels_is_marked_as_the_providers() -> None:
+    manager: dict[str, Any] = {"type": "kubernetes:apps/v1:Deployment", "outputs": {"metadata": {}}}
+    cloud = google(offered=VERSION, running=VERSION, nodes=VERSION, recorded={"urn:a::b::c::manager": manager})
+    config = {**GKE_CONFIG, "dragonfly:tag": "2.5.1", "dragonfly:seedPeerCacheSize": "20Gi"}
+    labelled = {
+        one.type
+        for one in run_main(config, cloud=cloud).completed().resources
+        if one.type.startswith("gcp:") and {"labels", "resourceLabels"} & set(one.manifest)
+    }
+    assert "gcp:compute/snapshot:Snapshot" in labelled
+    assert [kind for kind in labelled if not attributed(kind, {})] == []
 
 
 def test_what_is_not_known_has_none() -> None:

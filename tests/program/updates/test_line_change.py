@@ -75,11 +75,11 @@ def update(options: pulumi.ResourceOptions, old: str, new: str) -> None:
     asyncio.run(hook_of(options).call(args))
 
 
-def fail(options: pulumi.ResourceOptions, old: str, new: str) -> None:
+def fail(options: pulumi.ResourceOptions, old: str, new: str, operation: str = "update") -> None:
     """Tell that an update failed, or was interrupted."""
     binding: Any = options.hooks
     args = pulumi.ErrorHookArgs(
-        "urn", "id", "manager", "t", inputs(new), inputs(old), {}, failed_operation="update", errors=["it failed"]
+        "urn", "id", "manager", "t", inputs(new), inputs(old), {}, failed_operation=operation, errors=["it failed"]
     )
 
     async def call() -> bool:
@@ -172,8 +172,9 @@ def test_a_manager_that_cannot_be_started_again_is_told(monkeypatch: pytest.Monk
     monkeypatch.setattr(pulumi.log, "warn", told.append)
     fail(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.5")
     assert "the manager of 2.1 may have been stopped, and not been started again" in told[0]
-    # Nothing was stopped within a line.
+    # Nothing was stopped within a line, or before there was a manager.
     fail(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.1")
+    fail(moves("http://127.0.0.1:1").of_manager(), "2.1", "2.5", operation="create")
     assert len(told) == 1
     assert api.changed == []
 
