@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 from rich.console import Console
 
 from dragonfly.parts.images import Image
@@ -41,19 +40,22 @@ TAGS = (
 """Releases of Dragonfly whose installations are tested, one of each line."""
 
 
-def of_each_line(dragonfly: Iterable[object], others: Iterable[object] = ()) -> list[ParameterSet]:
-    """Return pairs of a tag and a value: what is Dragonfly's own with each release, all else with the first.
+SAME_IN_EACH_LINE = pytest.mark.same_in_each_line
+"""Mark of what is tested with the first of them alone."""
 
-    Args:
-        dragonfly: values that mean another program in each line.
-        others: values that mean the same in each.
-    """
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is so marked, with any other."""
     first, *_ = TAGS
-    marked = [pytest.param(tag) if isinstance(tag, str) else tag for tag in TAGS]
-    return [
-        *(pytest.param(first, value) for value in others),
-        *(pytest.param(*tag.values, value, marks=tag.marks) for tag in marked for value in dragonfly),
+    again = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and item.get_closest_marker(SAME_IN_EACH_LINE.name)
+        and item.callspec.params["tag"] != first
     ]
+    config.hook.pytest_deselected(items=again)
+    items[:] = [item for item in items if item not in again]
 
 
 TEST_SECONDS = 180

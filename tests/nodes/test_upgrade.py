@@ -23,7 +23,7 @@ from local.engine.stack import StackError
 from local.images.catalog import default_references
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.containerd import images_command
-from tests.nodes.conftest import Kubectl, of_each_line
+from tests.nodes.conftest import SAME_IN_EACH_LINE, Kubectl
 from tests.nodes.node_images import NODES, give_images, on_node
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.pods import apply, pod
@@ -255,11 +255,8 @@ def test_rest_api_answers_while_scheduler_or_peers_move(installed: Upgraded, pro
     assert watch.failed == []
 
 
-@pytest.mark.parametrize(
-    ("tag", "image"),
-    of_each_line((), [Image.MYSQL, Image.MYSQLD_EXPORTER, Image.REDIS, Image.REDIS_EXPORTER]),
-    indirect=["tag"],
-)
+@SAME_IN_EACH_LINE
+@pytest.mark.parametrize("image", [Image.MYSQL, Image.MYSQLD_EXPORTER, Image.REDIS, Image.REDIS_EXPORTER])
 def test_database_comes_back_with_its_data_and_the_rest_api_with_it(
     installed: Upgraded, probers: Probers, image: Image
 ) -> None:
