@@ -7,8 +7,7 @@ apart: the state does. What is in the state is declared again each time, and so 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pulumi
@@ -16,7 +15,7 @@ from pulumi_gcp import compute
 
 from dragonfly.gke.provisioned_cluster import ProvisionedCluster
 from dragonfly.google.location import region_of
-from dragonfly.google.resource_names import google_name
+from dragonfly.google.resource_names import RESOURCE_NAME_LIMIT, google_name
 from dragonfly.parts.labels import Component
 from dragonfly.pods.disk import disk_name, disk_path
 from dragonfly.settings.model import Settings
@@ -27,22 +26,17 @@ _DISK = "gcp:compute/disk:Disk"
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 
 # The plug-in adds a hyphen and seven digits.
-_NAME_LIMIT = 63 - 8
+_NAME_LIMIT = RESOURCE_NAME_LIMIT - 8
 _NUMBERED = re.compile(r".*-(\d+)")
 _LINE, _UNDONE = "dragonfly-upgrade-to", "dragonfly-upgrade-undone"
+_IN_PREVIEW = pulumi.ResourceHookOptions(on_dry_run=True)
+
+_State = Mapping[tuple[str, str], Mapping[str, Any]]
+"""The outputs of every resource that the state has, by type and name."""
 
 
 class SnapshotGoneError(pulumi.RunError):
     """A snapshot would be taken anew though the database is migrated; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """What the state has of one resource."""
-
-    type: str
-    name: str
-    outputs: Mapping[str, Any]
 
 
 def upgrade_snapshots(
@@ -57,7 +51,11 @@ def upgrade_snapshots(
         opts: of the snapshots.
     """
     recorded = _recorded()
-    labels = {one.name: _labels(one) for one in recorded if one.type == _SNAPSHOT}
+    labels = {
+        name: dict[str, str](outputs.get("labels") or {})
+        for (kind, name), outputs in recorded.items()
+        if kind == _SNAPSHOT
+    }
     names = sorted(labels, key=_number)
     now = settings.line.name
     before = _line_before(recorded, manager)
@@ -122,22 +120,14 @@ def _snapshot(
     return snapshot
 
 
-_IN_PREVIEW = pulumi.ResourceHookOptions(on_dry_run=True)
-
-
-def _line_before(recorded: Sequence[_Recorded], manager: tuple[str, str]) -> str | None:
+def _line_before(recorded: _State, manager: tuple[str, str]) -> str | None:
     """Return the release line that the database is of, or None where there is none yet."""
-    found = {(one.type, one.name): one.outputs for one in recorded}
-    if (deployment := found.get((_DEPLOYMENT, manager[1]))) is not None:
+    if (deployment := recorded.get((_DEPLOYMENT, manager[1]))) is not None:
         return release_line(deployment)
-    if not any(one.type == _DISK for one in recorded):
+    if not any(kind == _DISK for kind, _ in recorded):
         return None
     # Its cluster was lost, and the disk was not; or a first installation did not get as far.
-    return str(found.get(manager, {}).get(RELEASE_LINE, FIRST_LINE))
-
-
-def _labels(snapshot: _Recorded) -> dict[str, str]:
-    return dict(snapshot.outputs.get("labels") or {})
+    return str(recorded.get(manager, {}).get(RELEASE_LINE, FIRST_LINE))
 
 
 def _number(name: str) -> int:
@@ -150,12 +140,11 @@ def _dotted(label: str) -> str:
     return label.replace("-", ".")
 
 
-def _recorded() -> list[_Recorded]:
-    """Return every resource that the state has."""
+def _recorded() -> _State:
     organization, stack = pulumi.get_organization(), pulumi.get_stack()
     if organization != "organization":
         # What a backend says that knows none: the oldest of them take nothing before the stack's name.
         stack = f"{organization}/{pulumi.get_project()}/{stack}"
     answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
     resources = cast("dict[str, dict[str, Any]]", answer.value["outputs"])
-    return [_Recorded(each["type"], urn.rpartition("::")[2], each["outputs"]) for urn, each in resources.items()]
+    return {(each["type"], urn.rpartition("::")[2]): each["outputs"] for urn, each in resources.items()}

@@ -64,6 +64,11 @@ def disks(ledger: Ledger) -> dict[str, Any]:
     return {entry.id: entry.properties.get("creationTimestamp") for entry in ledger.read().of_type(DISK)}
 
 
+def configure(stack: LocalStack, **keys: str) -> None:
+    """Set keys of a stack's config, in one call of the CLI."""
+    stack.output("config", "set-all", *(f"--plaintext=dragonfly:{key}={value}" for key, value in keys.items()))
+
+
 def failure_of(stack: LocalStack, *arguments: str) -> str:
     """What a command of the CLI that fails prints; no traceback stands over the reason."""
     with pytest.raises(StackError) as failed:

@@ -18,7 +18,7 @@ from dragonfly.gke.apis import NEEDED_FIRST, enable_command
 from local.engine.stack import Engine, LocalStack
 from local.ledger.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
 from tests.config_table.changes import REPLACING
-from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, configure, disks, failure_of
 from tests.engine.cluster_objects import objects_by_kind, unready_pods
 
 PROJECT = "project-changes"
@@ -33,10 +33,6 @@ def stack(engine: Engine) -> Iterator[LocalStack]:
         made = make("changes")
         made.ledger.switch_off(PROJECT, *NEEDED_FIRST)
         yield made
-
-
-def change(stack: LocalStack, **keys: str) -> None:
-    stack.output("config", "set-all", *(f"--plaintext=dragonfly:{key}={value}" for key, value in keys.items()))
 
 
 @contextmanager
@@ -137,7 +133,7 @@ def test_after_a_smaller_disk_was_refused_mirrors_go_from_the_nodes_when_the_con
 ) -> None:
     before = disks(stack.ledger)
     assert mirrors(stack.ledger)
-    change(stack, registryMirrors="[]")
+    configure(stack, registryMirrors="[]")
     with changed(stack, dbPersistentDiskSize="2Gi"):
         printed = failure_of(stack, "up", "--yes", "--skip-preview")
     assert "pulumi config set dragonfly:dbPersistentDiskSize 8Gi" in printed
@@ -178,7 +174,7 @@ def test_what_is_replaced_made_or_deleted_is_done_to_the_end(stack: LocalStack, 
     # With the autoscaler, which must not start from nothing either.
     # An image that is given whole hides what the tag and the registry do; test_install has it.
     replacing = {key: values[there] for key, values in REPLACING.items() if key != "images"}
-    change(stack, **replacing, nodeAutoscaling='{"min": 3, "max": 4}')
+    configure(stack, **replacing, nodeAutoscaling='{"min": 3, "max": 4}')
     before, cluster, job = disks(stack.ledger), stack.ledger.read().of_type(CLUSTER), password_job(stack)
     with watched_pools(stack.ledger) as nodes:
         stack.output("up", "--yes", "--skip-preview")

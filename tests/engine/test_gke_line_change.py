@@ -19,7 +19,7 @@ from dragonfly.updates.line_change import release_line
 from local.engine.stack import Engine, LocalStack
 from local.ledger.ledger import Entry, Ledger
 from tests.engine.cloud_interruptions import interrupted
-from tests.engine.cloud_stacks import cloud_stacks, cluster_client, disks, failure_of
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, configure, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
 
 OLD, NEW = "2.1.34", "2.5.1"
@@ -41,10 +41,6 @@ def stack(engine: Engine) -> Iterator[LocalStack]:
 def up(stack: LocalStack, **keys: str) -> None:
     configure(stack, **keys)
     stack.output("up", "--yes", "--skip-preview")
-
-
-def configure(stack: LocalStack, **keys: str) -> None:
-    stack.output("config", "set-all", *(f"--plaintext=dragonfly:{key}={value}" for key, value in keys.items()))
 
 
 def snapshots(ledger: Ledger) -> list[Entry]:

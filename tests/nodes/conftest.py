@@ -33,10 +33,10 @@ from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
 
 _NO_CLIENT = why_no_client()
-TAGS = (
-    default_tag(),
-    pytest.param(LATEST_TAG, marks=pytest.mark.skipif(_NO_CLIENT is not None, reason=str(_NO_CLIENT))),
-)
+NEEDS_CLIENT = pytest.mark.skipif(_NO_CLIENT is not None, reason=_NO_CLIENT or "")
+"""Mark of tests of Dragonfly 2.5."""
+
+TAGS = (default_tag(), pytest.param(LATEST_TAG, marks=NEEDS_CLIENT))
 """Releases of Dragonfly whose installations are tested, one of each line."""
 
 

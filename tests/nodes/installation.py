@@ -72,6 +72,11 @@ class Installation:
         """How long the manager may refuse a right password after somebody has signed in."""
         return line_of(self.stack.config["dragonfly:tag"]).password_cache_seconds
 
+    def sign_in_faults(self) -> list[str]:
+        """What is wrong with how the console answers its user; empty when it lets them in."""
+        status = self.client.sign_in(self.outputs["consoleRootPassword"])
+        return [] if status == 200 else [f"the console answers a sign-in with {status}"]
+
     def install(self) -> None:
         """Runs the first `up`."""
         self.stack.prepare()

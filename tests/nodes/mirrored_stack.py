@@ -12,19 +12,15 @@ import pytest
 
 from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
-from local.tools.built_client import why_no_client
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.node_images import on_node
 from tests.nodes.own_stack import OwnStack
 from tests.nodes.pods import apply, pod
 
-_NO_CLIENT = why_no_client()
-
-NEEDS_CLIENT = [
-    pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"),
-    pytest.mark.skipif(_NO_CLIENT is not None, reason=_NO_CLIENT or ""),
-]
-"""Marks of tests of one with Dragonfly 2.5."""
+NEEDS_REGISTRY = pytest.mark.skipif(
+    shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"
+)
+"""Mark of tests of one."""
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,7 @@ def recovers(
     ready = time.monotonic() - started
 
     def faults() -> list[str]:
-        status = installation.client.sign_in(installation.outputs["consoleRootPassword"])
-        console = [] if status == 200 else [f"the console answers a sign-in with {status}"]
-        return console + survivors.lost(what)
+        return installation.sign_in_faults() + survivors.lost(what)
 
     served = wait_for(left(), faults, f"{what}: everything is served again")
     print(f"{what}: Ready after {ready:.1f} s, served {served:.1f} s later")

@@ -89,12 +89,7 @@ def test_console_refuses_the_public_password_and_takes_the_stacks_own(installati
 
 def signs_in(installation: Installation) -> None:
     """The console lets its user in with the stack's own password."""
-
-    def faults() -> list[str]:
-        status = installation.client.sign_in(installation.outputs["consoleRootPassword"])
-        return [] if status == 200 else [f"the console answers a sign-in with {status}"]
-
-    wait_for(installation.cache_seconds + 1, faults, "root signs in")
+    wait_for(installation.cache_seconds + 1, installation.sign_in_faults, "root signs in")
 
 
 def test_job_of_the_password_stays_when_it_is_done_and_a_second_run_changes_nothing(installation: Installation) -> None:

@@ -16,9 +16,9 @@ from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
 from local.tools.built_client import LATEST_TAG
-from tests.nodes.conftest import Kubectl
+from tests.nodes.conftest import NEEDS_CLIENT, Kubectl
 from tests.nodes.local_registry import LocalRegistry
-from tests.nodes.mirrored_stack import NEEDS_CLIENT, MirroredStack
+from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
 from tests.nodes.node_images import NODES
 from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.trusted_peers import trust, wait_for_pods
@@ -38,7 +38,7 @@ SIZE = 32 << 20
 AROUND = 1 << 20
 """More than what comes with them: manifests, configs, headers."""
 
-pytestmark = NEEDS_CLIENT
+pytestmark = [NEEDS_REGISTRY, NEEDS_CLIENT]
 
 
 class Shared(MirroredStack):

@@ -23,17 +23,17 @@ from local.cluster.control_plane import Cluster
 from local.engine.stack import StackError
 from local.tools.built_client import LATEST_TAG
 from tests.nodes.client_pod import CallError, ClientPod, kubectl_command
-from tests.nodes.conftest import Kubectl
+from tests.nodes.conftest import NEEDS_CLIENT, Kubectl
 from tests.nodes.installation import APP
 from tests.nodes.local_registry import LocalRegistry
-from tests.nodes.mirrored_stack import NEEDS_CLIENT, MirroredStack
+from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
 from tests.nodes.node_images import NODES, give_images
 from tests.nodes.own_stack import NAMES, OwnStack, own_stack
 from tests.nodes.survivors import Survivors
 from tests.nodes.trusted_peers import trust
 from tests.waiting import wait_until
 
-pytestmark = NEEDS_CLIENT
+pytestmark = [NEEDS_REGISTRY, NEEDS_CLIENT]
 
 NAME, FIRST_PORT = "moving", 64400
 OLD, NEW = "2.1.34", LATEST_TAG

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +13,14 @@ from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
-from tests.nodes.mirrored_stack import MirroredStack
+from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
 from tests.nodes.node_images import NODES, on_node
 from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.pods import apply, pod
 from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("docker-registry") is None, reason="needs docker-registry: `make test-packages`"
-)
+pytestmark = NEEDS_REGISTRY
 
 FIRST_PORT = 64100
 PEERS = f"daemonset/{NAMES.peer}"
