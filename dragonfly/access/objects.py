@@ -205,6 +205,21 @@ class Cluster:
         if status not in (_OK, _NOT_FOUND):
             raise _RefusalError(f"{self.url} does not scale Deployment {deployment} ({status}): {_message(text)}")
 
+    def delete_job(self, name: str) -> None:
+        """Delete a Job, if there is one of that name, and its pods.
+
+        Args:
+            name: its name.
+
+        Raises:
+            NoClusterError: there is no answer, or a refusal.
+        """
+        group, plural = _WORKLOADS["Job"]
+        path = f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}"
+        status, text = self._ask("DELETE", path, {"propagationPolicy": "Background"}, _REQUEST_SECONDS, None)
+        if status not in (_OK, _NOT_FOUND):
+            raise _RefusalError(f"{self.url} does not delete Job {name} ({status}): {_message(text)}")
+
     def read(self, app: str) -> ClusterObjects:
         """Ask for everything that tells how an instance is.
 

@@ -21,6 +21,7 @@ from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.scripts.shell_command import shell_command
 from dragonfly.scripts.wait_for import start_when_reachable
+from dragonfly.updates.leftover_job import replaces_leftover
 
 ROOT_PASSWORD_KEY = "root-password"  # noqa: S105 - the name of a key
 PUBLIC_PASSWORD = "dragonfly"  # noqa: S105 - Dragonfly's documentation tells everybody
@@ -108,7 +109,10 @@ class RootPassword(pulumi.ComponentResource):
                 ),
             ),
             opts=pulumi.ResourceOptions.merge(
-                instance.workload_options(self),
+                pulumi.ResourceOptions.merge(
+                    instance.workload_options(self),
+                    replaces_leftover(instance.access, instance.namespace, names.root_password_job),
+                ),
                 # A changed Job runs anew, and one that had a TTL is no more: it can be deleted again, not updated.
                 pulumi.ResourceOptions(replace_on_changes=["spec"], delete_before_replace=True),
             ),

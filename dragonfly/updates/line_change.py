@@ -10,11 +10,9 @@ What is known of before is in the state, so that an update that was cut off is g
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +22,7 @@ from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.parts.labels import Component, selector
 from dragonfly.parts.names import Names
 from dragonfly.settings.fault import PROJECT
+from dragonfly.updates.cluster_question import NoAnswerError, ask
 
 if TYPE_CHECKING:
     from dragonfly.access.objects import Cluster, Object
@@ -40,8 +39,6 @@ FIRST_LINE = "2.1"
 """That of an installation which does not tell its line."""
 
 _POLL_SECONDS = 0.5
-# Not the loop's own, in which registrations have few places.
-_WORKING = ThreadPoolExecutor()
 
 
 class LineChangeError(pulumi.RunError):
@@ -81,7 +78,7 @@ class LineChange:
             if args.failed_operation == "update" and old != release_line(args.new_inputs or {}):
                 try:
                     await self._ask(args, lambda cluster: self._start_manager_again(cluster, old))
-                except LineChangeError as error:
+                except NoAnswerError as error:
                     pulumi.log.warn(f"the manager of {old} may have been stopped, and not been started again: {error}")
             return False
 
@@ -120,7 +117,7 @@ class LineChange:
         found = None
         try:
             found = await self._ask(args, lambda cluster: cluster.workload("Deployment", self.names.manager))
-        except LineChangeError:
+        except NoAnswerError:
             if not pulumi.runtime.is_dry_run():
                 raise
         return release_line(found or args.old_inputs or {})
@@ -128,26 +125,7 @@ class LineChange:
     async def _ask(
         self, args: pulumi.ResourceHookArgs | pulumi.ErrorHookArgs, question: Callable[[Cluster], _Answer]
     ) -> _Answer | None:
-        kubeconfig = await pulumi.Output.from_input(self.access.kubeconfig).future()
-        if kubeconfig is None and self.access.kubeconfig is not None:
-            # Known only once the cluster is: another one must not be asked in its place.
-            return None
-        # The hook's own resource is in it: it is known.
-        namespace = str(await pulumi.Output.from_input(self.namespace).future())
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(_WORKING, self._answer, question, kubeconfig, namespace, args.name)
-
-    def _answer(
-        self, question: Callable[[Cluster], _Answer], kubeconfig: str | None, namespace: str, resource: str
-    ) -> _Answer:
-        # The client takes a second to load, and most updates change no manager.
-        from dragonfly.access.client import KubeconfigError, connect
-        from dragonfly.access.objects import Cluster, NoClusterError
-
-        try:
-            return question(Cluster(connect(kubeconfig, self.access.context), namespace, secrets=()))
-        except (KubeconfigError, NoClusterError) as error:
-            raise LineChangeError(f"{resource} is not changed: {error}. Run the same command again.") from None
+        return await ask(self.access, self.namespace, args.name, question)
 
     def _stop_manager(self, cluster: Cluster, old: str, new: str) -> None:
         manager = self.names.manager

@@ -180,19 +180,37 @@ def test_a_stack_of_the_same_names_takes_nothing_over(
     stack.output("preview", "--refresh", "--expect-no-changes")
 
 
+def forget(stack: LocalStack, end: str) -> None:
+    """Leave the state of a stack as an update does that is cut off when it has made an object."""
+    resources = json.loads(stack.output("stack", "export"))["deployment"]["resources"]
+    (urn,) = [one["urn"] for one in resources if one["urn"].endswith(end)]
+    stack.output("state", "delete", urn, "--yes")
+
+
 def test_what_an_update_made_and_could_not_record_is_taken_up_by_the_next(
     installed: str, stack: LocalStack, api: ApiClient
 ) -> None:
     apps: Any = client.AppsV1Api(api)
     before = apps.read_namespaced_stateful_set("dragonfly-1-scheduler", NAMESPACE)
-    resources = json.loads(stack.output("stack", "export"))["deployment"]["resources"]
-    (urn,) = [one["urn"] for one in resources if one["urn"].endswith(":apps/v1:StatefulSet::scheduler")]
-    stack.output("state", "delete", urn, "--yes")
+    forget(stack, ":apps/v1:StatefulSet::scheduler")
     # With its preview, which knows the mark already.
     stack.output("up", "--yes")
     after = apps.read_namespaced_stateful_set("dragonfly-1-scheduler", NAMESPACE)
     assert (after.metadata.uid, after.metadata.generation) == (before.metadata.uid, before.metadata.generation)
     assert stack.last_changes().get("create") == 1
+
+
+def test_a_job_that_an_update_could_not_record_gives_way_to_another(
+    installed: str, stack: LocalStack, api: ApiClient
+) -> None:
+    batch: Any = client.BatchV1Api(api)
+    (job,) = batch.list_namespaced_job(NAMESPACE).items
+    forget(stack, ":batch/v1:Job::root-password")
+    stack.output("config", "set", "--path", "dragonfly:images.manager", "registry.example.com/manager:v2.1.34")
+    stack.output("up", "--yes", "--skip-preview")
+    (other,) = batch.list_namespaced_job(NAMESPACE).items
+    assert other.metadata.uid != job.metadata.uid
+    assert unready_pods(api, NAMESPACE) == []
 
 
 def test_a_changed_image_rolls_out_only_its_component_and_sets_the_password_again(

@@ -32,7 +32,7 @@ class ApiServer:
         url: where.
         answers: status and document by path.
         asked: paths and queries, in order.
-        changed: paths of what was to be changed, and to what, in order.
+        changed: paths of what was to be changed, and to what, None where it was to be deleted, in order.
     """
 
     def __init__(self) -> None:
@@ -54,6 +54,10 @@ class ApiServer:
                 assert self.headers["Content-Type"] == "application/merge-patch+json"
                 text = self.rfile.read(int(self.headers["Content-Length"]))
                 api.changed.append((self.path, json.loads(text)))
+                self.do_GET()
+
+            def do_DELETE(self) -> None:
+                api.changed.append((self.path, None))
                 self.do_GET()
 
             def log_message(self, format: str, *args: object) -> None: ...
