@@ -16,7 +16,7 @@ TEST_WORKERS ?= 3
 # Where it is set, each of the many Python processes of a run compiles the SDKs anew, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Dragonfly 2.5 is tested on nodes where its client is built. BUILD_CLIENT=yes builds it first, for half an hour.
+# Dragonfly 2.5 is tested on nodes where its client is built. BUILD_CLIENT=yes builds it, for 10 to 20 min.
 BUILD_CLIENT ?=
 
 PYTHON_RUN = .venv/bin/python
@@ -29,7 +29,7 @@ TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-unit test-scripts test-engine test-nodes mutate lint format diagram line-table picture declarations config-table clean
+.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes mutate lint format diagram line-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -55,20 +55,27 @@ env: $(UP_STAMP) ## Print the environment for pulumi and kubectl: eval "$$(make 
 images: $(UP_STAMP) ## Fetch the container images, or build them where no registry is in reach.
 	@$(PYTHON_RUN) -m local.images
 
-client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no registry is in reach; once, 20 to 40 min.
+client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no registry is in reach; once, 10 to 20 min.
 	@$(PYTHON_RUN) -m local.tools.supply dragonfly-client dragonfly
 
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
 	@$(LOCAL) bench
 
-test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client first.
+test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client meanwhile.
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(BUILD_CLIENT),client-meanwhile) test-by-turns
+
+# Tests on nodes wait for much else than processors. Those of 2.5 come last, and wait for it.
+client-meanwhile: $(UP_STAMP)
+	+$(TIMED) chrt --idle 0 $(PYTHON_RUN) -m local.tools.supply dragonfly-client
+
+test-by-turns: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target tools lint test-unit test-scripts
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory test-nodes
 
 # With `+` its progress shows at once, and not when all is built.
 tools: $(UP_STAMP)
-	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply $(if $(BUILD_CLIENT),,--without dragonfly-client dragonfly)
+	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client $(if $(BUILD_CLIENT),,dragonfly)
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/local tests/project

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname
 from typing import Any, cast
 
 import yaml
@@ -76,10 +77,13 @@ def _played_entries(binaries: Mapping[str, Path]) -> list[Entry]:
 
 
 def _real_entries(binaries: Mapping[str, Path]) -> list[Entry]:
+    client = binaries["dfdaemon"]
     return [
         Entry(f"{_BINARIES}/server", binaries["dragonfly-manager"].read_bytes()),
         Entry(f"{_BINARIES}/scheduler", binaries["dragonfly-scheduler"].read_bytes()),
-        Entry(_CLIENT, binaries["dfdaemon"].read_bytes()),
+        Entry(_CLIENT, client.read_bytes()),
+        # What was not compiled into the client.
+        *(Entry(f"{dirname(_CLIENT)}/{file.name}", file.read_bytes()) for file in client.parent.glob("*.so")),
     ]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import yaml
 
 from local.machine.paths import PROJECT_FOLDER
-from local.tools.building.crate import Crate
+from local.tools.building.crate import Crate, Library
 from local.tools.building.go_tool import GoTool
 from local.tools.building.tool import Tool
+from local.tools.download.releases import ROCKSDB
 
 _DEFAULT_CLIENT: str = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]["clientTag"]["default"]
 
@@ -109,8 +110,9 @@ TOOLS: Mapping[str, Tool] = {
             name="dragonfly-client",
             release=_DEFAULT_CLIENT,
             binaries={"dfdaemon": "dfdaemon"},
-            minutes=30,
+            minutes=10,
             needs=("clang", "cmake", "protoc"),
+            library=Library("librocksdb-sys", "v10.4.2", ROCKSDB, "ROCKSDB_LIB_DIR"),
         ),
         GoTool(
             name="dragonfly",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.requirements import why_not
 from local.tools import toolchain
 from local.tools.built_client import LATEST_TAG, why_no_client
-from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS
+from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS, LINE_2_5_TOOLS
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
@@ -32,9 +33,8 @@ from tests.nodes.local_registry import LocalRegistry, trusted_registry
 from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
 
-_NO_CLIENT = why_no_client()
-NEEDS_CLIENT = pytest.mark.skipif(_NO_CLIENT is not None, reason=_NO_CLIENT or "")
-"""Mark of tests of Dragonfly 2.5."""
+NEEDS_CLIENT = pytest.mark.needs_client
+"""Mark of tests of Dragonfly 2.5. They come last: its client may be built beside the others."""
 
 TAGS = (default_tag(), pytest.param(LATEST_TAG, marks=NEEDS_CLIENT))
 """Releases of Dragonfly whose installations are tested, one of each line."""
@@ -44,8 +44,10 @@ SAME_IN_EACH_LINE = pytest.mark.same_in_each_line
 """Mark of what is tested with the first of them alone."""
 
 
+# When pytest has brought together what shares a fixture.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is so marked, with any other."""
+    """Leaves out what is tested with another release already, and puts last what needs the client."""
     first, *_ = TAGS
     again = [
         item
@@ -56,6 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=again)
     items[:] = [item for item in items if item not in again]
+    items.sort(key=_needs_client)
+
+
+def _needs_client(item: pytest.Item) -> bool:
+    return item.get_closest_marker(NEEDS_CLIENT.name) is not None
 
 
 TEST_SECONDS = 180
@@ -70,6 +77,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Ends fixtures that hang, of any scope."""
     # Building may take minutes, and never hangs.
     _provide_tools()
+    if _needs_client(item):
+        _provide_client()
     with _time_bound(f"what {item.name} needs", SETUP_SECONDS):
         yield
 
@@ -109,6 +118,15 @@ def _provide_tools() -> dict[str, Path]:
     if reason is not None:
         pytest.skip(reason)
     return toolchain.provide((*CONTAINER_TOOLS, *ENGINE_TOOLS, *IMAGE_TOOLS, "kubectl"))
+
+
+@cache
+def _provide_client() -> None:
+    """The real programs of Dragonfly 2.5, once somebody has asked for a build that takes so long."""
+    reason = why_no_client()
+    if reason is not None and not os.environ.get("BUILD_CLIENT"):
+        pytest.skip(reason)
+    toolchain.provide(LINE_2_5_TOOLS)
 
 
 @pytest.fixture(scope="session")

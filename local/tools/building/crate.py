@@ -10,20 +10,54 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from local.machine.paths import cache_folder
 from local.tools.building.tool import Tool, ToolchainError, version_numbers
+from local.tools.download.downloads import Downloads
+from local.tools.download.releases import Release
 
 # What the lock files of the crates ask for (`rust-version`); Debian 12 has 1.63.
 _LEAST_RUST = (1, 89, 0)
-# Twice as fast to build as cargo's own release profile, for tests.
+# Several times as fast to build as cargo's own release profile, for tests.
 _PROFILE = {
-    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0",
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "256",
     "CARGO_PROFILE_RELEASE_DEBUG": "0",
     "CARGO_PROFILE_RELEASE_STRIP": "symbols",
     "CARGO_PROFILE_RELEASE_PANIC": "unwind",
 }
+
+
+# Beside the program, wherever that is copied to.
+_FLAGS = {"RUSTFLAGS": "-C link-arg=-Wl,-rpath,$ORIGIN"}
+
+
+@dataclass(frozen=True)
+class Library:
+    """What one of the crates compiles, in C++, unless it is given it. Where it cannot be fetched, it is compiled.
+
+    Attributes:
+        crate: that one's name.
+        version: of the library, with a `v`.
+        release: where its project publishes it.
+        variable: tells the crate the library's folder.
+    """
+
+    crate: str
+    version: str
+    release: Release
+    variable: str
+
+    def fetched(self) -> Path | None:
+        """Return the file, or None where it cannot be had."""
+        order = self.release.order(self.crate, lambda _: self.version)
+        if order is None:
+            return None
+        downloads = Downloads(cache_folder(), Console(quiet=True))
+        downloads.fetch([order])
+        return next(iter((downloads.fetched(order) or {}).values()), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +67,12 @@ class Crate(Tool):
     Attributes:
         release: of the crate that is called like the tool, without a `v`.
         needs: programs without which it cannot be compiled.
+        library: what need not be compiled.
     """
 
     release: str
     needs: tuple[str, ...]
+    library: Library
 
     @property
     def version(self) -> str:
@@ -54,7 +90,8 @@ class Crate(Tool):
         return folder
 
     def depends_on(self) -> Iterable[bytes]:
-        return json.dumps([self.release, dict(self.binaries), _PROFILE]).encode(), self._rust_version().encode()
+        decided = [self.release, dict(self.binaries), _PROFILE, _FLAGS, self.library.version]
+        return json.dumps(decided).encode(), self._rust_version().encode()
 
     def command(self, folder: Path) -> list[str]:
         missing = [name for name in self.needs if shutil.which(name) is None]
@@ -73,15 +110,35 @@ class Crate(Tool):
     def environment(self, folder: Path) -> dict[str, str]:
         del folder
         # The user's own settings must not leak in.
-        own = ("RUSTFLAGS", "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_")
-        return {**{key: value for key, value in os.environ.items() if not key.startswith(own)}, **_PROFILE}
+        own = (
+            "RUSTFLAGS",
+            "CARGO_BUILD_",
+            "CARGO_PROFILE_",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_TARGET_",
+            self.library.variable,
+        )
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
+        file = self.library.fetched()
+        given = {} if file is None else {self.library.variable: str(file.parent)}
+        return {**kept, **_PROFILE, **_FLAGS, **given}
 
     def finish(self, folder: Path) -> None:
         for binary, source in self.binaries.items():
             (folder / "bin" / source).rename(folder / binary)
         (folder / "bin").rmdir()
+        if (file := self.library.fetched()) is not None:
+            self._check_library()
+            shutil.copyfile(file, folder / file.name)
         # Some gigabytes, kept for a build that was interrupted.
         shutil.rmtree(self._compiled)
+
+    def _check_library(self) -> None:
+        """Look whether what the crate would have compiled is of that version, which it has behind its own."""
+        number = self.library.version.removeprefix("v")
+        sources = self._compiled.glob(f"release/deps/*{self.library.crate.replace('-', '_')}-*.d")
+        if not any(f"+{number}/" in listing.read_text() for listing in sources):
+            raise ToolchainError(f"{self.title} is not made for {self.library.crate} {number}")
 
     @property
     def _compiled(self) -> Path:

@@ -14,8 +14,11 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -246,9 +249,9 @@ def _unpack(file: PublishedFile, source: Path, folder: Path) -> None:
         (folder / file.name).chmod(0o755)
         return
     try:
-        with tarfile.open(source) as archive:
+        with _archive(source) as member:
             for name, path in file.members.items():
-                content = archive.extractfile(path)
+                content = member(path)
                 if content is None:
                     raise _NotFetchedError(Failure(f"{path} of {file.url} is no file"))
                 with content, (folder / name).open("wb") as output:
@@ -256,5 +259,16 @@ def _unpack(file: PublishedFile, source: Path, folder: Path) -> None:
                 (folder / name).chmod(0o755)
     except KeyError as error:
         raise _NotFetchedError(Failure(f"{file.url} lacks one of {', '.join(file.members.values())}")) from error
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise _NotFetchedError(Failure(f"{file.url} cannot be unpacked")) from error
+
+
+@contextmanager
+def _archive(source: Path) -> Generator[Callable[[str], IO[bytes] | None]]:
+    """Open an archive, and return what opens a member of it."""
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            yield archive.open
+    else:
+        with tarfile.open(source) as archive:
+            yield archive.extractfile

@@ -177,6 +177,17 @@ RELEASES: Mapping[str, Release] = {
 }
 """The rows, by the name of the tool."""
 
+ROCKSDB = Release(
+    # Made for Java, and whole: C's functions are in it, too.
+    page="https://github.com/facebook/rocksdb/wiki/RocksJava-Basics",
+    url="https://repo1.maven.org/maven2/org/rocksdb/rocksdbjni/{number}/rocksdbjni-{number}-linux64.jar",
+    checksum_url="{url}.sha256",
+    listing="alone",
+    members={"librocksdb.so": "librocksdbjni-linux{arch}.so"},
+    architectures={"x86_64": "64", "aarch64": "-aarch64"},
+)
+"""No tool, but what one is made of: to compile it takes longer than all else of the Rust client."""
+
 WHY_BUILT: Mapping[str, str] = {
     # Its release has the programs and nothing to check them with:
     # https://github.com/kubernetes-sigs/kwok/blob/main/hack/releases.sh
