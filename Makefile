@@ -73,9 +73,9 @@ test-by-turns: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory test-nodes
 
-# With `+` its progress shows at once, and not when all is built.
+# With `+` its progress shows at once, and not when all is built. The tests beside it wait for answers: they go first.
 tools: $(UP_STAMP)
-	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client $(if $(BUILD_CLIENT),,dragonfly)
+	+$(TIMED) nice $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client $(if $(BUILD_CLIENT),,dragonfly)
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/local tests/project

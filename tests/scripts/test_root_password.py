@@ -20,7 +20,7 @@ from tests.scripts.image_shell import TOOL_SETS, ImageShell, image_shell
 
 LOOPBACK = "127.0.0.1"
 # The played manager takes a thirtieth of a second, and the shell's programs on a busy machine longer.
-PATIENCE_SECONDS = 0.3
+PATIENCE_SECONDS = 0.6
 NEW = "a-New-Password-1"
 SIGN_IN, RESET = "/api/v1/users/signin", "/api/v1/users/1/reset_password"
 
