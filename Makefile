@@ -62,14 +62,14 @@ bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with r
 	@$(LOCAL) bench
 
 test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client meanwhile.
-	@$(MAKE) --no-print-directory --jobs=2 $(if $(BUILD_CLIENT),client-meanwhile) test-by-turns
+	@$(MAKE) --no-print-directory --jobs=4 $(if $(BUILD_CLIENT),client-meanwhile) test-by-turns
 
 # Tests on nodes wait for much else than processors. Those of 2.5 come last, and wait for it.
 client-meanwhile: $(UP_STAMP)
 	+$(TIMED) chrt --idle 0 $(PYTHON_RUN) -m local.tools.supply dragonfly-client
 
 test-by-turns: $(TEST_STAMP)
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target tools lint test-unit test-scripts
+	@$(MAKE) --no-print-directory --output-sync=target tools lint test-unit test-scripts
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory test-nodes
 
