@@ -62,11 +62,11 @@ bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with r
 	@$(LOCAL) bench
 
 test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client meanwhile.
-	@$(MAKE) --no-print-directory --jobs=4 $(if $(BUILD_CLIENT),client-meanwhile) test-by-turns
+	@$(MAKE) --no-print-directory --jobs=$(if $(BUILD_CLIENT),4 client-meanwhile,3) test-by-turns
 
 # Tests on nodes wait for much else than processors. Those of 2.5 come last, and wait for it.
 client-meanwhile: $(UP_STAMP)
-	+$(TIMED) chrt --idle 0 $(PYTHON_RUN) -m local.tools.supply dragonfly-client
+	$(TIMED) chrt --idle 0 $(PYTHON_RUN) -m local.tools.supply dragonfly-client
 
 test-by-turns: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory --output-sync=target tools lint test-unit test-scripts
@@ -86,9 +86,10 @@ test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
-# When the time is over, the interrupt lets the tests end their clusters.
+# When the time is over, the interrupt lets the tests end their clusters. It has room for the client, where it is still
+# being built.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 50m $(PYTHON_RUN) -m pytest tests/nodes -rs
+	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 70m $(PYTHON_RUN) -m pytest tests/nodes -rs
 
 # The lists may be old and the packages there all the same.
 package-lists:

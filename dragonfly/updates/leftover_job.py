@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 
 from dragonfly.access.cluster_access import ClusterAccess
-from dragonfly.updates.cluster_question import ask
+from dragonfly.updates.cluster_request import RequestError, request
 
 _IMMUTABLE = "field is immutable"
 
@@ -24,9 +24,20 @@ def replaces_leftover(access: ClusterAccess, namespace: pulumi.Input[str], name:
     """
 
     async def retry(args: pulumi.ErrorHookArgs) -> bool:
-        if args.failed_operation != "create" or len(args.errors) > 1 or _IMMUTABLE not in args.errors[0]:
+        # The engine asks in a preview, too.
+        if pulumi.runtime.is_dry_run() or args.failed_operation != "create" or len(args.errors) != 1:
             return False
-        await ask(access, namespace, args.name, lambda cluster: cluster.delete_job(name))
+        if _IMMUTABLE not in args.errors[0]:
+            return False
+        try:
+            await request(access, namespace, lambda cluster: cluster.delete_job(name))
+        except RequestError as error:
+            place = await pulumi.Output.from_input(namespace).future()
+            pulumi.log.warn(
+                f"Job {name}, left by an update that was cut off, cannot be deleted: {error}. Have it deleted, then "
+                f"run the same command again: kubectl delete job {name} --namespace {place}"
+            )
+            return False
         return True
 
     hook = pulumi.ErrorHook("replaces-leftover-job", retry)

@@ -22,7 +22,7 @@ from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.parts.labels import Component, selector
 from dragonfly.parts.names import Names
 from dragonfly.settings.fault import PROJECT
-from dragonfly.updates.cluster_question import NoAnswerError, ask
+from dragonfly.updates.cluster_request import RequestError, request
 
 if TYPE_CHECKING:
     from dragonfly.access.objects import Cluster, Object
@@ -78,7 +78,7 @@ class LineChange:
             if args.failed_operation == "update" and old != release_line(args.new_inputs or {}):
                 try:
                     await self._ask(args, lambda cluster: self._start_manager_again(cluster, old))
-                except NoAnswerError as error:
+                except RequestError as error:
                     pulumi.log.warn(f"the manager of {old} may have been stopped, and not been started again: {error}")
             return False
 
@@ -117,7 +117,7 @@ class LineChange:
         found = None
         try:
             found = await self._ask(args, lambda cluster: cluster.workload("Deployment", self.names.manager))
-        except NoAnswerError:
+        except RequestError:
             if not pulumi.runtime.is_dry_run():
                 raise
         return release_line(found or args.old_inputs or {})
@@ -125,7 +125,10 @@ class LineChange:
     async def _ask(
         self, args: pulumi.ResourceHookArgs | pulumi.ErrorHookArgs, question: Callable[[Cluster], _Answer]
     ) -> _Answer | None:
-        return await ask(self.access, self.namespace, args.name, question)
+        try:
+            return await request(self.access, self.namespace, question)
+        except RequestError as error:
+            raise RequestError(f"{args.name} is not changed: {error}. Run the same command again.") from None
 
     def _stop_manager(self, cluster: Cluster, old: str, new: str) -> None:
         manager = self.names.manager

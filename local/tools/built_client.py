@@ -1,4 +1,4 @@
-"""Whether the Rust client can be used: its build takes longer than all tests together."""
+"""Whether the Rust client can be used: its build takes longer than anybody waits for unasked."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Provides every tool, or those that are named: `python -m local.tools.supply [NAME ...] [--without NAME ...]`.
 
-With `--fetch-only` it fetches every tool that has a row in `download/releases.py`, whatever the machine has, starts
+With `--fetch-only` it fetches everything that has a row in `download/releases.py`, whatever the machine has, starts
 each program once, and ends with 1 when one cannot be had that way: then a row is wrong, or there is no network.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from local.machine.paths import cache_folder
 from local.tools import toolchain
 from local.tools.catalog import TOOLS
 from local.tools.download.downloads import Downloads
-from local.tools.download.releases import RELEASES, Release
+from local.tools.download.releases import RELEASES, Order, Release
 
 _HELP = ("-h",)
 _START: Mapping[str, Sequence[str]] = {
@@ -38,12 +38,15 @@ _NOT_STARTED = ("pulumi-language-python-exec",)
 _START_SECONDS = 60
 
 
-def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -> int:
+def main(
+    arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES, libraries: Iterable[Order] | None = None
+) -> int:
     """Provide the tools.
 
     Args:
         arguments: of the command line.
         releases: where the projects publish them.
+        libraries: what is fetched besides; what tools are made of when not given.
 
     Returns:
         The exit code.
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if options.fetch_only:
-        faults = _fetch(console, releases)
+        faults = _fetch(console, releases, toolchain.library_orders(TOOLS) if libraries is None else libraries)
         for fault in faults:
             console.print(fault, markup=False)
         return 1 if faults else 0
@@ -68,15 +71,19 @@ def main(arguments: Sequence[str], releases: Mapping[str, Release] = RELEASES) -
     return 0
 
 
-def _fetch(console: Console, releases: Mapping[str, Release]) -> list[str]:
+def _fetch(console: Console, releases: Mapping[str, Release], libraries: Iterable[Order]) -> list[str]:
     """Fetch what has a row, and return what is wrong with it."""
     downloads = Downloads(cache_folder(), console)
     orders = toolchain.release_orders(releases)
-    failures = downloads.fetch(list(orders.values()), ask_again=True)
+    libraries = list(libraries)
+    failures = downloads.fetch([*orders.values(), *libraries], ask_again=True)
     faults = [f"{name} is not published for this machine" for name in releases if name not in orders]
-    for name, order in orders.items():
-        if name in failures:
-            faults.append(f"{order.title} cannot be fetched: {failures[name].reason}")
+    faults += [
+        f"{order.title} cannot be fetched: {failures[order.tool].reason}"
+        for order in (*orders.values(), *libraries)
+        if order.tool in failures
+    ]
+    for order in orders.values():
         for program, path in (downloads.fetched(order) or {}).items():
             if program not in _NOT_STARTED:
                 faults += _what_is_wrong(path, order.title.rpartition(" ")[2], console)

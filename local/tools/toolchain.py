@@ -67,6 +67,7 @@ def provide(
     report.summary()
     to_build: list[Build] = []
     asked_for = [orders[tool.name] for tool in missing if tool.name in orders]
+    asked_for += library_orders(tool.name for tool in missing)
     failures = downloads.fetch(asked_for)
     downloads.tell_built(asked_for, failures)
     for tool in missing:
@@ -94,6 +95,15 @@ def release_orders(releases: Mapping[str, Release] = RELEASES) -> dict[str, Orde
         return {}
     found = {name: release.order(name, lambda tool: TOOLS[tool].version) for name, release in releases.items()}
     return {name: order for name, order in found.items() if order is not None}
+
+
+def library_orders(names: Iterable[str]) -> list[Order]:
+    """Return what need not be compiled for tools that are built.
+
+    Args:
+        names: of the tools.
+    """
+    return [order for name in names for order in TOOLS[name].libraries()]
 
 
 def _build_before(tool: Tool, report: Report) -> Build | None:

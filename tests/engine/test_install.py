@@ -207,7 +207,9 @@ def test_a_job_that_an_update_could_not_record_gives_way_to_another(
     (job,) = batch.list_namespaced_job(NAMESPACE).items
     forget(stack, ":batch/v1:Job::root-password")
     stack.output("config", "set", "--path", "dragonfly:images.manager", "registry.example.com/manager:v2.1.34")
-    stack.output("up", "--yes", "--skip-preview")
+    stack.output("preview")
+    assert batch.list_namespaced_job(NAMESPACE).items[0].metadata.uid == job.metadata.uid
+    stack.output("up", "--yes")
     (other,) = batch.list_namespaced_job(NAMESPACE).items
     assert other.metadata.uid != job.metadata.uid
     assert unready_pods(api, NAMESPACE) == []

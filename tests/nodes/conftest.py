@@ -126,7 +126,11 @@ def _provide_client() -> None:
     reason = why_no_client()
     if reason is not None and not os.environ.get("BUILD_CLIENT"):
         pytest.skip(reason)
-    toolchain.provide(LINE_2_5_TOOLS)
+    try:
+        toolchain.provide(LINE_2_5_TOOLS)
+    except toolchain.ToolchainError as error:
+        # Each of the tests that are left would build it once more.
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")

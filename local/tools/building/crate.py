@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from rich.console import Console
 from local.machine.paths import cache_folder
 from local.tools.building.tool import Tool, ToolchainError, version_numbers
 from local.tools.download.downloads import Downloads
-from local.tools.download.releases import Release
+from local.tools.download.releases import Order, Release
 
 # What the lock files of the crates ask for (`rust-version`); Debian 12 has 1.63.
 _LEAST_RUST = (1, 89, 0)
@@ -50,14 +51,15 @@ class Library:
     release: Release
     variable: str
 
+    def order(self) -> Order | None:
+        """Return what to fetch, None where nothing is published for this machine."""
+        return self.release.order(self.crate, lambda _: self.version)
+
     def fetched(self) -> Path | None:
-        """Return the file, or None where it cannot be had."""
-        order = self.release.order(self.crate, lambda _: self.version)
-        if order is None:
-            return None
-        downloads = Downloads(cache_folder(), Console(quiet=True))
-        downloads.fetch([order])
-        return next(iter((downloads.fetched(order) or {}).values()), None)
+        """Return the file, None where it was not fetched."""
+        order = self.order()
+        programs = order and Downloads(cache_folder(), Console(quiet=True)).fetched(order)
+        return next(iter(programs.values())) if programs else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,10 @@ class Crate(Tool):
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def libraries(self) -> list[Order]:
+        order = self.library.order()
+        return [] if order is None else [order]
+
     def depends_on(self) -> Iterable[bytes]:
         decided = [self.release, dict(self.binaries), _PROFILE, _FLAGS, self.library.version]
         return json.dumps(decided).encode(), self._rust_version().encode()
@@ -116,7 +122,8 @@ class Crate(Tool):
             "CARGO_PROFILE_",
             "CARGO_ENCODED_RUSTFLAGS",
             "CARGO_TARGET_",
-            self.library.variable,
+            # Others of it say how to link the library, or to compile it all the same.
+            f"{self.library.variable.partition('_')[0]}_",
         )
         kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         file = self.library.fetched()
@@ -136,13 +143,19 @@ class Crate(Tool):
     def _check_library(self) -> None:
         """Look whether what the crate would have compiled is of that version, which it has behind its own."""
         number = self.library.version.removeprefix("v")
-        sources = self._compiled.glob(f"release/deps/*{self.library.crate.replace('-', '_')}-*.d")
-        if not any(f"+{number}/" in listing.read_text() for listing in sources):
-            raise ToolchainError(f"{self.title} is not made for {self.library.crate} {number}")
+        name = self.library.crate.replace("-", "_")
+        sources = "".join(listing.read_text() for listing in self._compiled.glob(f"release/deps/*{name}-*.d"))
+        if f"+{number}/" not in sources:
+            found = re.search(rf"{self.library.crate}-[^/+]+\+([^/]+)/", sources)
+            raise ToolchainError(
+                f"{self.title} is made for {self.library.crate} {found[1] if found else 'of an unknown version'}, not "
+                f"{number}: set the version of its library in local/tools/catalog.py"
+            )
 
     @property
     def _compiled(self) -> Path:
-        return cache_folder() / f"{self.name}.target"
+        # A release's own: what an interrupted build of another one left would pass for this one's.
+        return cache_folder() / f"{self.name}-{self.release}.target"
 
     def _rust_version(self) -> str:
         least = ".".join(map(str, _LEAST_RUST[:2]))

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.tools.download.releases import Order
+
 
 class ToolchainError(RuntimeError):
     """A tool is neither on the machine nor can it be built; the message says what to do."""
@@ -45,6 +47,10 @@ class Tool(ABC):
     @abstractmethod
     def builder(self) -> str:
         """The command that builds it, as a person calls it."""
+
+    def libraries(self) -> list[Order]:
+        """Return what need not be compiled for it where it can be fetched."""
+        return []
 
     @abstractmethod
     def depends_on(self) -> Iterable[bytes]:

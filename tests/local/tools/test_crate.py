@@ -10,10 +10,12 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from local.tools.building.build import Build
 from local.tools.building.crate import Crate, Library
 from local.tools.building.tool import ToolchainError
+from local.tools.download.downloads import Downloads
 from local.tools.download.releases import Release
 from tests.local.tools.release_server import ReleaseServer, release_server
 
@@ -82,7 +84,7 @@ def test_a_compiler_that_is_missing(machine: Path) -> None:
 
 
 CARGO = """
-printf '%s\n' "$RUSTFLAGS" "SOME_LIB_DIR=$SOME_LIB_DIR" >&2
+printf '%s\n' "$RUSTFLAGS" "SOME_STATIC=$SOME_STATIC" "SOME_LIB_DIR=$SOME_LIB_DIR" >&2
 for argument; do
   case "$argument" in
   --root=*) root="${argument#*=}" ;;
@@ -99,7 +101,8 @@ echo "x: /registry/some-sys-1.2.3+7.8.9/src/lib.rs" > "$target/release/deps/libs
 def site(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[ReleaseServer]:
     """Where the library is published, for a machine that has a compiler and a `cargo` that compiles nothing."""
     monkeypatch.setenv("PATH", f"{machine}:/usr/bin:/bin")
-    monkeypatch.setenv("SOME_LIB_DIR", "/home/user/lib")
+    for name in ("SOME_LIB_DIR", "SOME_STATIC"):
+        monkeypatch.setenv(name, "the user's own")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     _program(machine, "a-compiler")
     _program(machine, "rustc", "echo 'rustc 1.89.0'")
@@ -115,6 +118,7 @@ def site(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[ReleaseSer
 
 def _built(one: Crate, cache: Path) -> tuple[Path, str]:
     """Return the folder of what was built, and what `cargo` was told."""
+    Downloads(cache, Console(quiet=True)).fetch(one.libraries())
     build = Build(one)
     build.run()
     return build.binaries()["some"].parent, (cache / "logs" / "some-tool.log").read_text()
@@ -124,7 +128,7 @@ def test_a_library_that_is_published_is_not_compiled_and_lies_beside_the_program
     site: ReleaseServer, tmp_path: Path
 ) -> None:
     folder, told = _built(tool(site.url), tmp_path / "cache")
-    assert "-rpath,$ORIGIN" in told
+    assert "-rpath,$ORIGIN\nSOME_STATIC=\n" in told
     given = Path(told.partition("SOME_LIB_DIR=")[2].strip())
     assert (given / LIBRARY).read_bytes() == (folder / LIBRARY).read_bytes() == b"shared"
 
@@ -141,5 +145,6 @@ def test_one_of_another_version_than_the_crate_has_is_not_taken(
     site: ReleaseServer, machine: Path, tmp_path: Path
 ) -> None:
     _program(machine, "cargo", CARGO.replace("+7.8.9", "+7.9.0"))
-    with pytest.raises(ToolchainError, match=r"^some-tool v1\.0\.0 is not made for some-sys 7\.8\.9$"):
+    told = r"^some-tool v1\.0\.0 is made for some-sys 7\.9\.0, not 7\.8\.9: set the version of its library in local/"
+    with pytest.raises(ToolchainError, match=told):
         _built(tool(site.url), tmp_path / "cache")

@@ -39,7 +39,9 @@ def _publish(site: ReleaseServer, name: str, version: str = VERSION, code: int =
     site.has(f"/{name}.sha256", hashlib.sha256(content).hexdigest().encode())
 
 
-def _supply(site: ReleaseServer, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+def _supply(
+    site: ReleaseServer, capsys: pytest.CaptureFixture[str], *, with_library: bool = False
+) -> tuple[int, list[str]]:
     node = Release(
         page="",
         url=f"{site.url}/{{program}}",
@@ -47,7 +49,8 @@ def _supply(site: ReleaseServer, capsys: pytest.CaptureFixture[str]) -> tuple[in
         listing="alone",
         programs=("kubelet", "kube-proxy"),
     )
-    code = supply.main(["--fetch-only"], {"node": node})
+    library = Release("", f"{site.url}/library.jar", "{url}.sha256", "alone").order("library", lambda _: "v7", "x86_64")
+    code = supply.main(["--fetch-only"], {"node": node}, [library] if library is not None and with_library else [])
     told = re.sub(r"in \d+ s \([\d.]+ MB/s\)", "in N s", capsys.readouterr().err)
     return code, re.sub(r"/\S+/node-fetched-\w+", "CACHE", told.replace(site.url, "SITE")).splitlines()
 
@@ -83,6 +86,18 @@ def test_it_fails_with_a_program_that_is_another(
 ) -> None:
     _publish(site, "kube-proxy", version, code)
     assert _supply(site, capsys) == (1, [ASKED, FETCHED, f"CACHE/kubelet: Kubernetes {VERSION}", fault])
+
+
+def test_it_fails_with_a_library_that_cannot_be_fetched_and_starts_none(
+    site: ReleaseServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = _supply(site, capsys, with_library=True)
+    assert code == 1
+    assert any(line.startswith("library v7 cannot be fetched: SITE/library.jar") for line in told), told
+    content = b"no program"
+    site.has("/library.jar", content)
+    site.has("/library.jar.sha256", hashlib.sha256(content).hexdigest().encode())
+    assert _supply(site, capsys, with_library=True)[0] == 0
 
 
 def test_it_fails_where_nothing_is_published(

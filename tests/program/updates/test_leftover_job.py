@@ -9,7 +9,6 @@ import pulumi
 import pytest
 
 from dragonfly.access.cluster_access import ClusterAccess
-from dragonfly.updates.cluster_question import NoAnswerError
 from dragonfly.updates.leftover_job import replaces_leftover
 from tests.program.played.played_api_server import NAMES, installed_api_server, kubeconfig
 from tests.program.played.played_hook import Hook
@@ -57,8 +56,20 @@ def test_nothing_is_deleted_for_another_reason(operation: str, errors: list[str]
         assert (api.asked, api.changed) == ([], [])
 
 
-def test_who_may_not_delete_it_is_told() -> None:
+def test_a_preview_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    with installed_api_server() as api:
+        assert not fail(api.url, "create", REFUSAL)
+        assert (api.asked, api.changed) == ([], [])
+
+
+def test_who_may_not_delete_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     with installed_api_server() as api:
         api.answers[JOB] = (403, {"message": "no"})
-        with pytest.raises(NoAnswerError, match=rf"does not delete Job {NAMES.root_password_job} \(403\): no"):
-            fail(api.url, "create", REFUSAL)
+        # What the plug-in said stays the error.
+        assert not fail(api.url, "create", REFUSAL)
+    (told,) = warnings
+    assert f"does not delete Job {NAMES.root_password_job} (403): no" in told
+    assert told.endswith(f"kubectl delete job {NAMES.root_password_job} --namespace p2p")

@@ -13,7 +13,7 @@ import pytest
 from dragonfly.access import client as client_module
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.updates import line_change
-from dragonfly.updates.cluster_question import NoAnswerError
+from dragonfly.updates.cluster_request import RequestError
 from dragonfly.updates.line_change import LINE_ANNOTATION, LineChange, LineChangeError
 from tests.program.played.played_api_server import NAMES, NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.program.played.played_hook import Hook
@@ -298,13 +298,13 @@ def test_where_nothing_answers_the_manager_stays_as_it_is() -> None:
         patch.setattr(pulumi, "ResourceHook", Hook)
         patch.setattr(pulumi, "ErrorHook", Hook)
         options = moves("http://127.0.0.1:1").of_manager()
-    with pytest.raises(NoAnswerError, match=r"^manager is not changed: .*refused\. Run the same command again"):
+    with pytest.raises(RequestError, match=r"^manager is not changed: .*refused\. Run the same command again"):
         update(options, "2.1", "2.5")
 
 
 def test_who_may_not_stop_the_manager_is_told(api: ApiServer) -> None:
     api.answers[f"{MANAGER}/scale"] = (403, {"message": "no"})
-    with pytest.raises(NoAnswerError, match=rf"does not scale Deployment {NAMES.manager} \(403\): no"):
+    with pytest.raises(RequestError, match=rf"does not scale Deployment {NAMES.manager} \(403\): no"):
         update(moves(api.url).of_manager(), "2.1", "2.5")
 
 

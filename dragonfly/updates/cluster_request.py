@@ -1,4 +1,4 @@
-"""A question that a hook asks the stack's cluster while the engine waits."""
+"""A request of a hook to the stack's cluster, for which the engine waits."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 # Not the loop's own, in which registrations have few places.
-_ASKING = ThreadPoolExecutor()
+_REQUESTS = ThreadPoolExecutor()
 
 
-class NoAnswerError(pulumi.RunError):
-    """The cluster gave no answer; the message says which resource is not changed, and why."""
+class RequestError(pulumi.RunError):
+    """The cluster cannot be reached, or refuses; the message says why."""
 
 
-async def ask(
-    access: ClusterAccess, namespace: pulumi.Input[str], resource: str, question: Callable[[Cluster], _Answer]
+async def request(
+    access: ClusterAccess, namespace: pulumi.Input[str], what: Callable[[Cluster], _Answer]
 ) -> _Answer | None:
-    """Ask, and return the answer; None where the cluster is known only once it is made.
+    """Make a request, and return the answer; None where the cluster is known only once it is made.
 
     Args:
         access: to the cluster.
-        namespace: of the objects that are asked for.
-        resource: Pulumi's name of the one whose hook asks.
-        question: what is asked.
+        namespace: of the objects that it is about.
+        what: it.
 
     Raises:
-        NoAnswerError: the cluster cannot be reached, or refuses.
+        RequestError: the cluster cannot be reached, or refuses.
     """
     kubeconfig = await pulumi.Output.from_input(access.kubeconfig).future()
     if kubeconfig is None and access.kubeconfig is not None:
@@ -45,14 +44,14 @@ async def ask(
     # The hook's own resource is in it: it is known.
     place = str(await pulumi.Output.from_input(namespace).future())
 
-    def answer() -> _Answer:
-        # The client takes a second to load, and most updates ask nothing.
+    def send() -> _Answer:
+        # The client takes a second to load, and most updates make none.
         from dragonfly.access.client import KubeconfigError, connect
         from dragonfly.access.objects import Cluster, NoClusterError
 
         try:
-            return question(Cluster(connect(kubeconfig, access.context), place, secrets=()))
+            return what(Cluster(connect(kubeconfig, access.context), place, secrets=()))
         except (KubeconfigError, NoClusterError) as error:
-            raise NoAnswerError(f"{resource} is not changed: {error}. Run the same command again.") from None
+            raise RequestError(str(error)) from None
 
-    return await asyncio.get_running_loop().run_in_executor(_ASKING, answer)
+    return await asyncio.get_running_loop().run_in_executor(_REQUESTS, send)
