@@ -118,8 +118,14 @@ class GoTool(Tool):
         return [self._go_program(), "build", *self.flags(), "-o", f"{folder}/", *self.packages().values()]
 
     def environment(self, folder: Path) -> dict[str, str]:
-        # go's temporary files go with ours, however it ends.
-        return {**os.environ, **_SETTINGS, "GOTMPDIR": str(folder)}
+        return {
+            **os.environ,
+            **_SETTINGS,
+            # The compiler collects its garbage less often: a fifth less CPU time, a fifth more memory.
+            "GOGC": "400",
+            # go's temporary files go with ours, however it ends.
+            "GOTMPDIR": str(folder),
+        }
 
     def finish(self, folder: Path) -> None:
         for binary, source in self.binaries.items():
