@@ -168,10 +168,7 @@ class Cluster:
         Raises:
             NoClusterError: there is no answer, or a refusal.
         """
-        group, plural = _WORKLOADS[kind]
-        status, text = self._get(
-            f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}", {}, _REQUEST_SECONDS
-        )
+        status, text = self._get(self._workload_path(kind, name), {}, _REQUEST_SECONDS)
         if status == _NOT_FOUND:
             return None
         if status != _OK:
@@ -199,8 +196,7 @@ class Cluster:
         Raises:
             NoClusterError: there is no answer, or a refusal.
         """
-        group, plural = _WORKLOADS["Deployment"]
-        path = f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(deployment)}/scale"
+        path = f"{self._workload_path('Deployment', deployment)}/scale"
         status, text = self._ask("PATCH", path, {}, _REQUEST_SECONDS, {"spec": {"replicas": replicas}})
         if status not in (_OK, _NOT_FOUND):
             raise _RefusalError(f"{self.url} does not scale Deployment {deployment} ({status}): {_message(text)}")
@@ -214,8 +210,7 @@ class Cluster:
         Raises:
             NoClusterError: there is no answer, or a refusal.
         """
-        group, plural = _WORKLOADS["Job"]
-        path = f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}"
+        path = self._workload_path("Job", name)
         status, text = self._ask("DELETE", path, {"propagationPolicy": "Background"}, _REQUEST_SECONDS, None)
         if status not in (_OK, _NOT_FOUND):
             raise _RefusalError(f"{self.url} does not delete Job {name} ({status}): {_message(text)}")
@@ -264,6 +259,10 @@ class Cluster:
         if status != _OK or not lines:
             return None
         return self._masked(next((line for line in lines if _MYSQL_ERROR in line), lines[-1]))
+
+    def _workload_path(self, kind: str, name: str) -> str:
+        group, plural = _WORKLOADS[kind]
+        return f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}"
 
     def _list(
         self, group: str, plural: str, query: Mapping[str, str], *, in_namespace: bool = True, optional: bool = False

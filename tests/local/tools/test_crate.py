@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import platform
 import zipfile
 from collections.abc import Generator
 from pathlib import Path
@@ -109,7 +108,8 @@ def site(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[ReleaseSer
     _program(machine, "cargo", CARGO)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as jar:
-        jar.writestr(f"lib/library-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }.so", b"shared")
+        (order,) = tool().libraries()
+        jar.writestr(order.files[0].members[LIBRARY], b"shared")
     with release_server() as server:
         server.has("/7.8.9.jar", content.getvalue())
         server.has("/7.8.9.jar.sha256", hashlib.sha256(content.getvalue()).hexdigest().encode())
