@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 from pulumi_gcp import compute
 from pulumi_kubernetes.core import v1 as core
@@ -11,6 +13,7 @@ from dragonfly.access.existing_cluster import existing_cluster_access
 from dragonfly.components.application import Application, ApplicationArgs
 from dragonfly.components.manager import Manager, ManagerArgs
 from dragonfly.components.mysql import Mysql, MysqlArgs
+from dragonfly.components.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from dragonfly.components.node_mirrors import NodeMirrors
 from dragonfly.components.peer import Peer, PeerArgs
 from dragonfly.components.redis import Redis, RedisArgs
@@ -105,10 +108,13 @@ class Dragonfly(pulumi.ComponentResource):
         self.port_forward_command = self.namespace.apply(
             lambda namespace: port_forward_command(namespace, names, access.context)
         )
+        # No pod is there before the policies that are about it, nor after them.
+        policies = self._network_policies(settings, instance, child)
         mysql = Mysql(
             "mysql",
             MysqlArgs(
                 instance=instance,
+                after=policies,
                 root_password=self.credentials.db_root_password,
                 user_password=self.credentials.db_user_password,
                 exporter_password=self.credentials.db_exporter_password,
@@ -123,6 +129,7 @@ class Dragonfly(pulumi.ComponentResource):
             "redis",
             RedisArgs(
                 instance=instance,
+                after=policies,
                 password=self.credentials.redis_password,
                 disk_size=settings.redis_persistent_disk_size,
                 storage_class=settings.default_storage_class,
@@ -139,7 +146,7 @@ class Dragonfly(pulumi.ComponentResource):
             after_disk = pulumi.ResourceOptions(parent=mysql, depends_on=after_databases)
             manager = (Manager.pulumi_type, _MANAGER)
             self.upgrade_snapshots = upgrade_snapshots(settings, cluster, manager, after_disk)
-        before_programs = [*after_databases, *self.upgrade_snapshots]
+        before_programs = [*policies, *after_databases, *self.upgrade_snapshots]
         Manager(
             _MANAGER,
             ManagerArgs(
@@ -202,6 +209,22 @@ class Dragonfly(pulumi.ComponentResource):
             if image is not Image.METRICS_EXPORTER or settings.metrics_exporter_enabled
         }
         self.register_outputs({"namespace": self.namespace, "images": self.images})
+
+    def _network_policies(
+        self, settings: Settings, instance: Instance, child: pulumi.ResourceOptions
+    ) -> Sequence[pulumi.Resource]:
+        if not settings.network_policies:
+            return []
+        args = NetworkPoliciesArgs(
+            instance=instance,
+            peer_ports=settings.peer_ports,
+            console_from=settings.console_from,
+            metrics_from=settings.metrics_from,
+            registries_in=settings.registries_in,
+            registry_ports=settings.all_registry_ports,
+            metrics_exporter_enabled=settings.metrics_exporter_enabled,
+        )
+        return NetworkPolicies("network-policies", args, child).policies
 
     def _namespace(self, settings: Settings, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
         created = None

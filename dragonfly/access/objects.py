@@ -52,6 +52,7 @@ class ClusterObjects:
 
     Attributes:
         workloads: Deployments, StatefulSets, DaemonSets and Jobs, each with its kind.
+        network_policies: None where the user may not list them.
         events: of the whole namespace; none where the user may not list them.
         nodes: of the cluster; none where the user may not list them.
     """
@@ -60,6 +61,7 @@ class ClusterObjects:
     pods: list[Object] = field(default_factory=list[Object])
     claims: list[Object] = field(default_factory=list[Object])
     services: list[Object] = field(default_factory=list[Object])
+    network_policies: list[Object] | None = None
     events: list[Object] = field(default_factory=list[Object])
     nodes: list[Object] = field(default_factory=list[Object])
 
@@ -234,6 +236,7 @@ class Cluster:
             pods=self._list("api/v1", "pods", own),
             claims=self._list("api/v1", "persistentvolumeclaims", own),
             services=self._list("api/v1", "services", own),
+            network_policies=self._if_shown("apis/networking.k8s.io/v1", "networkpolicies", own),
             events=self._list("api/v1", "events", {}, optional=True),
             nodes=self._list("api/v1", "nodes", {}, in_namespace=False, optional=True),
         )
@@ -263,6 +266,12 @@ class Cluster:
     def _workload_path(self, kind: str, name: str) -> str:
         group, plural = _WORKLOADS[kind]
         return f"{group}/namespaces/{quote(self._namespace)}/{plural}/{quote(name)}"
+
+    def _if_shown(self, group: str, plural: str, query: Mapping[str, str]) -> list[Object] | None:
+        try:
+            return self._list(group, plural, query)
+        except _RefusalError:
+            return None
 
     def _list(
         self, group: str, plural: str, query: Mapping[str, str], *, in_namespace: bool = True, optional: bool = False

@@ -141,6 +141,7 @@ def _spec(args: ApplicationArgs) -> dict[str, object]:
             {"group": "apps", "kind": "Deployment"},
             {"group": "apps", "kind": "StatefulSet"},
             {"group": "apps", "kind": "DaemonSet"},
+            {"group": "networking.k8s.io", "kind": "NetworkPolicy"},
         ],
     }
 

@@ -60,6 +60,12 @@ def registry_mirror(registry: str) -> RegistryMirror:
     return RegistryMirror(registry, upstream, (upstream,))
 
 
+def registry_port(registry: str) -> int | None:
+    """Return the port that a registry's name has, or None."""
+    port = registry.partition(":")[2]
+    return int(port) if port else None
+
+
 def peer_proxy(proxy_port: int) -> str:
     """URL of a node's own peer. The scheme is said because containerd would try TLS."""
     return f"http://{LOOPBACK}:{proxy_port}"

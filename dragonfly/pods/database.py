@@ -23,6 +23,7 @@ class DatabaseArgs:
 
     Args:
         instance: the instance that it belongs to.
+        after: resources that must exist before its StatefulSet is handed to the engine.
         disk_size: a Kubernetes quantity.
         storage_class: of the disk.
         disk_place: where the program makes the disk; None leaves it to the StorageClass.
@@ -30,6 +31,7 @@ class DatabaseArgs:
     """
 
     instance: Instance
+    after: Sequence[pulumi.Resource]
     disk_size: str
     storage_class: str
     disk_place: DiskPlace | None
@@ -90,7 +92,8 @@ class Database(pulumi.ComponentResource):
     def secret(self, resource_name: str, name: str, data: dict[str, pulumi.Input[str]]) -> core.Secret:
         """Declare a Secret of the database."""
         metadata = self._args.instance.metadata(name, self.component)
-        return core.Secret(resource_name, metadata=metadata, string_data=data, opts=pulumi.ResourceOptions(parent=self))
+        opts = pulumi.ResourceOptions(parent=self, depends_on=self._args.after)
+        return core.Secret(resource_name, metadata=metadata, string_data=data, opts=opts)
 
     def declare(self, names: DatabaseNames, secrets: Sequence[core.Secret], pod: DatabasePod) -> None:
         """Declare claim, Services and StatefulSet, and register the outputs.

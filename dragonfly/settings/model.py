@@ -12,7 +12,8 @@ from dragonfly.lines.release_line import ReleaseLine
 from dragonfly.parts.images import Image, Images
 from dragonfly.parts.names import Names
 from dragonfly.parts.ports import PeerPorts
-from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES
+from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES, registry_port
+from dragonfly.parts.traffic import REGISTRY_PORTS
 from dragonfly.settings import value_rules as rules
 from dragonfly.settings.fault import rule_broken
 
@@ -21,7 +22,9 @@ DiskSize = Annotated[str, rules.DISK_SIZE]
 Password = Annotated[SecretStr, rules.PASSWORD]
 PeerPort = Annotated[int, rules.UNPRIVILEGED_PORT, rules.NO_EPHEMERAL_PORT]
 IPv4Networks = Annotated[list[Annotated[str, rules.IPV4_NETWORK]], rules.NOT_TOO_MANY_NETWORKS]
+Namespaces = Annotated[list[Annotated[str, rules.DNS_1123_LABEL]], rules.NO_ENTRY_TWICE]
 Registries = Annotated[list[Annotated[str, rules.REGISTRY]], rules.REGISTRY_LIST]
+RegistryPorts = Annotated[list[Annotated[int, rules.PORT]], rules.NO_ENTRY_TWICE]
 # Strict validation takes members of an enumeration, not their values.
 ImageReferences = dict[Annotated[Image, Field(strict=False)], Annotated[str, rules.IMAGE_REFERENCE]]
 
@@ -70,6 +73,11 @@ class Settings(BaseModel):
     registry_mirrors: Annotated[Registries, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]
     registry_config_path: Annotated[str, rules.REGISTRY_CONFIG_PATH] = "/etc/containerd/certs.d"
     deletion_protection: bool = True
+    network_policies: bool = True
+    console_from: Annotated[Namespaces, Field(default_factory=list)]
+    metrics_from: Annotated[Namespaces, Field(default_factory=lambda: ["gmp-system"])]
+    registries_in: Annotated[Namespaces, Field(default_factory=list)]
+    registry_ports: Annotated[RegistryPorts, Field(default_factory=list)]
     kubeconfig: Annotated[SecretStr, rules.KUBECONFIG] | None = None
     kube_context: str | None = None
     app_instance_name: Annotated[str, rules.DNS_1035_LABEL, rules.SHORT_ENOUGH_FOR_ALL_NAMES] = "dragonfly-1"
@@ -127,6 +135,12 @@ class Settings(BaseModel):
             stats=self.peer_stats_port,
             quic=self.peer_quic_port,
         )
+
+    @property
+    def all_registry_ports(self) -> tuple[int, ...]:
+        """Where any registry listens: those of mirrors that are named with a port stand in their names."""
+        named = filter(None, map(registry_port, self.registry_mirrors))
+        return tuple(dict.fromkeys([*REGISTRY_PORTS, *named, *self.registry_ports]))
 
     @property
     def namespace_is_created(self) -> bool:

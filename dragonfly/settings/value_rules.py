@@ -166,6 +166,8 @@ CACHE_SIZE = _must_be_quantity(
     f"must be at least {LEAST_CACHE_GIB}Gi: a layer of some gigabytes must have room; write for example 100Gi",
 )
 REGISTRY = _rule(registry_name_fault)
+PORT = _must(range(1, 65536).__contains__, "must be a port from 1 to 65535")
+NO_ENTRY_TWICE = _must(lambda entries: len(set(entries)) == len(entries), "names an entry twice")
 REGISTRY_LIST = _rule(registry_list_fault)
 # The pod of the peer can write there: nothing but the directory of the mirrors may be named.
 REGISTRY_CONFIG_PATH = _must_match(

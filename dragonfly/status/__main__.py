@@ -19,6 +19,7 @@ from typing import TypeVar
 from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
 from dragonfly.settings.report import SettingsError
+from dragonfly.status.doors import open_doors
 from dragonfly.status.report import Report
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images
@@ -79,9 +80,15 @@ def _report(stack: Stack, seconds: float) -> Report:
         stack=stack.name,
         settings=settings,
         namespace_exists=namespace_exists,
-        conditions=conditions(settings.names, objects, last_log_line, datetime.now(UTC)),
+        conditions=conditions(
+            settings.names,
+            objects,
+            last_log_line,
+            datetime.now(UTC),
+            network_policies=settings.network_policies,
+        ),
         images=running_images(objects.pods),
-        advisories=advisories(objects.pods),
+        advisories=[*advisories(objects.pods), *open_doors(settings)],
     )
 
 

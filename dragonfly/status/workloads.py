@@ -9,6 +9,7 @@ from datetime import datetime
 from dragonfly.access.objects import ClusterObjects, Object, listed
 from dragonfly.parts.labels import COMPONENT_LABEL
 from dragonfly.parts.names import Names
+from dragonfly.parts.traffic import policy_names
 from dragonfly.status.pod_reasons import (
     LastLogLine,
     Reason,
@@ -41,14 +42,17 @@ class Condition:
     reasons: list[Reason] = field(default_factory=list[Reason])
 
 
-def conditions(names: Names, objects: ClusterObjects, last_log_line: LastLogLine, now: datetime) -> list[Condition]:
-    """Return how every workload and claim of an instance is, and which Services are missing.
+def conditions(
+    names: Names, objects: ClusterObjects, last_log_line: LastLogLine, now: datetime, *, network_policies: bool = False
+) -> list[Condition]:
+    """Return how every workload and claim of an instance is, and which Services and network policies are missing.
 
     Args:
         names: of the instance's objects.
         objects: what the cluster has of them.
         last_log_line: reads the log of a container.
         now: the time.
+        network_policies: whether the stack has them.
     """
     workloads = {each["metadata"]["name"]: each for each in objects.workloads}
     claims = {each["metadata"]["name"]: each for each in objects.claims}
@@ -62,7 +66,11 @@ def conditions(names: Names, objects: ClusterObjects, last_log_line: LastLogLine
         # The seed peer's, where the stack has one; without it no pod of the seed peer starts, which says so.
         for name in (*names.claims(), *sorted(claims.keys() & {names.seed_peer_claim}))
     ]
-    return [*found, *(_missing("Service", name) for name in names.services() if name not in services)]
+    found += [_missing("Service", name) for name in names.services() if name not in services]
+    if network_policies and objects.network_policies is not None:
+        policies = {each["metadata"]["name"] for each in objects.network_policies}
+        found += [_missing("NetworkPolicy", name) for name in policy_names(names).values() if name not in policies]
+    return found
 
 
 def _missing(kind: str | None, name: str) -> Condition:

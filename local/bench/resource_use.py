@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubernetes.client.api.core_v1_api import CoreV1Api
+from kubernetes.client.api.networking_v1_api import NetworkingV1Api
 from rich.table import Table
 
 from dragonfly.components import mysql, redis
@@ -22,6 +23,7 @@ from dragonfly.parts.labels import ALL_INSTANCES
 from dragonfly.parts.names import Names
 from dragonfly.quantity import parse_quantity
 from local.api.kubeconfig import connect
+from local.api.letting_in import letting_in
 from local.images.catalog import default_references
 
 LOAD_SECONDS: Final = 40
@@ -105,6 +107,8 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
     with connect(kubeconfig) as client:
         core: Any = CoreV1Api(client)
         uses = _containers(core, namespace)
+        policies: Any = NetworkingV1Api(client)
+        policies.create_namespaced_network_policy(namespace, letting_in(_POD, app, namespace))
         core.create_namespaced_pod(namespace, _load_pod(names))
         try:
             _wait_for_load(core, namespace)
@@ -112,6 +116,7 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
             _wait_for_load(core, namespace)
         finally:
             core.delete_namespaced_pod(_POD, namespace, grace_period_seconds=0)
+            policies.delete_namespaced_network_policy(_POD, namespace)
     merged: dict[str, ContainerUse] = {}
     for (_, container), (component, use) in sorted(uses.items()):
         key = f"{component}/{container}"

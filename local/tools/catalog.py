@@ -100,6 +100,13 @@ TOOLS: Mapping[str, Tool] = {
             minutes=2,
         ),
         GoTool(
+            name="kube-router",
+            folder="kube-router",
+            module="github.com/cloudnativelabs/kube-router/v2",
+            binaries={"kube-router": "kube-router"},
+            minutes=2,
+        ),
+        GoTool(
             name="actionlint",
             folder="actionlint",
             module="github.com/rhysd/actionlint",
@@ -136,7 +143,7 @@ TOOLS: Mapping[str, Tool] = {
 CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
 """What a local cluster is made of."""
 
-CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns")
+CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns", "kube-router")
 """What a local cluster is made of whose nodes run containers; the rest of it are Debian's packages."""
 
 ENGINE_TOOLS = ("pulumi", "language-host", "kubectl")

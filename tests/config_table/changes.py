@@ -43,6 +43,10 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:dbPersistentDiskSize": "12Gi",
     "dragonfly:redisPersistentDiskSize": "8Gi",
     "dragonfly:metricsExporterEnabled": True,
+    "dragonfly:consoleFrom": ["team"],
+    "dragonfly:metricsFrom": ["monitoring"],
+    "dragonfly:registriesIn": ["registry"],
+    "dragonfly:registryPorts": [8443],
     "dragonfly:tag": "2.1.35",
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:dbUserPassword": "another-Passw0rd",
@@ -58,10 +62,11 @@ _ANYWHERE: Mapping[str, Any] = {
 }
 """What means something with a cluster of the stack's and in an existing one."""
 
-_IMAGES: Mapping[str, Any] = {
+_HIDING: Mapping[str, Any] = {
     "dragonfly:images": {"manager": "example.com/manager:2.1.35"},
+    "dragonfly:networkPolicies": False,
 }
-"""An image that is given whole hides what `tag` and `imageRegistry` do."""
+"""An image that is given whole hides what `tag` and `imageRegistry` do; without policies no key opens one."""
 
 GKE = Stacks(
     name="gke",
@@ -85,7 +90,7 @@ GKE = Stacks(
             **_ANYWHERE,
         },
         # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
-        {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}, **_IMAGES},
+        {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}, **_HIDING},
     ),
     one_way={"dragonfly:provisionCluster": False},
 )
@@ -105,7 +110,7 @@ EXISTING = Stacks(
             "dragonfly:installApplicationCrd": False,
         },
         # With another namespace it would tell of two.
-        {"dragonfly:createNamespace": False, **_IMAGES},
+        {"dragonfly:createNamespace": False, **_HIDING},
     ),
     # A class that is not there: no claim of a stack would find its volume.
     one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},
@@ -144,6 +149,7 @@ PAIRS: Sequence[tuple[str, str]] = (
 
 REPLACING: Mapping[str, tuple[str, str]] = {
     "spot": ("false", "true"),
+    "networkPolicies": ("true", "false"),
     "metricsExporterEnabled": ("false", "true"),
     "tag": ("2.1.34", "2.1.35"),
     "imageRegistry": ("", "example.com/mirror"),

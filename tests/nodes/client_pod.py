@@ -1,4 +1,4 @@
-"""A pod beside an installation, from which the databases and the REST API are asked as any other pod would."""
+"""A pod beside an installation, let in by a network policy, from which the databases and the REST API are asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image
+from local.api.letting_in import letting_in
 from local.images.catalog import default_references
 
 NAME = "client"
@@ -41,7 +42,7 @@ class ClientPod:
     app: str
 
     def start(self) -> None:
-        """Makes the namespace and the pod, and waits until it runs."""
+        """Makes the namespace, the pod and its way in, and waits until it runs."""
         references = default_references()
         containers = [
             {
@@ -61,6 +62,8 @@ class ClientPod:
             },
         ]
         self._run(["apply", "-f", "-"], json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+        allowed = json.dumps(letting_in(self.namespace, self.app, self.namespace))
+        self._run(["apply", f"--namespace={self.installation}", "-f", "-"], allowed)
         ready = ["wait", f"--namespace={self.namespace}", "--for=condition=Ready", "--timeout=30s", f"pod/{NAME}"]
         self._run(ready, "", seconds=40)
 

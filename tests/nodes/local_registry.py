@@ -133,7 +133,7 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
         cluster: the cluster.
         folder: for its files.
     """
-    holder = next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
+    holder = network_holder(cluster)
     port = free_port()
     authority = Authority(folder / "certificates", "registry-authority")
     # It is pushed to through the forwarder, whose connections come to loopback.
@@ -153,6 +153,11 @@ def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
         for process in started:
             process.kill()
             process.wait()
+
+
+def network_holder(cluster: Cluster) -> int:
+    """Return the process that holds the control plane's network."""
+    return next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
 
 
 def registry_command(folder: Path, address: str, certificate: Certificate | None = None) -> list[str]:

@@ -21,6 +21,8 @@ from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
 from tests.nodes.node_images import NODES
 from tests.nodes.own_stack import NAMES, own_stack
+from tests.nodes.pods import apply, pod
+from tests.nodes.reached import reached_from_pod
 from tests.nodes.trusted_peers import trust, wait_for_pods
 from tests.waiting import wait_until
 
@@ -108,11 +110,6 @@ class Shared(MirroredStack):
             text = text.replace(before, now)
         self.stack.kubectl("patch", "secret", secret, "--patch", json.dumps({"stringData": {"dfdaemon.yaml": text}}))
 
-    def open_from_pod(self, host: str, port: int) -> bool:
-        """Whether the seed peer, a pod with a network of its own, reaches a TCP port."""
-        script = f"timeout 2 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null && echo open || echo shut"
-        return self.stack.kubectl("exec", f"{NAMES.seed_peer}-0", "--", "bash", "-c", script).strip() == "open"
-
     def restarts(self) -> int:
         """How often containers were started again, of every pod in the namespace."""
         listed = json.loads(self.stack.kubectl("get", "pods", "--output=json"))["items"]
@@ -150,7 +147,9 @@ def test_pods_and_other_nodes_reach_what_serves_them_and_neither_proxy_nor_profi
     address = node_address(NODES.index(node))
     from_itself = {key for key, port in ports.items() if shared.open_from_node(node, "127.0.0.1", port)}
     from_another = {key for key, port in ports.items() if shared.open_from_node(other, address, port)}
-    from_a_pod = {key for key, port in ports.items() if shared.open_from_pod(address, port)}
+    apply(shared.stack.kubectl, pod("stranger", "exec sleep infinity"))
+    targets = {key: (address, port) for key, port in ports.items()}
+    from_a_pod = reached_from_pod(shared.stack.kubectl, ["stranger"], targets)
     assert from_itself == set(ports)
     assert from_another == from_a_pod == set(ports) - {"proxyPort", "peerStatsPort"}
 

@@ -27,7 +27,7 @@ NODE = "node-1"
 DAEMONS = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "volumes"),
     *("control-plane-network", "forwarder", "coredns"),
-    *(NODE, f"{NODE}-containerd", f"{NODE}-kubelet", f"{NODE}-kube-proxy"),
+    *(NODE, *(f"{NODE}-{agent}" for agent in ("containerd", "kubelet", "kube-proxy", "kube-router"))),
 )
 """Of a cluster with one node."""
 

@@ -20,7 +20,7 @@ from local.api import kubeconfig
 from local.images.archive import provide_archives
 from local.machine.certificates import Certificate
 from local.machine.processes import Daemon, ProcessError, Processes
-from local.nodes.containers import dns, kube_proxy, kubelet, namespaces
+from local.nodes.containers import dns, kube_proxy, kube_router, kubelet, namespaces
 from local.nodes.containers.addresses import CONTROL_PLANE, node_address
 from local.nodes.containers.cgroups import Cgroups
 from local.nodes.containers.containerd import CONFIG, SOCKET, import_images, serves_kubelet, write_config
@@ -155,10 +155,11 @@ class ContainerNodes:
         return {daemon.name: daemon for daemon in daemons}
 
     def join(self, plane: ControlPlane, client: ApiClient) -> None:
-        """Start DNS, kubelets and kube-proxies."""
+        """Start DNS, and the agents of each node."""
         daemons = self.daemons(plane)
         grant(client, plane.api_server_user, _KUBELET_ADMINISTRATOR)
         dns.apply(client)
+        kube_router.apply(client)
         self._processes.start(daemons[_DNS])
         for node in self._nodes:
             for daemon in self._agents(node, plane):
@@ -275,6 +276,8 @@ class ContainerNodes:
             self._write_kubeconfig(files.kubeconfig, plane, signed)
             signed = authority.client(f"{node.name}-kube-proxy", "system:kube-proxy")
             self._write_kubeconfig(node.folder / "kube-proxy.kubeconfig", plane, signed)
+            signed = authority.client(f"{node.name}-kube-router", kube_router.USER)
+            self._write_kubeconfig(self._kube_router_kubeconfig(node), plane, signed)
             kube_proxy.write_config(
                 node.folder / "kube-proxy.json", node.folder / "kube-proxy.kubeconfig", node.name, plane.pod_range
             )
@@ -282,6 +285,9 @@ class ContainerNodes:
     @property
     def _dns_kubeconfig(self) -> Path:
         return self._folder / "coredns.kubeconfig"
+
+    def _kube_router_kubeconfig(self, node: _Node) -> Path:
+        return node.folder / "kube-router.kubeconfig"
 
     def _write_kubeconfig(
         self, file: Path, plane: ControlPlane, user: Certificate, address: str = CONTROL_PLANE
@@ -332,9 +338,13 @@ class ContainerNodes:
             plane.tools["kubelet"], files, node.name, node.index, reserved, self._machine_type.name
         )
         proxy_command = kube_proxy.command(plane.tools["kube-proxy"], node.folder / "kube-proxy.json")
+        router_command = kube_router.command(
+            plane.tools["kube-router"], self._kube_router_kubeconfig(node), node.name, plane.service_range
+        )
         return [
             self._daemon_on(node, node.kubelet, kubelet_command),
             self._daemon_on(node, node.kube_proxy, proxy_command),
+            self._daemon_on(node, node.kube_router, router_command),
         ]
 
     def _daemon_on(self, node: _Node, name: str, command: Sequence[str]) -> Daemon:
@@ -366,4 +376,5 @@ class _Node:
         self.runtime = f"{self.name}-containerd"
         self.kubelet = f"{self.name}-kubelet"
         self.kube_proxy = f"{self.name}-kube-proxy"
-        self.daemons = (self.holder, self.runtime, self.kubelet, self.kube_proxy)
+        self.kube_router = f"{self.name}-kube-router"
+        self.daemons = (self.holder, self.runtime, self.kubelet, self.kube_proxy, self.kube_router)

@@ -14,6 +14,7 @@ PROGRAMS: Final = (
     "containerd",
     "ctr",
     "ip",
+    "ipset",
     "iptables",
     "mmdebstrap",
     "nsenter",

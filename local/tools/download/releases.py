@@ -167,6 +167,16 @@ RELEASES: Mapping[str, Release] = {
         listing="named",
         members={"coredns": "coredns"},
     ),
+    "kube-router": Release(
+        # The checksums have GoReleaser's usual name, as above.
+        page=f"{_GITHUB}/cloudnativelabs/kube-router/blob/master/.goreleaser.yml",
+        url=f"{_GITHUB}/cloudnativelabs/kube-router/releases/download/{{version}}/"
+        "kube-router_{number}_linux_{arch}.tar.gz",
+        checksum_url=f"{_GITHUB}/cloudnativelabs/kube-router/releases/download/{{version}}/"
+        "kube-router_{number}_checksums.txt",
+        listing="named",
+        members={"kube-router": "kube-router"},
+    ),
     "actionlint": Release(
         page=f"{_GITHUB}/rhysd/actionlint/blob/main/.goreleaser.yaml",
         url=f"{_GITHUB}/rhysd/actionlint/releases/download/{{version}}/actionlint_{{number}}_linux_{{arch}}.tar.gz",

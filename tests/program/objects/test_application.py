@@ -16,6 +16,7 @@ GROUPS = {
     "Deployment": "apps",
     "StatefulSet": "apps",
     "DaemonSet": "apps",
+    "NetworkPolicy": "networking.k8s.io",
 }
 
 
@@ -45,9 +46,9 @@ def test_component_kinds_are_api_groups_and_not_versions(program: RecordedProgra
     assert kinds == GROUPS
 
 
-def test_component_kinds_are_all_that_the_program_declares(program: RecordedProgram) -> None:
+def test_component_kinds_are_all_that_the_program_declares(default_program: RecordedProgram) -> None:
     # The Job has nothing to show once it is done.
-    declared = {one.kind for one in program.objects}
+    declared = {one.kind for one in default_program.objects}
     assert declared - {"Namespace", "CustomResourceDefinitionPatch", "Application", JOB} == set(GROUPS)
 
 

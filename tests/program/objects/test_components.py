@@ -11,6 +11,7 @@ from tests.program.recorded.recorded_program import JOB, WORKLOADS, RecordedProg
 
 COMPONENTS = {
     "dragonfly:release:Dragonfly",
+    "dragonfly:network_policies:NetworkPolicies",
     "dragonfly:created_namespace:CreatedNamespace",
     "dragonfly:credentials:Credentials",
     "dragonfly:mysql:Mysql",
@@ -46,7 +47,9 @@ def _everything_before(program: RecordedProgram, resource: Resource) -> list[Res
 
 
 def test_there_is_one_component_for_each_part(program: RecordedProgram) -> None:
-    assert sorted(component.type for component in _components(program)) == sorted(COMPONENTS)
+    has_policies = program.setting("networkPolicies", "true") == "true"
+    expected = COMPONENTS - (set() if has_policies else {"dragonfly:network_policies:NetworkPolicies"})
+    assert sorted(component.type for component in _components(program)) == sorted(expected)
 
 
 def test_type_tokens_name_project_module_and_class() -> None:
@@ -74,7 +77,8 @@ def test_every_object_is_a_child_of_the_component_whose_label_it_carries(program
         if one.kind in ("Namespace", "CustomResourceDefinitionPatch", "Application"):
             continue
         label = one.metadata["labels"]["app.kubernetes.io/component"].removeprefix("dragonfly-")
-        assert parent.name == label
+        # They go together: first, and last.
+        assert parent.name == ("network-policies" if one.kind == "NetworkPolicy" else label)
 
 
 def test_every_object_is_made_by_the_programs_own_provider(program: RecordedProgram) -> None:
@@ -87,7 +91,9 @@ def test_no_workload_waits_for_a_service_or_another_workload(program: RecordedPr
     # All starts at once; what needs another waits inside its pod.
     for workload in program.of_kind(*WORKLOADS, JOB):
         before = {resource.kind for resource in _everything_before(program, workload)}
-        assert before <= {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace"}, workload.name
+        assert before <= {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy"}, (
+            workload.name
+        )
 
 
 def test_no_workload_waits_for_the_application(program: RecordedProgram) -> None:

@@ -40,6 +40,7 @@ OBJECTS = {
     },
     "PersistentVolumeClaim": {"x-mysql-pvc-x-mysql-0", "x-redis-data-pvc-x-redis-0", CACHE_CLAIM},
     "Application": {"x"},
+    "NetworkPolicy": {"x-mysql", "x-redis", "x-manager", "x-root-password", "x-scheduler", "x-seed-peer"},
 }
 SERVICE_PORTS = {
     "-manager-service": {8080, 65003},
@@ -76,6 +77,8 @@ def test_names_knows_which_are_services_and_workloads() -> None:
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_objects_of_a_kind_are_those_of_the_table(program: RecordedProgram, kind: str) -> None:
     missing = set[str]() if program.setting("seedPeerCacheSize", "") else {CACHE_CLAIM}
+    if kind == "NetworkPolicy" and program.setting("networkPolicies", "true") == "false":
+        missing = OBJECTS[kind]
     expected = {name.replace("x", program.app, 1) for name in OBJECTS[kind] - missing}
     # A claim's name has the instance's name in it twice.
     expected = {name.replace("pvc-x-", f"pvc-{program.app}-") for name in expected}

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dragonfly.parts.labels import COMPONENT_LABEL
 from dragonfly.parts.names import Names
+from dragonfly.parts.traffic import policy_names
 
 NAMES = Names("dragonfly-1")
 NAMESPACE = "/api/v1/namespaces/p2p"
@@ -94,6 +95,10 @@ def installed_api_server() -> Generator[ApiServer]:
         *({"metadata": {"name": name}, "status": {"phase": "Bound"}} for name in NAMES.claims()),
     )
     server.lists(f"{NAMESPACE}/services", *({"metadata": {"name": name}} for name in NAMES.services()))
+    server.lists(
+        "/apis/networking.k8s.io/v1/namespaces/p2p/networkpolicies",
+        *({"metadata": {"name": name}} for name in policy_names(NAMES).values()),
+    )
     for path in (f"{NAMESPACE}/pods", f"{NAMESPACE}/events", "/api/v1/nodes"):
         server.lists(path)
     try:

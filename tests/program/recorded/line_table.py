@@ -12,11 +12,11 @@ import yaml
 from dragonfly.lines.known_lines import line_of
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG, LINE_2_5_CONFIG
 from tests.program.recorded.recorded_program import RecordedProgram, run_main
-from tests.project.pages import DOCS
+from tests.project.pages import DOCS, with_table
 
 PAGE = DOCS / "dragonfly-2.5.md"
 COMPONENTS = {"manager": "manager", "scheduler": "scheduler", "seed peer": "seed-peer", "peer": "dfget"}
-_BLOCK = re.compile(r"(<!-- lines -->\n).*?(<!-- /lines -->)", re.DOTALL)
+MARK = "lines"
 
 
 def line_programs() -> dict[str, RecordedProgram]:
@@ -45,11 +45,6 @@ def line_table(programs: Mapping[str, RecordedProgram]) -> str:
 
 def _row(title: str, cells: Iterable[str]) -> str:
     return f"| {title} | " + " | ".join(each or "-" for each in cells) + " |"
-
-
-def with_table(page: str, table: str) -> str:
-    """Return the page's text with the table between its two marks."""
-    return _BLOCK.sub(lambda marks: f"{marks[1]}{table}\n{marks[2]}", page)
 
 
 def _container(program: RecordedProgram, name: str) -> dict[str, Any]:
@@ -117,7 +112,7 @@ _CELLS: Mapping[str, Callable[[RecordedProgram, str], str]] = {
 
 def main(page: Path = PAGE) -> None:
     """Write the table into the page."""
-    page.write_text(with_table(page.read_text(), line_table(line_programs())))
+    page.write_text(with_table(page.read_text(), MARK, line_table(line_programs())))
 
 
 if __name__ == "__main__":

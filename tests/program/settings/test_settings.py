@@ -115,6 +115,11 @@ BAD_STACKS = (
     _one("registry-with-scheme", "imageRegistry", "https://gcr.io/google", "without scheme"),
     _one("registry-with-slash-last", "imageRegistry", "gcr.io/google/", "without scheme, tag or trailing slash"),
     _one("registry-with-tag", "imageRegistry", "gcr.io/google:2.1", "without scheme, tag"),
+    _one("registry-port-zero", "registryPorts[0]", "[0]", "must be a port from 1 to 65535"),
+    _one("registry-port-too-high", "registryPorts[0]", "[65536]", "must be a port from 1 to 65535"),
+    _one("console-from-a-word", "consoleFrom", "team", "must be a list"),
+    _one("console-from-capitals", "consoleFrom[0]", '["Team"]', "must be a DNS-1123 label"),
+    _one("metrics-from-twice", "metricsFrom", '["a", "a"]', "names an entry twice"),
     _one("tag-latest", "tag", "latest", "must name a version"),
     _one("tag-with-colon", "tag", "dragonfly:2.1", "must be an image tag"),
     _one("tag-with-dot-first", "tag", ".2.1", "must be an image tag"),
@@ -399,6 +404,7 @@ def test_fault_is_told_in_full(key: str, value: str, rule: str, remedy: str) -> 
             "lies in 32768 to 60999, which Linux hands to outgoing connections: the peer could find it taken",
         ),
         ("readyTimeoutSeconds", "9", "must be 10 to 3600 seconds"),
+        ("registryPorts", "[443, 443]", "names an entry twice"),
     ],
 )
 def test_rule_of_a_value_is_told_in_full(key: str, value: str, rule: str) -> None:
@@ -570,6 +576,9 @@ def test_project_and_zone_may_come_from_the_environment(project: str, zone: str)
         ("peerPort", "65535"),
         ("readyTimeoutSeconds", "10"),
         ("readyTimeoutSeconds", "3600"),
+        ("registryPorts", "[1, 65535]"),
+        ("consoleFrom", '["kube-system", "1st"]'),
+        ("metricsFrom", "[]"),
     ],
 )
 def test_good_value_at_the_edge(key: str, value: str) -> None:

@@ -73,6 +73,7 @@ def test_everything_is_asked_for_once_and_where_all_is_ready_the_end_is_0(
     ]
     assert {one["folder"] for one in cli.asked} == {str(ROOT)}
     own = [*WORKLOADS, *(f"{NAMESPACE}/{kind}" for kind in ("pods", "persistentvolumeclaims", "services"))]
+    own.append("/apis/networking.k8s.io/v1/namespaces/p2p/networkpolicies")
     everybodys = [NAMESPACE, f"{NAMESPACE}/events", "/api/v1/nodes"]
     assert sorted(api.asked, key=str) == sorted([*((p, OWN) for p in own), *((p, {}) for p in everybodys)], key=str)
 

@@ -10,6 +10,7 @@ import pytest
 from dragonfly.access.objects import Object
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.settings.model import Settings
+from dragonfly.status.doors import open_doors
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import remedy
 from dragonfly.status.report import Report
@@ -212,6 +213,20 @@ def test_a_manager_whose_jobs_are_open_is_told(tag: str) -> None:
         "jobs without signing in. Let nobody reach it that you do not trust, and move to 2.5, as "
         "docs/dragonfly-2.5.md tells: 2.1 gets no fixes."
     ]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, []),
+        ({"consoleFrom": ["team", "ops"]}, ["consoleFrom lets every pod of team, ops in: whoever reaches"]),
+        ({"networkPolicies": False, "consoleFrom": ["team"]}, ["networkPolicies is false: unless the cluster has"]),
+    ],
+)
+def test_what_the_config_opens_is_told(config: dict[str, Any], said: list[str]) -> None:
+    told = open_doors(Settings.model_validate(config))
+    assert [one[: len(start)] for one, start in zip(told, said, strict=True)] == said
+    assert all("users/signup" in one for one in told)
 
 
 @pytest.mark.parametrize("tag", ["2.4.1", "v2.5.1", "3.0.0", "nightly", "2.1.34.1", "2026.1"])

@@ -10,6 +10,7 @@ import pytest
 from dragonfly.access.objects import ClusterObjects, Object
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.parts.names import Names
+from dragonfly.parts.traffic import policy_names
 from dragonfly.status.workloads import Condition, conditions
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -268,3 +269,25 @@ def test_everything_that_the_config_expects_and_the_cluster_lacks_is_missing() -
     assert {kinds[name] for name in NAMES.claims()} == {"PersistentVolumeClaim"}
     assert {kinds[name] for name in set(NAMES.services()) & kinds.keys() - set(NAMES.workloads())} == {"Service"}
     assert {reason.what for each in found for reason in each.reasons} == {"is not in the cluster"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "missing"),
+    [
+        (True, [], 6),
+        (True, list(policy_names(NAMES).values()), 0),
+        (True, [NAMES.mysql, "another"], 5),
+        (False, [], 0),
+        # The user may not list them.
+        (True, None, 0),
+    ],
+)
+def test_network_policies_that_the_cluster_lacks_are_missing(
+    wanted: bool, there: list[str] | None, missing: int
+) -> None:
+    policies: list[Object] | None = None if there is None else [{"metadata": {"name": name}} for name in there]
+    objects = ClusterObjects(network_policies=policies)
+    found = conditions(NAMES, objects, lambda pod, name, previous: None, NOW, network_policies=wanted)
+    told = [each for each in found if each.kind == "NetworkPolicy"]
+    assert len(told) == missing
+    assert not any(each.ready for each in told)

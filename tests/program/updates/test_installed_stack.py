@@ -23,8 +23,10 @@ def test_everything_keeps_its_urn(default_program: RecordedProgram) -> None:
     # Mocks leave the parents out of the URN.
     declared = {(_type_and_name(one.parent), _type_and_name(one.urn)) for one in default_program.resources}
     assert installed <= declared
-    # Records in the state alone.
+    # Records in the state alone, and what has come since.
     assert {urn[0] for _, urn in declared - installed} == {
+        "dragonfly:network_policies:NetworkPolicies",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
         "dragonfly:created_namespace:CreatedNamespace",
         "dragonfly:immutable_config:KeptConfig",
     }
