@@ -28,6 +28,7 @@ from dragonfly.parts.console import CONSOLE_URL, port_forward_command
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import instance_labels
 from dragonfly.parts.registry_mirrors import registry_mirror
+from dragonfly.pods.security import POD_SECURITY
 from dragonfly.pods.stateless_objects import deleted_with
 from dragonfly.settings.model import Settings
 from dragonfly.updates.created_namespace import CreatedNamespace
@@ -103,7 +104,17 @@ class Dragonfly(pulumi.ComponentResource):
         self.namespace = self._namespace(settings, child)
         seconds = settings.ready_timeout_seconds
         line_change = LineChange(names, self.namespace, access, seconds, settings.allow_downgrade)
-        instance = Instance(names, self.namespace, seconds, access, settings.line, images, config_hash_key, line_change)
+        instance = Instance(
+            names,
+            self.namespace,
+            seconds,
+            access,
+            settings.line,
+            images,
+            settings.image_pull_secrets,
+            config_hash_key,
+            line_change,
+        )
         self.console_url = CONSOLE_URL
         self.port_forward_command = self.namespace.apply(
             lambda namespace: port_forward_command(namespace, names, access.context)
@@ -184,6 +195,7 @@ class Dragonfly(pulumi.ComponentResource):
             PeerArgs(
                 instance=instance,
                 ports=settings.peer_ports,
+                priority_class=settings.peer_priority_class,
                 after=before_programs,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),
@@ -232,7 +244,7 @@ class Dragonfly(pulumi.ComponentResource):
             namespace = core.Namespace(
                 "namespace",
                 metadata=meta.ObjectMetaArgs(
-                    name=settings.namespace, labels=instance_labels(settings.app_instance_name)
+                    name=settings.namespace, labels={**instance_labels(settings.app_instance_name), **POD_SECURITY}
                 ),
                 opts=child,
             )

@@ -9,14 +9,20 @@ from typing import cast
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from dragonfly.components.node_mirrors import NodeMirrors
+from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.cache import CACHE_SIZE_LIMIT
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
 from dragonfly.parts.ports import PeerPorts
 from dragonfly.pods.program import Program, program_pod
+
+# Above what has none, 0, and below the system's own, 2,000,000,000: a full node, or one short of memory, ends others
+# first.
+_PRIORITY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,14 @@ class PeerArgs:
         instance: the instance that they belong to.
         ports: of each node that the peer listens on.
         after: see `Program.after`.
+        priority_class: of the cluster; None makes one.
         node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
     """
 
     instance: Instance
     ports: PeerPorts
     after: Sequence[pulumi.Resource]
+    priority_class: str | None
     node_mirrors: NodeMirrors | None
 
 
@@ -58,6 +66,7 @@ class Peer(pulumi.ComponentResource):
         )
         line_change = instance.line_change.after("StatefulSet", names.seed_peer, name, 3)
         pod = program_pod(name, instance, program, host_network=True, line_change=line_change, parent=self).template
+        cast("core.PodSpecArgs", pod.spec).priority_class_name = args.priority_class or self._priority_class(instance)
         if args.node_mirrors is not None:
             this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
             image = instance.images.reference(Image.PEER)
@@ -77,6 +86,19 @@ class Peer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(instance.workload_options(self), line_change),
         )
         self.register_outputs({})
+
+    def _priority_class(self, instance: Instance) -> pulumi.Output[str]:
+        made = scheduling.PriorityClass(
+            "priority-class",
+            # Others in the cluster have classes too.
+            metadata=instance.cluster_metadata(
+                pulumi.Output.concat(instance.namespace, "-", instance.names.peer), Component.PEER
+            ),
+            value=_PRIORITY,
+            description="Dragonfly's peers: a node without one pulls its images from the registries.",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return object_name(made)
 
 
 def _add(pod: core.PodTemplateSpecArgs, container: core.ContainerArgs, volumes: list[core.VolumeArgs]) -> None:

@@ -105,6 +105,7 @@ class RootPassword(pulumi.ComponentResource):
                             volumes=[config_volume(args.secret, ROOT_PASSWORD_KEY)],
                         ),
                         DRAGONFLY_UID,
+                        instance.pull_secrets,
                     ),
                 ),
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -35,6 +36,7 @@ class Instance:
         access: to the cluster.
         line: the release line that it runs.
         images: its images.
+        pull_secrets: names of Secrets of the namespace by which nodes sign in to registries.
         config_hash_key: key of the hash by which pods roll, secret.
         line_change: how it moves from one release line to another.
     """
@@ -45,6 +47,7 @@ class Instance:
     access: ClusterAccess
     line: ReleaseLine
     images: Images
+    pull_secrets: Sequence[str]
     config_hash_key: pulumi.Input[str]
     line_change: LineChange
 
@@ -66,7 +69,7 @@ class Instance:
         metadata.annotations = {**_PATCH_FORCE, **line_annotations(self.line.name)}
         return metadata
 
-    def cluster_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
+    def cluster_metadata(self, name: pulumi.Input[str], component: Component) -> meta.ObjectMetaArgs:
         """Metadata of a component's object that no namespace has."""
         return meta.ObjectMetaArgs(
             name=name, labels=component_labels(self.names.app, component), annotations=_PATCH_FORCE

@@ -160,6 +160,7 @@ class Database(pulumi.ComponentResource):
                         volumes=[data_volume(claim), *pod.volumes],
                     ),
                     DATABASE_UID,
+                    instance.pull_secrets,
                 ),
             ),
             parent=self,

@@ -142,6 +142,7 @@ def program_pod(
                 ],
             ),
             DRAGONFLY_UID,
+            instance.pull_secrets,
         ),
     )
     return ProgramPod(template, secret)

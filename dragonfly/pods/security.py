@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pulumi_kubernetes.core import v1 as core
 
 # The account of the packages in the MySQL and Redis images (useradd --system on Debian).
@@ -11,14 +13,25 @@ DRAGONFLY_UID = 10001
 # nobody, for programs that write nothing.
 EXPORTER_UID = 65534
 
+POD_SECURITY = {
+    # The peers are on their nodes' own network, and may write mirrors there: less would refuse them.
+    "pod-security.kubernetes.io/enforce": "privileged",
+    # Whatever else asks for more than it needs would come in unnoticed.
+    "pod-security.kubernetes.io/audit": "restricted",
+    "pod-security.kubernetes.io/warn": "restricted",
+}
+"""Labels of the namespace (Kubernetes documentation, "Pod Security Admission")."""
 
-def secured(spec: core.PodSpecArgs, uid: int) -> core.PodSpecArgs:
+
+def secured(spec: core.PodSpecArgs, uid: int, pull_secrets: Sequence[str]) -> core.PodSpecArgs:
     """Return the given pod spec, with the settings that every pod has.
 
     Args:
         spec: what differs from pod to pod; it is changed.
         uid: user and group that every container runs as unless it says otherwise, and owner of mounted volumes.
+        pull_secrets: names of Secrets of the namespace by which nodes sign in to registries.
     """
+    spec.image_pull_secrets = [core.LocalObjectReferenceArgs(name=name) for name in pull_secrets] or None
     # Nothing here talks to the API server; a token in the pod would serve only an attacker.
     spec.automount_service_account_token = False
     # Every Service of the namespace would stand in the environment: a map for an attacker, and variables such as

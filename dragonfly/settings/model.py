@@ -23,6 +23,7 @@ Password = Annotated[SecretStr, rules.PASSWORD]
 PeerPort = Annotated[int, rules.UNPRIVILEGED_PORT, rules.NO_EPHEMERAL_PORT]
 IPv4Networks = Annotated[list[Annotated[str, rules.IPV4_NETWORK]], rules.NOT_TOO_MANY_NETWORKS]
 Namespaces = Annotated[list[Annotated[str, rules.DNS_1123_LABEL]], rules.NO_ENTRY_TWICE]
+PullSecrets = Annotated[list[Annotated[str, rules.OBJECT_NAME]], rules.NO_ENTRY_TWICE]
 Registries = Annotated[list[Annotated[str, rules.REGISTRY]], rules.REGISTRY_LIST]
 RegistryPorts = Annotated[list[Annotated[int, rules.PORT]], rules.NO_ENTRY_TWICE]
 # Strict validation takes members of an enumeration, not their values.
@@ -93,6 +94,7 @@ class Settings(BaseModel):
     allow_downgrade: bool = False
     keep_upgrade_snapshot: bool = False
     image_registry: Annotated[str, rules.IMAGE_REGISTRY] | None = None
+    image_pull_secrets: Annotated[PullSecrets, Field(default_factory=list)]
     image_overrides: Annotated[ImageReferences, Field(alias="images", default_factory=dict)]
     db_user_password: Password | None = None
     db_root_password: Password | None = None
@@ -105,6 +107,7 @@ class Settings(BaseModel):
     peer_metrics_port: PeerPort = 65004
     peer_stats_port: PeerPort = 65005
     peer_quic_port: PeerPort = 65006
+    peer_priority_class: Annotated[str, rules.OBJECT_NAME] | None = None
     install_application_crd: bool = True
     ready_timeout_seconds: Annotated[int, rules.READY_SECONDS] = 600
 

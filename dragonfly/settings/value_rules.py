@@ -128,8 +128,12 @@ DNS_1123_LABEL = _must_match(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
     "must be a DNS-1123 label: up to 63 lower-case letters, digits and '-', not at either end '-'",
 )
+_DNS_1123_SUBDOMAIN = r"(?!.{254})[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+OBJECT_NAME = _must_match(
+    _DNS_1123_SUBDOMAIN, "must be the name of an object: lower-case letters, digits, '-' and '.', up to 253 of them"
+)
 STORAGE_CLASS = _must_match(
-    r"(?!.{254})[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*",
+    _DNS_1123_SUBDOMAIN,
     "must be the name of a StorageClass; `kubectl get storageclass` lists them",
 )
 SHORT_ENOUGH_FOR_ALL_NAMES = _rule(_length_fault)

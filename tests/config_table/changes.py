@@ -49,6 +49,8 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:registryPorts": [8443],
     "dragonfly:tag": "2.1.35",
     "dragonfly:imageRegistry": "example.com/mirror",
+    "dragonfly:imagePullSecrets": ["mirror"],
+    "dragonfly:peerPriorityClass": "system-node-critical",
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
     "dragonfly:dbExporterPassword": "another-Passw0rd",

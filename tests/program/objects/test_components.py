@@ -24,6 +24,7 @@ COMPONENTS = {
     "dragonfly:application:Application",
     "dragonfly:immutable_config:KeptConfig",
 }
+BEFORE_PODS = {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy", "PriorityClass"}
 
 
 def _by_urn(program: RecordedProgram) -> dict[str, Resource]:
@@ -91,9 +92,7 @@ def test_no_workload_waits_for_a_service_or_another_workload(program: RecordedPr
     # All starts at once; what needs another waits inside its pod.
     for workload in program.of_kind(*WORKLOADS, JOB):
         before = {resource.kind for resource in _everything_before(program, workload)}
-        assert before <= {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy"}, (
-            workload.name
-        )
+        assert before <= BEFORE_PODS, workload.name
 
 
 def test_no_workload_waits_for_the_application(program: RecordedProgram) -> None:

@@ -50,6 +50,7 @@ SERVICE_PORTS = {
     "-redis-svc": {6379},
     "-redis-exporter-svc": {9121},
 }
+OF_THE_CLUSTER = ("Namespace", "CustomResourceDefinitionPatch", "PriorityClass")
 NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
 RECOMMENDED = {"app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}
@@ -87,7 +88,7 @@ def test_objects_of_a_kind_are_those_of_the_table(program: RecordedProgram, kind
 
 
 def test_there_is_no_object_of_another_kind(program: RecordedProgram) -> None:
-    assert {one.kind for one in program.objects} <= {*OBJECTS, "Namespace", "CustomResourceDefinitionPatch"}
+    assert {one.kind for one in program.objects} <= {*OBJECTS, *OF_THE_CLUSTER}
 
 
 def test_no_two_objects_have_the_same_name(program: RecordedProgram) -> None:
@@ -101,7 +102,7 @@ def test_service_has_the_ports_of_the_table(program: RecordedProgram, service: s
 
 
 def _namespaced(program: RecordedProgram) -> list[Resource]:
-    return [one for one in program.objects if one.kind not in ("Namespace", "CustomResourceDefinitionPatch")]
+    return [one for one in program.objects if one.kind not in OF_THE_CLUSTER]
 
 
 def test_every_object_is_in_the_namespace(program: RecordedProgram) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -11,8 +12,8 @@ from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.parts.images import Image, Images
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings.stack_config import settings_of
-from tests.program.recorded.known_stacks import SECRET_KEYS
-from tests.program.recorded.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, strings_in
+from tests.program.recorded.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
+from tests.program.recorded.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, run_main, strings_in
 
 DRAGONFLY = ("-manager", "-scheduler", "-seed-peer", "-dfget")
 DATABASES = ("-mysql", "-redis")
@@ -258,6 +259,12 @@ def test_no_image_floats_or_comes_from_elsewhere(program: RecordedProgram) -> No
         assert not re.search(r"busybox|openssl", image)
 
 
+def test_nodes_sign_in_to_registries_with_the_secrets_of_the_config(program: RecordedProgram) -> None:
+    names = json.loads(program.setting("imagePullSecrets", "[]"))
+    for pod in program.pods:
+        assert pod.spec.get("imagePullSecrets", []) == [{"name": name} for name in names]
+
+
 def test_pull_policy_is_left_to_the_tag(program: RecordedProgram) -> None:
     # Tags name versions: an image on the node is as good as the registry's, which may be out of reach.
     for _, container in _containers(program):
@@ -359,6 +366,29 @@ def test_peers_tell_the_kubernetes_scheduler_their_ports(program: RecordedProgra
     keys = CLIENT_PORT_KEYS if runs_the_client(program) else PEER_PORT_KEYS
     expected = {int(program.setting(key, str(65000 + index))) for index, key in enumerate(keys)}
     assert {port["hostPort"] for port in container["ports"]} == expected
+
+
+def test_a_full_node_ends_others_before_its_peer(program: RecordedProgram) -> None:
+    made = {one.object_name: one for one in program.of_kind("PriorityClass")}
+    own = f"{program.namespace}-{program.app}-dfget"
+    assert made.keys() == (set() if program.setting("peerPriorityClass", "") else {own})
+    for pod in program.pods:
+        wanted = program.setting("peerPriorityClass", own) if pod.workload.kind == "DaemonSet" else None
+        assert pod.spec.get("priorityClassName") == wanted
+    for one in made.values():
+        # No system class, whose pods end others' for a place.
+        assert 0 < one.manifest["value"] < 1_000_000_000
+        assert not one.manifest.get("globalDefault")
+        assert "namespace" not in one.metadata
+
+
+def test_a_namespace_of_the_stack_lets_the_peers_in_and_tells_of_what_asks_for_too_much() -> None:
+    (namespace,) = run_main({**DEFAULT_CONFIG, "dragonfly:namespace": "p2p"}).of_kind("Namespace")
+    assert {key: value for key, value in namespace.metadata["labels"].items() if "pod-security" in key} == {
+        "pod-security.kubernetes.io/enforce": "privileged",
+        "pod-security.kubernetes.io/audit": "restricted",
+        "pod-security.kubernetes.io/warn": "restricted",
+    }
 
 
 def test_only_peers_are_on_the_nodes_network(program: RecordedProgram) -> None:

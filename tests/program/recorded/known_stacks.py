@@ -45,6 +45,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:keepUpgradeSnapshot": "true",
     "dragonfly:imageRegistry": "registry.example.com:5000/mirror",
     "dragonfly:images": json.dumps({"redis": "registry.example.com/redis@sha256:" + "0" * 64}),
+    "dragonfly:imagePullSecrets": json.dumps(["mirror", "team.mirror"]),
     "dragonfly:dbUserPassword": "DbUserPassword.configured",
     "dragonfly:dbRootPassword": "DbRootPassword.configured",
     "dragonfly:dbExporterPassword": "DbExporterPassword.configured",
@@ -56,6 +57,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:peerMetricsPort": "62004",
     "dragonfly:peerStatsPort": "62005",
     "dragonfly:peerQuicPort": "62006",
+    "dragonfly:peerPriorityClass": "important",
     "dragonfly:installApplicationCrd": "false",
     "dragonfly:readyTimeoutSeconds": "120",
 }

@@ -115,10 +115,14 @@ BAD_STACKS = (
     _one("registry-with-scheme", "imageRegistry", "https://gcr.io/google", "without scheme"),
     _one("registry-with-slash-last", "imageRegistry", "gcr.io/google/", "without scheme, tag or trailing slash"),
     _one("registry-with-tag", "imageRegistry", "gcr.io/google:2.1", "without scheme, tag"),
-    _one("registry-port-zero", "registryPorts[0]", "[0]", "must be a port from 1 to 65535"),
-    _one("registry-port-too-high", "registryPorts[0]", "[65536]", "must be a port from 1 to 65535"),
+    *(
+        BadStack(f"registry-port-{port}", {"registryPorts": f"[{port}]"}, (("registryPorts[0]", "from 1 to 65535"),))
+        for port in (0, 65536)
+    ),
     _one("console-from-a-word", "consoleFrom", "team", "must be a list"),
-    _one("console-from-capitals", "consoleFrom[0]", '["Team"]', "must be a DNS-1123 label"),
+    BadStack("console-from-capitals", {"consoleFrom": '["Team"]'}, (("consoleFrom[0]", "must be a DNS-1123 label"),)),
+    BadStack("pull-secret-of-a-path", {"imagePullSecrets": '["a/b"]'}, (("imagePullSecrets[0]", "of an object"),)),
+    _one("priority-class-in-capitals", "peerPriorityClass", "High", "must be the name of an object"),
     _one("metrics-from-twice", "metricsFrom", '["a", "a"]', "names an entry twice"),
     _one("tag-latest", "tag", "latest", "must name a version"),
     _one("tag-with-colon", "tag", "dragonfly:2.1", "must be an image tag"),
@@ -321,8 +325,8 @@ def test_every_fault_comes_with_the_command_that_mends_it(stack: BadStack) -> No
     for key, _, _, remedy in _faults(_message(stack.config, stack.secret, stack.environment)):
         assert re.match(r"pulumi config (?:set|rm) ", remedy)
         assert key in remedy
-        # Only with --path does the CLI read a dot in a key as the way into an object.
-        assert ("." in key) == ("--path " in remedy)
+        # Only with --path does the CLI read a dot or a bracket in a key as the way into what it holds.
+        assert bool(re.search(r"[.[]", key)) == ("--path " in remedy)
 
 
 @pytest.mark.parametrize(
@@ -422,13 +426,15 @@ def test_missing_project_and_zone_come_with_an_example() -> None:
 @pytest.mark.parametrize("stack", BAD_STACKS, ids=lambda stack: stack.id)
 def test_bad_value_is_shown_unless_it_is_a_secret(stack: BadStack) -> None:
     for key, found, rule, _ in _faults(_message(stack.config, stack.secret, stack.environment)):
-        field_key = key.removeprefix("dragonfly:").partition(".")[0]
+        field_key, *inner = re.findall(r"[^.[\]]+", key.removeprefix("dragonfly:"))
         if field_key in (*PASSWORD_KEYS, "kubeconfig"):
             assert found == ""
         elif rule.startswith("must "):
             value = stack.config[field_key]
-            shown = json.loads(found)
-            assert shown == (json.loads(value)[key.partition(".")[2]] if "." in key else value)
+            for part in inner:
+                parsed = json.loads(value)
+                value = parsed[int(part)] if isinstance(parsed, list) else parsed[part]
+            assert json.loads(found) == value
 
 
 @pytest.mark.parametrize("key", [*PASSWORD_KEYS, "kubeconfig"])
