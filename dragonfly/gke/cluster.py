@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_gcp import compute, container, organizations, projects
@@ -20,7 +22,7 @@ from dragonfly.google.location import GoogleLocation, is_zone, node_zones, stack
 from dragonfly.parts.registry_mirrors import registry_mirror
 from dragonfly.pods.disk import DiskPlace
 from dragonfly.quantity import whole_gibibytes
-from dragonfly.settings.model import Settings
+from dragonfly.settings.model import MaintenanceWindow, Settings
 from dragonfly.updates.immutable_config import KeptConfig
 
 # The default pool lives for a minute: GKE makes no cluster without one.
@@ -92,8 +94,7 @@ class GkeCluster(pulumi.ComponentResource):
             ip_allocation_policy=container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=network.pod_range, services_secondary_range_name=network.service_range
             ),
-            # A NetworkPolicy that somebody applies would be taken and not enforced. The program declares none: between
-            # pods everything is open until then, and the databases are kept by their passwords.
+            # Any other takes network policies and does not enforce them: every pod would reach the databases.
             datapath_provider="ADVANCED_DATAPATH",
             private_cluster_config=container.ClusterPrivateClusterConfigArgs(
                 # A node with a public address can be attacked from anywhere.
@@ -123,6 +124,7 @@ class GkeCluster(pulumi.ComponentResource):
                 enable_components=["SYSTEM_COMPONENTS"],
                 managed_prometheus=container.ClusterMonitoringConfigManagedPrometheusArgs(enabled=True),
             ),
+            maintenance_policy=_maintenance(settings.maintenance_window),
             # A slip of the hand would take every workload with it; `protect` says so at preview already.
             deletion_protection=settings.deletion_protection,
             opts=pulumi.ResourceOptions(
@@ -240,6 +242,17 @@ class GkeCluster(pulumi.ComponentResource):
                 versions.release_channel_default_version, versions.release_channel_latest_version, place
             )
         )
+
+
+def _maintenance(window: MaintenanceWindow) -> container.ClusterMaintenancePolicyArgs:
+    # Upgrades restart control planes and nodes. The day counts from when on: any that is over.
+    start = datetime.fromisoformat(f"2026-01-01T{window.start}:00")
+    begins, ends = (f"{time.isoformat()}Z" for time in (start, start + timedelta(hours=window.hours)))
+    return container.ClusterMaintenancePolicyArgs(
+        recurring_window=container.ClusterMaintenancePolicyRecurringWindowArgs(
+            start_time=begins, end_time=ends, recurrence="FREQ=DAILY"
+        )
+    )
 
 
 def _workload_pool(location: GoogleLocation) -> str:

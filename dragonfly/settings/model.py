@@ -45,6 +45,15 @@ class NodeAutoscaling(BaseModel):
         return self
 
 
+class MaintenanceWindow(BaseModel):
+    """When Google may upgrade control plane and nodes, each day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    start: Annotated[str, Field(strict=True), rules.TIME_OF_DAY] = "03:00"
+    hours: Annotated[int, Field(strict=True), rules.MAINTENANCE_HOURS] = 4
+
+
 class Settings(BaseModel):
     """Everything that a stack decides. Field names are the config keys in snake case, in the namespace `dragonfly`.
 
@@ -69,6 +78,7 @@ class Settings(BaseModel):
     node_machine_type: Annotated[str, rules.MACHINE_TYPE] = "e2-standard-4"
     node_count: NodeCount = 3
     node_autoscaling: NodeAutoscaling | None = None
+    maintenance_window: Annotated[MaintenanceWindow, Field(default_factory=MaintenanceWindow)]
     node_disk_size: Annotated[str, rules.NODE_DISK_SIZE] = "100Gi"
     spot: bool = False
     registry_mirrors: Annotated[Registries, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]

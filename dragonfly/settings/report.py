@@ -12,16 +12,19 @@ import pulumi
 
 from dragonfly.parts.images import Image
 from dragonfly.settings.fault import PROJECT, RULE_BROKEN, ConfigFault
+from dragonfly.settings.model import MaintenanceWindow, NodeAutoscaling
 
 _TYPE_NAMES = {
     "bool": "true or false",
     "int": "a whole number",
     "dict": "an object",
-    "model_type": "an object with min and max",
     "list": "a list",
     "string": "a string",
 }
-_RULES = {"missing": "must be given", "extra_forbidden": "is not known here; an object with min and max is expected"}
+_OBJECTS = {
+    key: f"an object with {' and '.join(model.model_fields)}"
+    for key, model in {"nodeAutoscaling": NodeAutoscaling, "maintenanceWindow": MaintenanceWindow}.items()
+}
 
 
 class SettingsError(pulumi.RunError):
@@ -92,9 +95,15 @@ def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[s
             f"is not an image of this program; the nearest one is {key}.{nearest}",
             f"pulumi config rm --path {path}",
         )
+    elif details["type"] == "missing":
+        rule = "must be given"
+    elif details["type"] == "extra_forbidden":
+        rule = f"is not known here; {_OBJECTS[key]} is expected"
+    elif details["type"] == "model_type":
+        rule = f"must be {_OBJECTS[key]}"
     else:
         expected = next((text for kind, text in _TYPE_NAMES.items() if details["type"].startswith(kind)), None)
-        rule = f"must be {expected}" if expected else str(_RULES.get(details["type"], details["msg"]))
+        rule = f"must be {expected}" if expected else str(details["msg"])
     option = "--path " if inner else ""
     # A shell would take brackets for a pattern.
     place = option + shlex.quote(path)

@@ -200,4 +200,7 @@ NO_EPHEMERAL_PORT = _must(
     f"lies in {_EPHEMERAL_PORTS.start} to {_EPHEMERAL_PORTS.stop - 1}, which Linux hands to outgoing "
     "connections: the peer could find it taken",
 )
+TIME_OF_DAY = _must_match(r"(?:[01]\d|2[0-3]):[0-5]\d", "must be a time of day in UTC, for example 03:00")
+# Google wants at least 4 hours at a time, and 48 in 32 days (GKE documentation, "Maintenance windows and exclusions").
+MAINTENANCE_HOURS = _must_lie_between(4, 24, "hours a day")
 READY_SECONDS = _must_lie_between(10, 3600, "seconds")

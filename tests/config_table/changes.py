@@ -84,6 +84,7 @@ GKE = Stacks(
             "dragonfly:authorizedNetworks": ["203.0.113.0/24"],
             "dragonfly:nodeMachineType": "e2-standard-8",
             "dragonfly:nodeCount": 4,
+            "dragonfly:maintenanceWindow": {"start": "22:30", "hours": 6},
             "dragonfly:nodeDiskSize": "200Gi",
             "dragonfly:spot": True,
             "dragonfly:registryMirrors": ["docker.io"],

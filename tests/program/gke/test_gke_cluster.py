@@ -252,3 +252,13 @@ def test_names_that_google_limits_are_short_enough() -> None:
     names = [one.manifest["name"] for one in gke.of_kind("Disk", "Firewall", "Network", "Router", "RouterNat")]
     assert all(len(name) <= 63 for name in names)
     assert len(set(names)) == len(names) - 2
+
+
+def test_google_upgrades_when_the_stack_says_so(gke: RecordedProgram, regional: RecordedProgram) -> None:
+    windows = [cluster(one)["maintenancePolicy"]["recurringWindow"] for one in (gke, regional)]
+    assert {one["recurrence"] for one in windows} == {"FREQ=DAILY"}
+    assert [(one["startTime"], one["endTime"]) for one in windows] == [
+        ("2026-01-01T03:00:00Z", "2026-01-01T07:00:00Z"),
+        # Over midnight.
+        ("2026-01-01T22:30:00Z", "2026-01-02T04:30:00Z"),
+    ]

@@ -85,6 +85,7 @@ def configured_gke() -> RecordedProgram:
         authorizedNetworks=json.dumps(["203.0.113.0/24", "198.51.100.7/32"]),
         nodeMachineType="n2-standard-8",
         nodeAutoscaling=json.dumps({"min": 2, "max": 6}),
+        maintenanceWindow=json.dumps({"start": "22:30", "hours": 6}),
         nodeDiskSize="200Gi",
         spot="true",
         registryMirrors=json.dumps(["quay.io"]),

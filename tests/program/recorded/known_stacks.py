@@ -20,6 +20,7 @@ CONFIGURED_CONFIG = {
     "dragonfly:nodeMachineType": "n2-standard-8",
     "dragonfly:nodeCount": "5",
     "dragonfly:nodeAutoscaling": json.dumps({"min": 2, "max": 7}),
+    "dragonfly:maintenanceWindow": json.dumps({"start": "22:30", "hours": 6}),
     "dragonfly:nodeDiskSize": "200Gi",
     "dragonfly:spot": "true",
     "dragonfly:registryMirrors": "[]",

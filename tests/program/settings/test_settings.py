@@ -124,6 +124,17 @@ BAD_STACKS = (
     BadStack("pull-secret-of-a-path", {"imagePullSecrets": '["a/b"]'}, (("imagePullSecrets[0]", "of an object"),)),
     _one("priority-class-in-capitals", "peerPriorityClass", "High", "must be the name of an object"),
     _one("metrics-from-twice", "metricsFrom", '["a", "a"]', "names an entry twice"),
+    *(
+        BadStack(id_, {"maintenanceWindow": window}, ((f"maintenanceWindow.{key}", rule),))
+        for id_, window, key, rule in (
+            ("maintenance-too-short", '{"hours": 3}', "hours", "must be 4 to 24 hours a day"),
+            ("maintenance-of-two-days", '{"hours": 48}', "hours", "must be 4 to 24 hours a day"),
+            ("maintenance-at-25", '{"start": "25:00"}', "start", "must be a time of day in UTC"),
+            ("maintenance-with-seconds", '{"start": "03:00:00"}', "start", "must be a time of day in UTC"),
+            ("maintenance-on-a-day", '{"start": "03:00", "day": 1}', "day", "is not known here"),
+        )
+    ),
+    _one("maintenance-as-a-word", "maintenanceWindow", "daily", "must be an object with start and hours"),
     _one("tag-latest", "tag", "latest", "must name a version"),
     _one("tag-with-colon", "tag", "dragonfly:2.1", "must be an image tag"),
     _one("tag-with-dot-first", "tag", ".2.1", "must be an image tag"),
