@@ -105,6 +105,7 @@ TOOLS: Mapping[str, Tool] = {
             module="github.com/cloudnativelabs/kube-router/v2",
             binaries={"kube-router": "kube-router"},
             minutes=2,
+            link_values=("github.com/cloudnativelabs/kube-router/v2/pkg/version.Version={version}",),
         ),
         GoTool(
             name="actionlint",

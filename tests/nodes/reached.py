@@ -12,13 +12,13 @@ Target = tuple[str, int]
 
 _Key = TypeVar("_Key")
 
-# As the containers' own waits do: Debian's images have bash but no nc, upstream's have busybox's nc but no bash.
+# The containers have bash, the tests' own pods Debian's busybox.
 _SCRIPT = """
 try() {
   if command -v bash >/dev/null 2>&1; then
     timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${1%:*}" "${1##*:}" 2>/dev/null
   else
-    timeout 2 nc -z "${1%:*}" "${1##*:}" 2>/dev/null
+    timeout 2 nc "${1%:*}" "${1##*:}" -e true 2>/dev/null
   fi && echo "$1"
 }
 for each; do try "$each" & done

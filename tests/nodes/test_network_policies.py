@@ -67,7 +67,8 @@ class Policed:
         uids: of its pods, without policies.
         before: who reached what without policies, by what the table calls them.
         after: the same with them.
-        abroad: what each of its pods reaches outside, with them.
+        abroad_before: what each of its pods reaches outside, without policies.
+        abroad: the same with them.
         job: the pod that stands for the Job's, which is over.
     """
 
@@ -77,6 +78,7 @@ class Policed:
     uids: set[str] = field(default_factory=set[str])
     before: Reach = field(default_factory=dict[Door, frozenset[str]])
     after: Reach = field(default_factory=dict[Door, frozenset[str]])
+    abroad_before: Mapping[str, set[str]] = field(default_factory=dict[str, set[str]])
     abroad: Mapping[str, set[str]] = field(default_factory=dict[str, set[str]])
     job: str = "stands-for-the-job"
 
@@ -214,8 +216,8 @@ def policed(
             stack.enter_context(_listening(cluster.on_node(node, []), METADATA_ADDRESS))
         stack.enter_context(_listening(namespaces.in_network(network_holder(cluster), []), CONTROL_PLANE))
         made.uids, made.before = made.pod_uids(), made.look()
-        assert all(METADATA in found for found in made.look_abroad().values())
-        own.configure({"networkPolicies": True})
+        made.abroad_before = made.look_abroad()
+        own.configure({"networkPolicies": "true"})
         own.up()
 
         def shut() -> bool:
@@ -232,6 +234,7 @@ def test_without_policies_everybody_reaches_everything(policed: Policed) -> None
     everybody = {*map(_name, OWN_PODS), *PLACES, OTHER_NODE}
     for door, names in policed.before.items():
         assert names == everybody - {title(door.component)}, door
+    assert all(found == {METADATA, OUTSIDE, DNS} for found in policed.abroad_before.values()), policed.abroad_before
 
 
 def test_policies_are_enforced_as_they_are_written(policed: Policed) -> None:

@@ -162,17 +162,17 @@ class ContainerNodes:
         kube_router.apply(client)
         self._processes.start(daemons[_DNS])
         for node in self._nodes:
-            for daemon in self._agents(node, plane):
-                self._processes.start(daemon)
+            for name in (node.kubelet, node.kube_proxy):
+                self._processes.start(daemons[name])
+        for node in self._nodes:
+            # It ends where its node is not entered yet, which kubelet does.
+            self._wait(lambda name=node.name: name in _entered(client), f"{node.name} to be entered", [node.kubelet])
+            self._processes.start(daemons[node.kube_router])
 
     def match(self, client: ApiClient) -> None:
         """Forget nodes of before; kubelets enter the others themselves."""
-        core = CoreV1Api(client)
-        wanted = {node.name for node in self._nodes}
-        for node in core.list_node().items:
-            name = str(node.metadata.name if node.metadata else "")
-            if name not in wanted:
-                core.delete_node(name)
+        for name in _entered(client) - {node.name for node in self._nodes}:
+            CoreV1Api(client).delete_node(name)
 
     def count(self, client: ApiClient) -> int:
         """As many as were asked for."""
@@ -362,6 +362,11 @@ class ContainerNodes:
 
     def _wait(self, ready: Callable[[], bool], what: str, needs: Sequence[str]) -> None:
         self._processes.wait(ready, what, needs, _TIMEOUT_SECONDS)
+
+
+def _entered(client: ApiClient) -> set[str]:
+    """Names of the nodes that the API server knows."""
+    return {str(node.metadata.name) for node in CoreV1Api(client).list_node().items if node.metadata}
 
 
 class _Node:

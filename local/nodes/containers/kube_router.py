@@ -52,8 +52,9 @@ def apply(client: ApiClient) -> None:
         ApiException: the API server refuses.
     """
     rules = [
-        {"apiGroups": [""], "resources": ["namespaces", "pods", "services", "nodes"], "verbs": _READ},
+        {"apiGroups": [""], "resources": ["endpoints", "namespaces", "nodes", "pods", "services"], "verbs": _READ},
         {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": _READ},
+        # It starts with all that it might look at.
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
     ]
     create_role(client, USER, rules)

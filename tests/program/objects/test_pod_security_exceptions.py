@@ -14,7 +14,7 @@ DOCUMENT = ROOT / "docs" / "pod-security.md"
 ALL = "all"
 
 
-def _documented() -> set[tuple[str, str, str]]:
+def documented() -> set[tuple[str, str, str]]:
     rows = [line.strip("| \n").split(" | ") for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")]
     for row in rows:
         assert len(row) == 4
@@ -69,12 +69,12 @@ def test_table_has_every_exception_and_no_other(
 ) -> None:
     with_mirrors = run_main({"dragonfly:provisionCluster": "false"})
     programs = (default_program, configured_program, with_mirrors)
-    assert set[tuple[str, str, str]]().union(*map(_rendered, programs)) == _documented()
+    assert set[tuple[str, str, str]]().union(*map(_rendered, programs)) == documented()
 
 
 @pytest.mark.parametrize("run", [run_gke, configured_gke])
 def test_cluster_of_the_stacks_own_needs_no_access_to_its_nodes_files(run: Any) -> None:
-    on_gke = {row for row in _documented() if row[1] == ALL}
+    on_gke = {row for row in documented() if row[1] == ALL}
     assert _rendered(run()) == on_gke
 
 
