@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -51,7 +52,9 @@ def refusal(api: ApiClient, namespace: str, pod: Pod) -> str:
     core: Any = client.CoreV1Api(api)
     # The class is another object's matter.
     spec = {key: value for key, value in pod.spec.items() if key != "priorityClassName"}
-    manifest = {"metadata": {"name": "judged", "labels": pod.labels}, "spec": spec}
+    # The engine's protocol has no whole numbers.
+    whole = json.loads(json.dumps(spec), parse_float=lambda text: int(float(text)))
+    manifest = {"metadata": {"name": "judged", "labels": pod.labels}, "spec": whole}
     try:
         core.create_namespaced_pod(namespace, manifest, dry_run="All")
     except client.ApiException as error:

@@ -13,19 +13,26 @@ from kubernetes import client, dynamic
 from kubernetes.client.api_client import ApiClient
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
+from dragonfly.parts.names import Names
+from dragonfly.parts.traffic import policy_names
 from tests.engine.cloud_stacks import failure_of
 from tests.engine.cluster_objects import objects_by_kind, secret_values, unready_pods
 from tests.engine.conftest import StackFactory
 
+NAMES = Names("dragonfly-1")
 RECORDED = Path(__file__).parent / "stack-of-4.34.2.json"
 """`pulumi stack export --show-secrets` of a stack `recorded` in a namespace of that name, two minutes after it was
 installed with pulumi-kubernetes 4.34.2. Its passwords were made for the record."""
 
 
-# Two are made that are nothing but records in the state, and the Job, which had a TTL of a minute and was gone.
+# What is made: two records in the state, the network policies, their component, and the peers' class; besides the Job,
+# which had a TTL of a minute and was gone.
+_MADE = 2 + len(policy_names(NAMES)) + 1 + 1
+
+
 @pytest.mark.parametrize(
     ("options", "made"),
-    [((), {"create": 2, "replace": 1}), (("--refresh",), {"create": 3})],
+    [((), {"create": _MADE, "replace": 1}), (("--refresh",), {"create": _MADE + 1})],
     ids=["up", "up --refresh"],
 )
 def test_a_stack_of_before_is_updated_in_place(
