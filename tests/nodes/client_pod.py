@@ -6,6 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dragonfly.parts import ports
 from dragonfly.parts.images import Image
@@ -111,16 +112,38 @@ class ClientPod:
         Raises:
             CallError: nobody answers.
         """
-        body = json.dumps({"name": "root", "password": password})
-        return self._http("manager-service", ports.MANAGER_REST, "POST /api/v1/users/signin", body)[0]
+        return self._sign_in(password)[0]
 
-    def _http(self, service: str, port: int, request: str, body: str) -> tuple[int, str]:
+    def signed_in(self, password: str, request: str, document: object = None) -> Any:
+        """What the REST API answers to its user root.
+
+        Args:
+            password: root's.
+            request: method and path.
+            document: what is sent; None for nothing.
+
+        Raises:
+            CallError: nobody answers, or it refuses.
+        """
+        token = json.loads(self._sign_in(password)[1])["token"]
+        body = "" if document is None else json.dumps(document)
+        status, text = self._http("manager-service", ports.MANAGER_REST, request, body, token)
+        if status != 200:
+            raise CallError(f"{request} is answered with {status}: {text}")
+        return json.loads(text)
+
+    def _sign_in(self, password: str) -> tuple[int, str]:
+        body = json.dumps({"name": "root", "password": password})
+        return self._http("manager-service", ports.MANAGER_REST, "POST /api/v1/users/signin", body)
+
+    def _http(self, service: str, port: int, request: str, body: str, token: str = "") -> tuple[int, str]:
         host = self._service(service)
         lines = [
             f"{request} HTTP/1.0",
             f"Host: {host}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
+            *([f"Authorization: Bearer {token}"] if token else []),
         ]
         command = ["bash", "-c", _REQUEST, host, str(port)]
         answer = self._exec(Image.MYSQL, command, "\r\n".join([*lines, "", body]))

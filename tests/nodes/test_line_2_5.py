@@ -16,6 +16,7 @@ from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
 from local.tools.built_client import LATEST_TAG
+from tests.nodes.client_pod import CallError, ClientPod, kubectl_command
 from tests.nodes.conftest import NEEDS_CLIENT, Kubectl
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
@@ -29,7 +30,8 @@ from tests.waiting import wait_until
 TAG = LATEST_TAG
 FIRST_PORT = 64300
 PROXY_PORT, METRICS_PORT = FIRST_PORT + 1, FIRST_PORT + 4
-PEERS, SEED_PEER, SCHEDULER = (
+MANAGER, PEERS, SEED_PEER, SCHEDULER = (
+    f"deployment/{NAMES.manager}",
     f"daemonset/{NAMES.peer}",
     f"statefulset/{NAMES.seed_peer}",
     f"statefulset/{NAMES.scheduler}",
@@ -129,7 +131,7 @@ def shared(
     with own_stack(cluster, kubectl, folder, "shared", FIRST_PORT, **config) as stack:
         made = Shared(stack, registry, cluster, images[0], PROXY_PORT)
         assert made.restarts() == 0
-        trust(stack, registry, PEERS, SEED_PEER)
+        trust(stack, registry, PEERS, SEED_PEER, MANAGER)
         yield made
 
 
@@ -165,6 +167,41 @@ def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared)
     # Who asked second had it from the first, or both from the seed peer.
     assert SIZE <= fetched["REMOTE_PEER"] < 2 * (SIZE + AROUND)
     assert all(shared.via_peer(node) > via[node] for node in NODES)
+
+
+def test_an_image_is_preheated_by_the_rest_api(shared: Shared, node_tools: dict[str, Path]) -> None:
+    outputs = json.loads(shared.stack.stack.output("stack", "output", "--json", "--show-secrets"))
+    password = outputs["consoleRootPassword"]
+    command = kubectl_command(node_tools["kubectl"], shared.cluster.kubeconfig)
+    client = ClientPod(command, "preheating", shared.stack.namespace, NAMES.app)
+    client.start()
+    reference = shared.push_new("preheated")
+    repository = reference.removeprefix(f"{shared.registry.name}/").removesuffix(":1")
+    url = f"https://{shared.registry.name}/v2/{repository}/manifests/1"
+    arguments = {"type": "image", "url": url, "scope": "single_seed_peer"}
+    job = {"type": "preheat", "args": arguments, "scheduler_cluster_ids": [1]}
+
+    def done() -> bool:
+        # The manager refuses the right password now and then, and a job that finds no scheduler yet fails.
+        try:
+            made = client.signed_in(password, "POST /api/v1/jobs", job)
+            wait_until(
+                lambda: client.signed_in(password, f"GET /api/v1/jobs/{made['id']}")["state"] == "SUCCESS",
+                "the job is done",
+                20,
+                every=1,
+            )
+        except (AssertionError, CallError, KeyError) as error:
+            print(error)
+            return False
+        return True
+
+    wait_until(done, "the image is preheated", 100, every=2)
+    before = shared.fetched()
+    assert "Successfully pulled" in shared.run("preheated", reference, NODES[0])
+    fetched = {source: size - before.get(source, 0) for source, size in shared.fetched().items()}
+    assert fetched.get("BACK_TO_SOURCE", 0) < AROUND
+    assert fetched["REMOTE_PEER"] >= SIZE
 
 
 def test_a_pull_goes_on_while_the_scheduler_is_gone(shared: Shared) -> None:

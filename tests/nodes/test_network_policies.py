@@ -69,6 +69,7 @@ class Policed:
         after: the same with them.
         abroad_before: what each of its pods reaches outside, without policies.
         abroad: the same with them.
+        at_home: what the node of each pod reaches of it, with policies.
         job: the pod that stands for the Job's, which is over.
     """
 
@@ -80,6 +81,7 @@ class Policed:
     after: Reach = field(default_factory=dict[Door, frozenset[str]])
     abroad_before: Mapping[str, set[str]] = field(default_factory=dict[str, set[str]])
     abroad: Mapping[str, set[str]] = field(default_factory=dict[str, set[str]])
+    at_home: set[Door] = field(default_factory=set[Door])
     job: str = "stands-for-the-job"
 
     @property
@@ -142,6 +144,15 @@ class Policed:
             there = self.doors(away_from=node)
             note(OTHER_NODE, named(on_node(self.cluster, node, *command(there.values())), there))
         return {door: frozenset(names) for door, names in found.items()}
+
+    def look_from_home(self) -> set[Door]:
+        """Let each node try the doors of its own pods."""
+        doors = self.doors()
+        found: set[Door] = set()
+        for node in NODES:
+            here = {door: doors[door] for door in doors.keys() - self.doors(away_from=node).keys()}
+            found |= named(on_node(self.cluster, node, *command(here.values())), here)
+        return found
 
     def look_abroad(self) -> dict[str, set[str]]:
         """Let every pod try what is no pod."""
@@ -226,7 +237,7 @@ def policed(
 
         with contextlib.suppress(AssertionError):
             wait_until(shut, "the policies are enforced", 30)
-        made.abroad = made.look_abroad()
+        made.abroad, made.at_home = made.look_abroad(), made.look_from_home()
         yield made
 
 
@@ -243,6 +254,11 @@ def test_policies_are_enforced_as_they_are_written(policed: Policed) -> None:
 
 def test_the_page_shows_what_real_connections_met(policed: Policed) -> None:
     assert reach_table(policed.after) in PAGE.read_text()
+
+
+def test_a_pods_own_node_reaches_all_of_it(policed: Policed) -> None:
+    # By Kubernetes' own rule, and kubelet's checks need it: a pod on the node's network gets in as well.
+    assert policed.at_home == {door for door in DOORS if door.component != Component.PEER}
 
 
 def test_policies_come_and_no_pod_goes(policed: Policed) -> None:
