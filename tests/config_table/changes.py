@@ -157,6 +157,8 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "tag": ("2.1.34", "2.1.35"),
     "imageRegistry": ("", "example.com/mirror"),
     "images": ("{}", '{"manager": "example.com/manager:2.1.35"}'),
+    "imagePullSecrets": ("[]", '["mirror"]'),
+    "peerPriorityClass": ("", "system-node-critical"),
     "installApplicationCrd": ("true", "false"),
 }
 """What the engine tests carry out, and back: every key that replaces, makes or deletes something."""
