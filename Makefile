@@ -91,7 +91,7 @@ test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 
 # They wait for much else than processors: those of 2.5, which wait for its client too, run beside the others.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-nodes-of-2.5 test-nodes-of-others
+	@$(MAKE) --no-print-directory --jobs=2 test-nodes-of-2.5 test-nodes-of-others
 
 test-nodes-of-2.5: $(TEST_STAMP)
 	$(TIMED) $(NODE_TESTS) -m needs_client

@@ -23,7 +23,7 @@ from dragonfly.gke.provisioned_cluster import ProvisionedCluster
 from dragonfly.gke.upgrade_snapshot import upgrade_snapshots
 from dragonfly.instance.credentials import Credentials, CredentialsArgs
 from dragonfly.instance.object_name import object_name
-from dragonfly.instance.objects import Instance
+from dragonfly.instance.objects import PATCH_FORCE, Instance
 from dragonfly.parts.console import CONSOLE_URL, port_forward_command
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import instance_labels
@@ -196,6 +196,8 @@ class Dragonfly(pulumi.ComponentResource):
                 instance=instance,
                 ports=settings.peer_ports,
                 priority_class=settings.peer_priority_class,
+                # Who may install into an existing cluster need not have rights on the whole of it.
+                makes_priority_class=cluster is not None,
                 after=before_programs,
                 node_mirrors=None if cluster else _node_mirrors(settings),
             ),
@@ -244,7 +246,9 @@ class Dragonfly(pulumi.ComponentResource):
             namespace = core.Namespace(
                 "namespace",
                 metadata=meta.ObjectMetaArgs(
-                    name=settings.namespace, labels={**instance_labels(settings.app_instance_name), **POD_SECURITY}
+                    name=settings.namespace,
+                    labels={**instance_labels(settings.app_instance_name), **POD_SECURITY},
+                    annotations=PATCH_FORCE,
                 ),
                 opts=child,
             )

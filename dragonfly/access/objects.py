@@ -46,6 +46,10 @@ class _RefusalError(NoClusterError):
     """The cluster answered, but not with what was asked for."""
 
 
+class _ForbiddenError(_RefusalError):
+    """The user may not see it."""
+
+
 @dataclass(frozen=True)
 class ClusterObjects:
     """The objects of one instance.
@@ -270,7 +274,7 @@ class Cluster:
     def _if_shown(self, group: str, plural: str, query: Mapping[str, str]) -> list[Object] | None:
         try:
             return self._list(group, plural, query)
-        except _RefusalError:
+        except _ForbiddenError:
             return None
 
     def _list(
@@ -282,7 +286,8 @@ class Cluster:
             return cast("list[Object]", json.loads(text, object_hook=self._masked_message)["items"])
         if optional and status == _FORBIDDEN:
             return []
-        raise _RefusalError(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
+        refusal = _ForbiddenError if status == _FORBIDDEN else _RefusalError
+        raise refusal(f"{self.url} refuses to list {plural} with status {status}: {_message(text)}")
 
     def _get(self, path: str, query: Mapping[str, str], seconds: float) -> tuple[int, str]:
         """Return the status and the text of an answer."""

@@ -20,8 +20,7 @@ from dragonfly.parts.labels import Component
 from dragonfly.parts.ports import PeerPorts
 from dragonfly.pods.program import Program, program_pod
 
-# Above what has none, 0, and below the system's own, 2,000,000,000: a full node, or one short of memory, ends others
-# first.
+# Above what has none, 0, and below the system's own, 2,000,000,000: a node short of memory ends others first.
 _PRIORITY = 1_000_000
 
 
@@ -33,7 +32,8 @@ class PeerArgs:
         instance: the instance that they belong to.
         ports: of each node that the peer listens on.
         after: see `Program.after`.
-        priority_class: of the cluster; None makes one.
+        priority_class: of the cluster; None for none.
+        makes_priority_class: whether it makes one of its own where none is given.
         node_mirrors: mirrors that the peer's pod writes onto its node; None where the nodes have them already.
     """
 
@@ -41,6 +41,7 @@ class PeerArgs:
     ports: PeerPorts
     after: Sequence[pulumi.Resource]
     priority_class: str | None
+    makes_priority_class: bool
     node_mirrors: NodeMirrors | None
 
 
@@ -66,7 +67,10 @@ class Peer(pulumi.ComponentResource):
         )
         line_change = instance.line_change.after("StatefulSet", names.seed_peer, name, 3)
         pod = program_pod(name, instance, program, host_network=True, line_change=line_change, parent=self).template
-        cast("core.PodSpecArgs", pod.spec).priority_class_name = args.priority_class or self._priority_class(instance)
+        priority_class = args.priority_class
+        if priority_class is None and args.makes_priority_class:
+            priority_class = self._priority_class(instance)
+        cast("core.PodSpecArgs", pod.spec).priority_class_name = priority_class
         if args.node_mirrors is not None:
             this_one = pulumi.Output.concat(instance.namespace, "/", names.app)
             image = instance.images.reference(Image.PEER)
@@ -90,11 +94,13 @@ class Peer(pulumi.ComponentResource):
     def _priority_class(self, instance: Instance) -> pulumi.Output[str]:
         made = scheduling.PriorityClass(
             "priority-class",
-            # Others in the cluster have classes too.
+            # Other instances have one too. A name must not begin with `system-`, as a namespace may.
             metadata=instance.cluster_metadata(
-                pulumi.Output.concat(instance.namespace, "-", instance.names.peer), Component.PEER
+                pulumi.Output.concat("dragonfly.", instance.namespace, ".", instance.names.peer), Component.PEER
             ),
             value=_PRIORITY,
+            # A peer waits for its place on a full node: what runs there is not ended for it.
+            preemption_policy="Never",
             description="Dragonfly's peers: a node without one pulls its images from the registries.",
             opts=pulumi.ResourceOptions(parent=self),
         )

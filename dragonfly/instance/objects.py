@@ -22,7 +22,8 @@ from dragonfly.updates.rollout import awaits_rollout
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 # What the program declares is the program's: a value that somebody changed with kubectl is theirs by the rules of
 # server-side apply, and the next update would end in a conflict instead of healing the drift.
-_PATCH_FORCE = {"pulumi.com/patchForce": "true"}
+PATCH_FORCE = {"pulumi.com/patchForce": "true"}
+"""Annotations of every object."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,19 @@ class Instance:
             awaited: whether `pulumi up` waits, once it is made or changed, until the plug-in calls it ready.
         """
         labels = component_labels(self.names.app, component) if component else instance_labels(self.names.app)
-        annotations = _PATCH_FORCE if awaited else {**_PATCH_FORCE, **_SKIP_AWAIT}
+        annotations = PATCH_FORCE if awaited else {**PATCH_FORCE, **_SKIP_AWAIT}
         return meta.ObjectMetaArgs(name=name, namespace=self.namespace, labels=labels, annotations=annotations)
 
     def program_metadata(self, name: str, component: Component) -> meta.ObjectMetaArgs:
         """Metadata of the workload or the config of one of Dragonfly's own programs, which tells its release line."""
         metadata = self.metadata(name, component)
-        metadata.annotations = {**_PATCH_FORCE, **line_annotations(self.line.name)}
+        metadata.annotations = {**PATCH_FORCE, **line_annotations(self.line.name)}
         return metadata
 
     def cluster_metadata(self, name: pulumi.Input[str], component: Component) -> meta.ObjectMetaArgs:
         """Metadata of a component's object that no namespace has."""
         return meta.ObjectMetaArgs(
-            name=name, labels=component_labels(self.names.app, component), annotations=_PATCH_FORCE
+            name=name, labels=component_labels(self.names.app, component), annotations=PATCH_FORCE
         )
 
     def pod_metadata(self, component: Component, *documents: pulumi.Input[str]) -> meta.ObjectMetaArgs:

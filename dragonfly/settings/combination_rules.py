@@ -106,6 +106,7 @@ def gke_faults(
         *_location_faults(settings, zone),
         *_network_faults(settings, zone),
         *_disk_faults(settings),
+        *_priority_faults(settings),
         *_pool_faults(settings, faulty),
     ]
 
@@ -203,6 +204,16 @@ def _disk_faults(settings: Settings) -> list[ConfigFault]:
                 )
             )
     return faults
+
+
+def _priority_faults(settings: Settings) -> list[ConfigFault]:
+    """Return the fault of a class that a GKE cluster lets nobody else have (GKE documentation, "Pod Priority")."""
+    name = settings.peer_priority_class
+    if name is None or not name.startswith("system-"):
+        return []
+    key = _key("peer_priority_class")
+    rule = "is a class of Kubernetes' own, which GKE keeps for kube-system"
+    return [ConfigFault(key, json.dumps(name), rule, f"pulumi config rm {key}")]
 
 
 def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:

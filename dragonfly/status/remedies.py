@@ -24,7 +24,7 @@ def remedy(reason: Reason, settings: Settings) -> str | None:
     """
     if reason.image is not None:
         keys = settings.images.config_keys(reason.image)
-        return f"check {_config(keys)}" if keys else None
+        return f"check {_config([*keys, 'imagePullSecrets'])}" if keys else None
     if any(words in reason.what for words in _NO_ROOM):
         if not settings.provision_cluster:
             return "give the cluster larger nodes, or more"

@@ -26,9 +26,9 @@ class Report:
         stack: its name.
         settings: its config.
         namespace_exists: whether its namespace is in the cluster.
-        conditions: of every workload and claim, and of missing Services.
+        conditions: of every workload and claim, and of missing Services and network policies.
         images: image references of the containers that run, by container name.
-        advisories: what is dangerous in these versions.
+        advisories: what is dangerous in these versions and this config.
     """
 
     stack: str

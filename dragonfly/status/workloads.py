@@ -43,7 +43,7 @@ class Condition:
 
 
 def conditions(
-    names: Names, objects: ClusterObjects, last_log_line: LastLogLine, now: datetime, *, network_policies: bool = False
+    names: Names, objects: ClusterObjects, last_log_line: LastLogLine, now: datetime, *, network_policies: bool
 ) -> list[Condition]:
     """Return how every workload and claim of an instance is, and which Services and network policies are missing.
 

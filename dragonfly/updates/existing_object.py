@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 _KUBERNETES = "kubernetes:"
-_CLAIM = "PersistentVolumeClaim"
+_CLAIM, _POLICY = "PersistentVolumeClaim", "NetworkPolicy"
 _NOT_ASKED_FOR = (
     # It shares an object with others, and leaves it there.
     "Patch",
@@ -142,6 +142,8 @@ def _report(inputs: Any) -> str:
     found = f"{_title(inputs)} already exists and is not this stack's; it stays as it is: "
     if not inputs["metadata"].get("namespace"):
         return f"{found}pulumi config set {PROJECT}:createNamespace false"
+    if inputs["kind"] == _POLICY:
+        return f"{found}give it another name, or: pulumi config set {PROJECT}:networkPolicies false"
     return (
         f"{found}pulumi config set {PROJECT}:appInstanceName <another>, or {PROJECT}:namespace; a first update without "
         "a preview has recorded both: `pulumi destroy` before"

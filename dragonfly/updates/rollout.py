@@ -93,7 +93,8 @@ def _wait(kubeconfig: str | None, context: str | None, namespace: str, names: Na
 def _condition(cluster: Cluster, names: Names, name: str) -> Condition:
     from dragonfly.status.workloads import conditions
 
-    found = conditions(names, cluster.read(names.app), _no_log_line, datetime.now(UTC))
+    objects = cluster.read(names.app)
+    found = conditions(names, objects, _no_log_line, datetime.now(UTC), network_policies=False)
     return next(each for each in found if each.name == name)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -108,15 +109,14 @@ def measure(kubeconfig: Path, namespace: str, app: str) -> dict[str, ContainerUs
         core: Any = CoreV1Api(client)
         uses = _containers(core, namespace)
         policies: Any = NetworkingV1Api(client)
-        policies.create_namespaced_network_policy(namespace, letting_in(_POD, app, namespace))
-        core.create_namespaced_pod(namespace, _load_pod(names))
-        try:
+        with ExitStack() as made:
+            policies.create_namespaced_network_policy(namespace, letting_in(_POD, app, namespace))
+            made.callback(policies.delete_namespaced_network_policy, _POD, namespace)
+            core.create_namespaced_pod(namespace, _load_pod(names))
+            made.callback(core.delete_namespaced_pod, _POD, namespace, grace_period_seconds=0)
             _wait_for_load(core, namespace)
             _sample(core, namespace, uses)
             _wait_for_load(core, namespace)
-        finally:
-            core.delete_namespaced_pod(_POD, namespace, grace_period_seconds=0)
-            policies.delete_namespaced_network_policy(_POD, namespace)
     merged: dict[str, ContainerUse] = {}
     for (_, container), (component, use) in sorted(uses.items()):
         key = f"{component}/{container}"

@@ -12,6 +12,9 @@ from tests.program.recorded.known_stacks import SECRET_KEYS
 KUBECONFIG = "<the kubeconfig of the cluster>"
 """Stands for the contents of the local cluster's kubeconfig."""
 
+PRIORITY_CLASS = "important"
+"""One that the cluster has."""
+
 EXISTING_NETWORK, EXISTING_SUBNETWORK = "shared", "nodes"
 
 
@@ -50,7 +53,7 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:tag": "2.1.35",
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:imagePullSecrets": ["mirror"],
-    "dragonfly:peerPriorityClass": "system-node-critical",
+    "dragonfly:peerPriorityClass": PRIORITY_CLASS,
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
     "dragonfly:dbExporterPassword": "another-Passw0rd",
@@ -158,7 +161,7 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "imageRegistry": ("", "example.com/mirror"),
     "images": ("{}", '{"manager": "example.com/manager:2.1.35"}'),
     "imagePullSecrets": ("[]", '["mirror"]'),
-    "peerPriorityClass": ("", "system-node-critical"),
+    "peerPriorityClass": ("", PRIORITY_CLASS),
     "installApplicationCrd": ("true", "false"),
 }
 """What the engine tests carry out, and back: every key that replaces, makes or deletes something."""

@@ -17,7 +17,7 @@ from kubernetes import client
 from dragonfly.gke.apis import NEEDED_FIRST, enable_command
 from local.engine.stack import Engine, LocalStack
 from local.ledger.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
-from tests.config_table.changes import REPLACING
+from tests.config_table.changes import PRIORITY_CLASS, REPLACING
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, configure, disks, failure_of
 from tests.engine.cluster_objects import objects_by_kind, unready_pods
 
@@ -175,6 +175,10 @@ def test_what_is_replaced_made_or_deleted_is_done_to_the_end(stack: LocalStack, 
     # An image that is given whole hides what the tag and the registry do; test_install has it.
     replacing = {key: values[there] for key, values in REPLACING.items() if key != "images"}
     configure(stack, **replacing, nodeAutoscaling='{"min": 3, "max": 4}')
+    if there:
+        with cluster_client(stack.ledger) as api:
+            classes: Any = client.SchedulingV1Api(api)
+            classes.create_priority_class({"metadata": {"name": PRIORITY_CLASS}, "value": 1})
     before, cluster, job = disks(stack.ledger), stack.ledger.read().of_type(CLUSTER), password_job(stack)
     with watched_pools(stack.ledger) as nodes:
         stack.output("up", "--yes", "--skip-preview")

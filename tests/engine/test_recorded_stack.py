@@ -25,9 +25,9 @@ RECORDED = Path(__file__).parent / "stack-of-4.34.2.json"
 installed with pulumi-kubernetes 4.34.2. Its passwords were made for the record."""
 
 
-# What is made: two records in the state, the network policies, their component, and the peers' class; besides the Job,
-# which had a TTL of a minute and was gone.
-_MADE = 2 + len(policy_names(NAMES)) + 1 + 1
+# What is made: two records in the state, the network policies, and their component; besides the Job, which had a TTL of
+# a minute and was gone.
+_MADE = 2 + len(policy_names(NAMES)) + 1
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_config_key(
     spoil(api, manager, state={"waiting": {"reason": "ImagePullBackOff", "message": message}})
     told = status_of_unready(installed, api).words
     assert f"{NAMES.manager} not Ready cannot pull {image}: not found" in told
-    assert "-> check tag, imageRegistry, images.manager in the config" in told
+    assert "-> check tag, imageRegistry, images.manager, imagePullSecrets in the config" in told
     assert f"{NAMES.mysql} Ready" in told
 
 

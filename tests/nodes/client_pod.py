@@ -114,18 +114,26 @@ class ClientPod:
         """
         return self._sign_in(password)[0]
 
-    def signed_in(self, password: str, request: str, document: object = None) -> Any:
+    def token(self, password: str) -> str | None:
+        """What shows that root has signed in; None where the manager refuses.
+
+        Raises:
+            CallError: nobody answers.
+        """
+        status, text = self._sign_in(password)
+        return str(json.loads(text)["token"]) if status == 200 else None
+
+    def signed_in(self, token: str, request: str, document: object = None) -> Any:
         """What the REST API answers to its user root.
 
         Args:
-            password: root's.
+            token: root's.
             request: method and path.
             document: what is sent; None for nothing.
 
         Raises:
             CallError: nobody answers, or it refuses.
         """
-        token = json.loads(self._sign_in(password)[1])["token"]
         body = "" if document is None else json.dumps(document)
         status, text = self._http("manager-service", ports.MANAGER_REST, request, body, token)
         if status != 200:

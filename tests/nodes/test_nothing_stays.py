@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,9 @@ Cluster(
 ).start()
 """
 
+KINDS = ("net", "mnt", "pid")
+"""Of namespaces that a cluster makes."""
+
 # What of the machine kubelet and kube-proxy set on a node of their own.
 SETTINGS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
 
@@ -85,7 +88,7 @@ def _packet_rules() -> list[str] | None:
 def _namespaces(pid: int | str) -> set[str]:
     """Namespaces of a process that a cluster makes of its own; none of one that has ended."""
     try:
-        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "mnt", "pid")}
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in KINDS}
     except OSError:
         return set()
 
@@ -107,11 +110,13 @@ class Traces:
         processes: its daemons, and what they have started.
         namespaces: as the kernel names them, without the machine's own.
         control_groups: without the machine's own.
+        handles: of the namespaces: while there are, the kernel gives another cluster's none of their numbers.
     """
 
     processes: list[psutil.Process]
     namespaces: set[str]
     control_groups: set[str]
+    handles: ExitStack
 
     @classmethod
     def of(cls, cluster: Cluster) -> Traces:
@@ -121,10 +126,16 @@ class Traces:
             with suppress(psutil.NoSuchProcess):
                 daemon = psutil.Process(int(line.split()[0]))
                 found |= {daemon, *daemon.children(recursive=True)}
+        handles = ExitStack()
+        for each in found:
+            for kind in KINDS:
+                with suppress(OSError):
+                    handles.callback(os.close, os.open(f"/proc/{each.pid}/ns/{kind}", os.O_RDONLY))
         return cls(
             list(found),
             set[str]().union(*(_namespaces(each.pid) for each in found)) - _namespaces("self"),
             set[str]().union(*(_control_groups(each.pid) for each in found)) - _control_groups("self"),
+            handles,
         )
 
     def check_gone(self, cluster: Cluster) -> None:
@@ -133,8 +144,9 @@ class Traces:
         wait_until(lambda: not any(process.is_running() for process in self.processes), "every process is gone", 5)
         assert cluster.processes() == []
         assert Cgroups(cluster.state).left() == []
-        held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
-        assert self.namespaces & held == set()
+        with self.handles:
+            held = set[str]().union(*(_namespaces(pid) for pid in psutil.pids()))
+            assert self.namespaces & held == set()
         assert str(cluster.state) not in Path("/proc/mounts").read_text()
 
 

@@ -176,7 +176,9 @@ def installed(
     """A stack, and on every node a second name for each of its images."""
     give_images(cluster, tag)
     folder: Path = tmp_path_factory.mktemp("upgrade")
-    with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, registryMirrors=[], tag=tag) as stack:
+    # Its own namespace is the probers'.
+    config = {"registryMirrors": [], "tag": tag, "consoleFrom": ["upgrade"]}
+    with own_stack(cluster, kubectl, folder, "upgrade", FIRST_PORT, **config) as stack:
         upgraded = Upgraded(tag, stack)
         for node in NODES:
             for image in COMPONENTS:

@@ -49,7 +49,7 @@ def test_component_kinds_are_api_groups_and_not_versions(program: RecordedProgra
 def test_component_kinds_are_all_that_the_program_declares(default_program: RecordedProgram) -> None:
     # The Job has nothing to show once it is done.
     declared = {one.kind for one in default_program.objects}
-    assert declared - {"Namespace", "CustomResourceDefinitionPatch", "PriorityClass", "Application", JOB} == set(GROUPS)
+    assert declared - {"Namespace", "CustomResourceDefinitionPatch", "Application", JOB} == set(GROUPS)
 
 
 def test_selector_selects_every_object_of_the_instance(program: RecordedProgram) -> None:

@@ -24,7 +24,7 @@ COMPONENTS = {
     "dragonfly:application:Application",
     "dragonfly:immutable_config:KeptConfig",
 }
-BEFORE_PODS = {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy", "PriorityClass"}
+BEFORE_PODS = {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy"}
 
 
 def _by_urn(program: RecordedProgram) -> dict[str, Resource]:

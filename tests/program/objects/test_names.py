@@ -50,7 +50,7 @@ SERVICE_PORTS = {
     "-redis-svc": {6379},
     "-redis-exporter-svc": {9121},
 }
-OF_THE_CLUSTER = ("Namespace", "CustomResourceDefinitionPatch", "PriorityClass")
+OF_THE_CLUSTER = ("Namespace", "CustomResourceDefinitionPatch")
 NAME = "app.kubernetes.io/name"
 COMPONENT = "app.kubernetes.io/component"
 RECOMMENDED = {"app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"}

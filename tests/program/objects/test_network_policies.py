@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from dragonfly.parts.labels import Component, component_labels, selector
 from dragonfly.parts.names import Names
 from dragonfly.parts.traffic import policy_names
-from tests.program.recorded.gke_stack import all_dependencies, run_gke
+from tests.program.recorded.gke_stack import all_dependencies, configured_gke, run_gke
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
 from tests.program.recorded.reach import Party, reaches
 from tests.program.recorded.recorded_program import Pod, RecordedProgram, Resource, run_main
 
+METADATA = ({"cidr": "169.254.169.254/32"}, {"cidr": "169.254.169.252/32"})
 OUTSIDE, METADATA_SERVER, METADATA_PROXY = "203.0.113.7", "169.254.169.254", "169.254.169.252"
 ADDRESS_OF_ALL = {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}
 
@@ -59,26 +61,27 @@ def test_each_pod_with_an_address_of_its_own_has_one_policy_for_both_ways(defaul
         assert chosen[name]["podSelector"] == {"matchLabels": selector(names.app, component)}
 
 
-def test_no_policy_depends_on_the_addresses_of_pods_nodes_or_services(program: RecordedProgram) -> None:
-    everything = [*policies(program), *policies(run_gke(registriesIn='["harbor"]'))]
+@pytest.mark.parametrize("run", [lambda: run(), run_gke, configured_gke])
+def test_no_policy_depends_on_the_addresses_of_pods_nodes_or_services(run: Callable[[], RecordedProgram]) -> None:
+    program = run()
+    exports = program.setting("metricsExporterEnabled", "false") == "true"
     blocks = [
         peer["ipBlock"]
-        for one in everything
+        for one in policies(program)
         for key, peers in (("ingress", "from"), ("egress", "to"))
         for rule in one.spec.get(key, [])
         for peer in rule.get(peers, [])
         if "ipBlock" in peer
     ]
-    assert blocks
-    assert all(block == ADDRESS_OF_ALL for block in blocks)
+    assert ADDRESS_OF_ALL in blocks
+    others = [block for block in blocks if block != ADDRESS_OF_ALL]
+    assert others == ([*METADATA, *METADATA] if exports else [])
 
 
 def test_no_pod_is_there_before_the_policies_or_after_them(default_program: RecordedProgram) -> None:
     urns = {one.urn for one in policies(default_program)}
     for each in own_network(default_program):
-        # The Job's asks the manager, whose Deployment waits.
-        if each.workload.kind != "Job":
-            assert urns <= all_dependencies(default_program, each.workload), each.workload.object_name
+        assert urns <= all_dependencies(default_program, each.workload), each.workload.object_name
 
 
 def test_all_are_gone_where_the_owner_of_the_cluster_writes_others() -> None:

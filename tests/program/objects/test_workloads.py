@@ -12,6 +12,7 @@ from dragonfly.google.machine_types import allocatable, machine_type_named
 from dragonfly.parts.images import Image, Images
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings.stack_config import settings_of
+from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG, SECRET_KEYS
 from tests.program.recorded.recorded_program import JOB, WORKLOADS, Pod, RecordedProgram, run_main, strings_in
 
@@ -368,18 +369,30 @@ def test_peers_tell_the_kubernetes_scheduler_their_ports(program: RecordedProgra
     assert {port["hostPort"] for port in container["ports"]} == expected
 
 
-def test_a_full_node_ends_others_before_its_peer(program: RecordedProgram) -> None:
-    made = {one.object_name: one for one in program.of_kind("PriorityClass")}
-    own = f"{program.namespace}-{program.app}-dfget"
-    assert made.keys() == (set() if program.setting("peerPriorityClass", "") else {own})
-    for pod in program.pods:
-        wanted = program.setting("peerPriorityClass", own) if pod.workload.kind == "DaemonSet" else None
-        assert pod.spec.get("priorityClassName") == wanted
-    for one in made.values():
-        # No system class, whose pods end others' for a place.
-        assert 0 < one.manifest["value"] < 1_000_000_000
-        assert not one.manifest.get("globalDefault")
-        assert "namespace" not in one.metadata
+def priority_classes(program: RecordedProgram) -> dict[str, str | None]:
+    """Of the pods, by workload."""
+    return {pod.workload.kind: pod.spec.get("priorityClassName") for pod in program.pods}
+
+
+def test_a_node_short_of_memory_ends_others_before_its_peer(configured_program: RecordedProgram) -> None:
+    others = {"Deployment": None, "StatefulSet": None, "Job": None}
+    gke = run_gke(namespace="system", appInstanceName="eu")
+    (made,) = gke.of_kind("PriorityClass")
+    assert priority_classes(gke) == {**others, "DaemonSet": made.object_name}
+    # Of no other instance, and none that Kubernetes keeps for itself.
+    assert made.object_name == "dragonfly.system.eu-dfget"
+    # Below the system's own; and nothing is ended to make room for a peer.
+    assert 0 < made.manifest["value"] < 1_000_000_000
+    assert made.manifest["preemptionPolicy"] == "Never"
+    assert not made.manifest.get("globalDefault")
+    assert priority_classes(configured_program) == {**others, "DaemonSet": "important"}
+    assert configured_program.of_kind("PriorityClass") == []
+
+
+def test_an_existing_cluster_needs_nobody_with_rights_on_the_whole_of_it(default_program: RecordedProgram) -> None:
+    assert set(priority_classes(default_program).values()) == {None}
+    of_the_cluster = {one.kind for one in default_program.objects if "namespace" not in one.metadata}
+    assert of_the_cluster == {"CustomResourceDefinitionPatch"}
 
 
 def test_a_namespace_of_the_stack_lets_the_peers_in_and_tells_of_what_asks_for_too_much() -> None:

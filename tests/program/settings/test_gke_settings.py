@@ -67,6 +67,7 @@ ZONE_RULE = "must be a zone such as us-west1-a; `gcloud compute zones list` show
         ("nodeCount", "three", "nodeCount", "must be a whole number"),
         ("nodeCount", "true", "nodeCount", "must be a whole number"),
         ("nodeAutoscaling", "5", "nodeAutoscaling", "an object with min and max"),
+        ("peerPriorityClass", "system-node-critical", "peerPriorityClass", "which GKE keeps for kube-system"),
         ("nodeAutoscaling", '{"min": 3}', "nodeAutoscaling.max", "must be given"),
         ("nodeAutoscaling", '{"min": 3, "max": "5"}', "nodeAutoscaling.max", "must be a whole number"),
         ("nodeAutoscaling", '{"min": "3", "max": 5}', "nodeAutoscaling.min", "must be a whole number"),

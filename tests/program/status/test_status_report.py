@@ -169,7 +169,7 @@ def test_what_to_do_about_a_reason(what: str, settings: Settings, action: str | 
 
 def test_what_to_do_about_an_image_that_cannot_be_pulled() -> None:
     assert remedy(Reason("x", image="marketplace.gcr.io/google/dragonfly-manager2:2.1.34"), SETTINGS) == (
-        "check tag, imageRegistry, images.manager in the config"
+        "check tag, imageRegistry, images.manager, imagePullSecrets in the config"
     )
     assert remedy(Reason("x", image="somebody.example.com/sidecar:1"), SETTINGS) is None
 

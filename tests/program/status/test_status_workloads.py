@@ -85,7 +85,8 @@ def event(of: str, reason: str, message: str, kind: str = "Warning", time: str =
 
 
 def judged(name: str, log: str | None = None, **objects: list[Object]) -> Condition:
-    found = conditions(NAMES, ClusterObjects(**objects), lambda pod, container, previous: log, NOW)
+    there = ClusterObjects(**objects)
+    found = conditions(NAMES, there, lambda pod, container, previous: log, NOW, network_policies=False)
     return next(each for each in found if each.name == name)
 
 
@@ -260,7 +261,8 @@ def test_a_claim_that_stays_pending_is_told_by_its_event_a_warning_first() -> No
 
 def test_everything_that_the_config_expects_and_the_cluster_lacks_is_missing() -> None:
     present: list[Object] = [{"metadata": {"name": NAMES.manager_service}}]
-    found = conditions(NAMES, ClusterObjects(services=present), lambda pod, name, previous: None, NOW)
+    objects = ClusterObjects(services=present)
+    found = conditions(NAMES, objects, lambda pod, name, previous: None, NOW, network_policies=False)
     assert {each.state for each in found} == {"missing"}
     assert not any(each.ready for each in found)
     expected = {*NAMES.workloads(), NAMES.root_password_job, *NAMES.claims(), *NAMES.services()}

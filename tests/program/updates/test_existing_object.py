@@ -128,6 +128,21 @@ def test_what_is_there_is_refused_with_what_to_do(
     )
 
 
+def test_a_policy_that_somebody_has_written_is_no_reason_to_install_anew(
+    monkeypatch: pytest.MonkeyPatch, api: ApiServer
+) -> None:
+    # In an installed stack, which keeps its name and namespace.
+    policy = {**SECRET, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    path = "/apis/networking.k8s.io/v1/namespaces/p2p/networkpolicies/s"
+    api.answers[path] = (200, {"metadata": {"annotations": ANOTHERS}})
+    with pytest.raises(RefusedObjectError) as refused:
+        create(hook_of(monkeypatch, api.url), policy)
+    assert str(refused.value) == (
+        "NetworkPolicy s already exists and is not this stack's; it stays as it is: give it another name, or: "
+        "pulumi config set dragonfly:networkPolicies false"
+    )
+
+
 def test_a_namespace_that_is_there_can_be_used(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "p2p", "annotations": OURS}}
     with pytest.raises(RefusedObjectError, match=r"pulumi config set dragonfly:createNamespace false$"):

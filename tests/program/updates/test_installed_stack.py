@@ -27,7 +27,6 @@ def test_everything_keeps_its_urn(default_program: RecordedProgram) -> None:
     assert {urn[0] for _, urn in declared - installed} == {
         "dragonfly:network_policies:NetworkPolicies",
         "kubernetes:networking.k8s.io/v1:NetworkPolicy",
-        "kubernetes:scheduling.k8s.io/v1:PriorityClass",
         "dragonfly:created_namespace:CreatedNamespace",
         "dragonfly:immutable_config:KeptConfig",
     }
