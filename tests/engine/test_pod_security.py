@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kubernetes import client
@@ -58,7 +58,7 @@ def refusal(api: ApiClient, namespace: str, pod: Pod) -> str:
     try:
         core.create_namespaced_pod(namespace, manifest, dry_run="All")
     except client.ApiException as error:
-        return str(error.body)
+        return str(cast("Any", error).body)
     return ""
 
 

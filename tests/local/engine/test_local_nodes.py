@@ -202,7 +202,7 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(
     (tmp_path / "ptp").touch()
     reason = requirements.why_not()
     assert reason is not None
-    assert "need containerd, ctr, ip, iptables, mmdebstrap, nsenter, runc, unshare, " in reason
+    assert "need containerd, ctr, ip, ipset, iptables, mmdebstrap, nsenter, runc, unshare, " in reason
     assert f"{tmp_path / 'host-local'}" in reason
     assert f"{tmp_path / 'ptp'}" not in reason
     assert reason.endswith(f"{tmp_path / 'etc-containerd'}: `{command}`")
