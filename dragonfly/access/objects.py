@@ -121,7 +121,7 @@ class Cluster:
         """
         group = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
         namespace = f"namespaces/{quote(self._namespace)}/" if self._namespace else ""
-        plural = re.sub("ss$", "sse", re.sub("y$", "ie", kind.lower())) + "s"
+        plural = re.sub("y$", "ie", kind.lower()) + "s"
         status, text = self._get(f"{group}/{namespace}{plural}/{quote(name)}", {}, _REQUEST_SECONDS)
         if status == _NOT_FOUND:
             return None

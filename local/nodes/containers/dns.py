@@ -14,7 +14,7 @@ from kubernetes.client.api_client import ApiClient
 from local.api.errors import create_unless_exists
 from local.nodes.containers.addresses import CONTROL_PLANE, DNS_SERVICE
 from local.nodes.containers.kubelet import CLUSTER_DOMAIN
-from local.nodes.containers.roles import create_role, grant
+from local.nodes.containers.roles import grant_own
 
 USER = "system:coredns"
 
@@ -67,8 +67,7 @@ def apply(client: ApiClient) -> None:
         {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
     ]
-    create_role(client, USER, rules)
-    grant(client, USER, USER)
+    grant_own(client, USER, rules)
     ports = [{"name": f"dns-{name.lower()}", "port": _PORT, "protocol": name} for name in ("UDP", "TCP")]
     core = CoreV1Api(client)
     # Asked first: to create it again is refused for its address, before its name is looked at.

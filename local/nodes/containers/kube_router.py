@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubernetes.client.api_client import ApiClient
 
-from local.nodes.containers.roles import create_role, grant
+from local.nodes.containers.roles import grant_own
 
 USER = "system:kube-router"
 
@@ -57,5 +57,4 @@ def apply(client: ApiClient) -> None:
         # It starts with all that it might look at.
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
     ]
-    create_role(client, USER, rules)
-    grant(client, USER, USER)
+    grant_own(client, USER, rules)

@@ -12,15 +12,16 @@ from local.api.errors import create_unless_exists
 _GROUP = "rbac.authorization.k8s.io"
 
 
-def create_role(client: ApiClient, name: str, rules: list[dict[str, Any]]) -> None:
-    """Create a role of the whole cluster; one that exists is left as it is.
+def grant_own(client: ApiClient, user: str, rules: list[dict[str, Any]]) -> None:
+    """Give a user a role of the whole cluster that is theirs alone; one that exists is left as it is.
 
     Raises:
         ApiException: the API server refuses.
     """
     create_unless_exists(
-        RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": name}, "rules": rules}
+        RbacAuthorizationV1Api(client).create_cluster_role, {"metadata": {"name": user}, "rules": rules}
     )
+    grant(client, user, user)
 
 
 def grant(client: ApiClient, user: str, role: str) -> None:
