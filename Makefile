@@ -24,12 +24,15 @@ LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) 
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
 # Each part of the tests says how long it took, and what of it the processors worked.
 TIMED = @TIMEFORMAT='$@: %0R s, CPU %0U + %0S s'; time
+# When the time is over, the interrupt lets the tests end their clusters. It has room for the client, where it is still
+# being built.
+NODE_TESTS = timeout --foreground --signal=INT --kill-after=2m 70m $(PYTHON_RUN) -m pytest tests/nodes -rs
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes mutate lint format diagram line-table reach-table picture declarations config-table clean
+.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table reach-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -64,7 +67,7 @@ bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with r
 test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client meanwhile.
 	@$(MAKE) --no-print-directory --jobs=$(if $(BUILD_CLIENT),4 client-meanwhile,3) test-by-turns
 
-# All of Dragonfly 2.5. Tests on nodes wait for much else than processors; those of 2.5 come last, and wait for it.
+# All of Dragonfly 2.5, for which no test waits but those of it on nodes.
 client-meanwhile: $(UP_STAMP)
 	$(TIMED) chrt --idle 0 $(PYTHON_RUN) -m local.tools.supply dragonfly-client dragonfly
 
@@ -73,9 +76,9 @@ test-by-turns: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory test-engine
 	@$(MAKE) --no-print-directory test-nodes
 
-# With `+` its progress shows at once, and not when all is built. The tests beside it wait for answers: they go first.
+# With `+` its progress shows at once, and not when all is built.
 tools: $(UP_STAMP)
-	+$(TIMED) nice $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client dragonfly
+	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client dragonfly
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/local tests/project
@@ -86,10 +89,15 @@ test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real
 test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
-# When the time is over, the interrupt lets the tests end their clusters. It has room for the client, where it is still
-# being built.
+# They wait for much else than processors: those of 2.5, which wait for its client too, run beside the others.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	$(TIMED) timeout --foreground --signal=INT --kill-after=2m 70m $(PYTHON_RUN) -m pytest tests/nodes -rs
+	@$(MAKE) --no-print-directory --jobs=2 test-nodes-of-2.5 test-nodes-of-others
+
+test-nodes-of-2.5: $(TEST_STAMP)
+	$(TIMED) $(NODE_TESTS) -m needs_client
+
+test-nodes-of-others: $(TEST_STAMP)
+	$(TIMED) $(NODE_TESTS) -m "not needs_client"
 
 # The lists may be old and the packages there all the same.
 package-lists:

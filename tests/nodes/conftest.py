@@ -34,7 +34,7 @@ from tests.nodes.mysql_image import unpack_image
 from tests.nodes.node_images import give_images
 
 NEEDS_CLIENT = pytest.mark.needs_client
-"""Mark of tests of Dragonfly 2.5. They come last: its client may be built beside the others."""
+"""Mark of tests of Dragonfly 2.5. They may run beside the others, and wait for its client."""
 
 TAGS = (default_tag(), pytest.param(LATEST_TAG, marks=NEEDS_CLIENT))
 """Releases of Dragonfly whose installations are tested, one of each line."""
@@ -44,10 +44,8 @@ SAME_IN_EACH_LINE = pytest.mark.same_in_each_line
 """Mark of what is tested with the first of them alone."""
 
 
-# When pytest has brought together what shares a fixture.
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is tested with another release already, and puts last what needs the client."""
+    """Leaves out what is tested with another release already."""
     first, *_ = TAGS
     again = [
         item
@@ -58,11 +56,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=again)
     items[:] = [item for item in items if item not in again]
-    items.sort(key=_needs_client)
-
-
-def _needs_client(item: pytest.Item) -> bool:
-    return item.get_closest_marker(NEEDS_CLIENT.name) is not None
 
 
 TEST_SECONDS = 180
@@ -77,7 +70,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Ends fixtures that hang, of any scope."""
     # Building may take minutes, and never hangs.
     _provide_tools()
-    if _needs_client(item) and (fault := _client_fault()):
+    if item.get_closest_marker(NEEDS_CLIENT.name) and (fault := _client_fault()):
         pytest.fail(fault, pytrace=False)
     with _time_bound(f"what {item.name} needs", SETUP_SECONDS):
         yield

@@ -53,7 +53,9 @@ DATABASE_MOVE_SECONDS = 30
 """Within which answers that need the database may fail while it moves."""
 
 # Asks for what only somebody who is signed in sees, and what the manager reads from its database; one connection for
-# each question. Writes when it asked, in seconds of the machine's clock, and the first line of the answer.
+# each question. No list: a manager of 2.5.1 that is asked for the same one twice at once may mix up its items and their
+# number, and answers one of the two with 500. Writes when it asked, in seconds of the machine's clock, and the first
+# line of the answer, all of it where it is no good one.
 PROBER = r"""
 ask() {
   timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3' "$HOST" "$PORT" 2>&1
@@ -66,7 +68,8 @@ until [ "$token" ]; do
 done
 while true; do
   now=$(date +%s.%N)
-  said=$(printf 'GET /api/v1/schedulers HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$token" | ask | head -n 1)
+  said=$(printf 'GET /api/v1/users/1 HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$token" | ask | tr '\r\n' '  ')
+  [[ $said != *' 200 OK '* ]] || said=${said%% OK *}
   echo "$now $said"
   sleep 0.05
 done
@@ -82,7 +85,7 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        return self.said.startswith("HTTP/1.0 200 ")
+        return self.said == "HTTP/1.0 200"
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,6 @@ class Watch:
     @property
     def failed(self) -> list[Answer]:
         return [answer for answer in self.answers if not answer.good]
-
-    def check(self) -> None:
-        """Nobody went without an answer, and at most one was told that something is wrong inside.
-
-        Since kube-router is on the nodes, with policies or without, one request of 470 to 820 to a manager of 2.5.1 is
-        answered with 500 while other pods move; why is not known yet.
-        """
-        assert [answer for answer in self.failed if not answer.said.startswith("HTTP/1.0 500 ")] == []
-        assert len(self.failed) <= 1, self.failed
 
 
 class Probers:
@@ -244,7 +238,7 @@ def test_rest_api_answers_while_the_manager_moves(installed: Upgraded, probers: 
         kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
     (new,) = installed.stack.pods("manager")
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
-    watch.check()
+    assert watch.failed == []
     # Whether a request falls between the old pod's end and the nodes' knowledge of it is luck; that it cannot is not.
     last = max(answer.at for answer in answers(kubectl, "prober-of-old") if answer.good)
     lingered = last - _ready_since(new)
@@ -263,7 +257,7 @@ def _ready_since(pod: Mapping[str, Any]) -> float:
 def test_rest_api_answers_while_scheduler_or_peers_move(installed: Upgraded, probers: Probers, image: Image) -> None:
     with probers.watch(f"roll of {image}") as watch:
         roll(installed, image)
-    watch.check()
+    assert watch.failed == []
 
 
 @SAME_IN_EACH_LINE
