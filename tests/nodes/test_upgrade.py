@@ -53,9 +53,9 @@ DATABASE_MOVE_SECONDS = 30
 """Within which answers that need the database may fail while it moves."""
 
 # Asks for what only somebody who is signed in sees, and what the manager reads from its database; one connection for
-# each question. No list: a manager of 2.5.1 that is asked for the same one twice at once may mix up its items and their
-# number, and answers one of the two with 500. Writes when it asked, in seconds of the machine's clock, and the first
-# line of the answer, all of it where it is no good one.
+# each question. Each prober for a page of another size: a manager of 2.5.1 that is asked for the same list twice at once
+# may mix up its items and their number, and answers one of the two with 500. Writes when it asked, in seconds of the
+# machine's clock, and the first line of the answer, all of it where it is no good one.
 PROBER = r"""
 ask() {
   timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3' "$HOST" "$PORT" 2>&1
@@ -68,7 +68,8 @@ until [ "$token" ]; do
 done
 while true; do
   now=$(date +%s.%N)
-  said=$(printf 'GET /api/v1/users/1 HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$token" | ask | tr '\r\n' '  ')
+  said=$(printf 'GET /api/v1/schedulers?per_page=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$PAGE_SIZE" "$token" |
+    ask | tr '\r\n' '  ')
   [[ $said != *' 200 OK '* ]] || said=${said%% OK *}
   echo "$now $said"
   sleep 0.05
@@ -105,8 +106,8 @@ class Probers:
     def __init__(self, installed: Upgraded) -> None:
         self._kubectl = installed.stack.kubectl
         self._names = [f"prober-{node}" for node in NODES]
-        for name, node in zip(self._names, NODES, strict=True):
-            start_prober(installed, name, node, NAMES.manager_service)
+        for page_size, (name, node) in enumerate(zip(self._names, NODES, strict=True), start=10):
+            start_prober(installed, name, node, NAMES.manager_service, page_size)
 
     @contextmanager
     def watch(self, what: str) -> Generator[Watch]:
@@ -125,8 +126,8 @@ class Probers:
         print(f"{what}: {len(seen.failed)} of {len(seen.answers)} requests failed{span}")
 
 
-def start_prober(installed: Upgraded, name: str, node: str, host: str) -> None:
-    """Run a pod that asks a manager again and again."""
+def start_prober(installed: Upgraded, name: str, node: str, host: str, page_size: int = 1) -> None:
+    """Run a pod that asks a manager again and again for a list of so many schedulers."""
     password = {"secretKeyRef": {"name": NAMES.manager_secret, "key": ROOT_PASSWORD_KEY}}
     container = {
         # Its shell opens connections by itself.
@@ -135,6 +136,7 @@ def start_prober(installed: Upgraded, name: str, node: str, host: str) -> None:
         "env": [
             {"name": "HOST", "value": host},
             {"name": "PORT", "value": str(ports.MANAGER_REST)},
+            {"name": "PAGE_SIZE", "value": str(page_size)},
             {"name": "PASSWORD", "valueFrom": password},
         ],
     }
