@@ -29,6 +29,7 @@ TIMED = @TIMEFORMAT='$@: %0R s, CPU %0U + %0S s'; time
 NODE_TESTS = timeout --foreground --signal=INT --kill-after=2m 70m $(PYTHON_RUN) -m pytest tests/nodes -rs
 UP_STAMP = .venv/.packages-up
 TEST_STAMP = .venv/.packages-test
+POLICY_STAMP = policy/venv/.packages
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
@@ -81,12 +82,12 @@ tools: $(UP_STAMP)
 	+$(TIMED) $(PYTHON_RUN) -m local.tools.supply --without dragonfly-client dragonfly
 
 test-unit: $(TEST_STAMP) ## Tests with mocks.
-	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/local tests/project
+	$(TIMED) $(PYTHON_RUN) -m pytest tests/program tests/policy tests/local tests/project
 
 test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real shells.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/scripts --numprocesses $(TEST_WORKERS)
 
-test-engine: $(TEST_STAMP) ## Tests with the real engine on a real API server.
+test-engine: $(TEST_STAMP) $(POLICY_STAMP) ## Tests with the real engine on a real API server.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
 # They wait for much else than processors: those of 2.5, which wait for its client too, run beside the others.
@@ -122,8 +123,9 @@ SHELL_SCRIPTS := .ci/run local/install-packages local/images/files/*-entrypoint 
 	local/standins/plugins/cloud-commands/* dragonfly/scripts/*.sh
 
 # SC2016 takes what an inner shell is to expand for a mistake.
-lint: $(TEST_STAMP) ## Style, types, shell scripts and workflows.
+lint: $(TEST_STAMP) $(POLICY_STAMP) ## Style, types, shell scripts and workflows.
 	$(TIMED) { .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/basedpyright --level error && \
+		.venv/bin/basedpyright --level error --project policy && \
 		.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS) && $(PYTHON_RUN) -m local.tools.workflow_lint; }
 
 format: $(TEST_STAMP) ## Bring the code into its format.
@@ -151,7 +153,7 @@ config-table: $(TEST_STAMP) ## Write docs/config-changes.md anew, from previews 
 
 clean: ## End what runs here and remove what was made here; built tools stay in the cache.
 	@if [ -x $(PYTHON_RUN) ] && [ -d .local ]; then $(LOCAL) stop; fi
-	rm -rf .local .venv
+	rm -rf .local .venv policy/venv
 
 $(UP_STAMP): requirements.txt constraints.txt local/requirements.txt local/uv.txt local/install-packages
 	@local/install-packages local/requirements.txt
@@ -159,4 +161,8 @@ $(UP_STAMP): requirements.txt constraints.txt local/requirements.txt local/uv.tx
 
 $(TEST_STAMP): tests/requirements.txt $(UP_STAMP)
 	@local/install-packages tests/requirements.txt
+	@touch $@
+
+$(POLICY_STAMP): policy/requirements.txt local/uv.txt local/install-packages
+	@local/install-packages --into policy/venv policy/requirements.txt
 	@touch $@

@@ -53,8 +53,8 @@ DATABASE_MOVE_SECONDS = 30
 """Within which answers that need the database may fail while it moves."""
 
 # Asks for what only somebody who is signed in sees, and what the manager reads from its database; one connection for
-# each question. Each prober for a page of another size: a manager of 2.5.1 that is asked for the same list twice at once
-# may mix up its items and their number, and answers one of the two with 500. Writes when it asked, in seconds of the
+# each question. Each prober for a page of another size: of two that ask a manager of 2.5.1 for the same list at once,
+# one may be answered with 500, since it mixes up the items and their number. Writes when it asked, in seconds of the
 # machine's clock, and the first line of the answer, all of it where it is no good one.
 PROBER = r"""
 ask() {
@@ -68,7 +68,7 @@ until [ "$token" ]; do
 done
 while true; do
   now=$(date +%s.%N)
-  said=$(printf 'GET /api/v1/schedulers?per_page=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' "$PAGE_SIZE" "$token" |
+  said=$(printf 'GET /api/v1/schedulers?per_page=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' $PAGE_SIZE "$token" |
     ask | tr '\r\n' '  ')
   [[ $said != *' 200 OK '* ]] || said=${said%% OK *}
   echo "$now $said"
