@@ -40,7 +40,7 @@ _SOUND_DEPLOYMENT: dict[str, Any] = {
         },
     },
 }
-_SOUND_POLICY = {
+_SOUND_POLICY: dict[str, Any] = {
     "metadata": {"name": "all", "namespace": NAMESPACE},
     "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
 }

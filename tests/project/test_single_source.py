@@ -39,7 +39,7 @@ LINES = ROOT / "dragonfly" / "lines"
 PROGRAM = (*sorted((ROOT / "dragonfly").glob("**/*.py")), ROOT / "__main__.py")
 DEFAULTS = settings_of(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
 # Caches and what a build leaves; nothing of it is in git.
-NOT_OURS = {"__pycache__", "node_modules", "build", "dist"}
+NOT_OURS = {"venv", "__pycache__", "node_modules", "build", "dist"}
 PORTS = {name: value for name, value in vars(ports).items() if isinstance(value, int)}
 # Defaults in Settings that happen to be a number of ports.py: another program's port, on the nodes' own network.
 PEER_PORT_FIELDS = [name for name in Settings.model_fields if name.endswith("_port")]
