@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +26,7 @@ from urllib3.exceptions import (
 
 _CHUNK = 1 << 18
 _MOST_REDIRECTS = 5
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,13 @@ class Transfer:
     def _ask(self) -> urllib3.BaseHTTPResponse:
         for _ in range(_MOST_REDIRECTS):
             url = self._address
-            response = _pool(url).request(
-                "GET",
-                url,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=self._wait_seconds, read=self._wait_seconds),
-            )
+            try:
+                response = self._request(url)
+            except ProtocolError:
+                # A connection was cut before anything came. Once that says nothing: what takes half an hour to build
+                # instead is worth a second question.
+                time.sleep(_PAUSE_SECONDS)
+                response = self._request(url)
             location = response.get_redirect_location()
             if not location:
                 if response.status != 200:
@@ -144,6 +145,16 @@ class Transfer:
             _check_redirect(url, target)
             self._address = target
         raise _RefusedError(f"{self.url} leads from one address to the next, more than {_MOST_REDIRECTS} times")
+
+    def _request(self, url: str) -> urllib3.BaseHTTPResponse:
+        return _pool(url).request(
+            "GET",
+            url,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=urllib3.Timeout(connect=self._wait_seconds, read=self._wait_seconds),
+        )
 
     def _failure(self, error: Exception) -> Failure:
         if self.has_begun:

@@ -65,6 +65,19 @@ class ReleaseServer:
 
         self.answers[path] = answer
 
+    def hangs_up(self, path: str, content: bytes, times: int) -> None:
+        """Hang up so often before any answer; then answer with a file."""
+        left = [None] * times
+
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            if left:
+                left.pop()
+                request.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                _send(request, content, len(content))
+
+        self.answers[path] = answer
+
     def stalls(self, path: str, content: bytes) -> None:
         """Answer with the first half of a file, and then with nothing."""
 

@@ -220,6 +220,20 @@ def test_one_that_is_cut_off_is_begun_anew_the_next_time(site: ReleaseServer, ca
     assert Asked(site, cache).told == [ASKING, FETCHED]
 
 
+def test_a_site_that_hangs_up_is_asked_once_more(site: ReleaseServer, cache: Path) -> None:
+    publish(site)
+    site.hangs_up(ARCHIVE_PATH, ARCHIVE, times=1)
+    assert Asked(site, cache).told == [ASKING, FETCHED]
+
+
+def test_a_site_that_goes_on_hanging_up_is_given_up(site: ReleaseServer, cache: Path) -> None:
+    publish(site)
+    site.hangs_up(ARCHIVE_PATH, ARCHIVE, times=2)
+    told = " ".join(Asked(site, cache).told)
+    assert "127.0.0.1 cannot be reached: " in told
+    assert site.asked.count(ARCHIVE_PATH) == 2
+
+
 def test_one_that_stops_coming_is_given_up(site: ReleaseServer, cache: Path) -> None:
     publish(site)
     site.stalls(ARCHIVE_PATH, ARCHIVE)
