@@ -33,7 +33,7 @@ POLICY_STAMP = policy/venv/.packages
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table reach-table picture declarations config-table clean
+.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table reach-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -127,6 +127,11 @@ lint: $(TEST_STAMP) $(POLICY_STAMP) ## Style, types, shell scripts and workflows
 	$(TIMED) { .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/basedpyright --level error && \
 		.venv/bin/basedpyright --level error --project policy && \
 		.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS) && $(PYTHON_RUN) -m local.tools.workflow_lint; }
+
+# Of what is not called requirements it must be told; environments and caches are in .gitignore, which it reads.
+audit: ## Look for known vulnerabilities in all that is pinned; needs Go and a network, runs weekly.
+	@go run github.com/google/osv-scanner/v2/cmd/osv-scanner@v2.6.0 scan source --recursive \
+		--lockfile requirements.txt:constraints.txt --lockfile requirements.txt:local/uv.txt .
 
 format: $(TEST_STAMP) ## Bring the code into its format.
 	@.venv/bin/ruff check --fix

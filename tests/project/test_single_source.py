@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from dragonfly.settings.model import Settings
 from dragonfly.settings.stack_config import settings_of
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
 from tests.program.recorded.recorded_program import ROOT
+from tests.project.our_files import our_files
 from tests.project.project_file import DECLARED
 
 SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
@@ -38,8 +38,6 @@ SETTINGS, NAMES, IMAGES, PORT_NUMBERS, MACHINE_TYPES = (
 LINES = ROOT / "dragonfly" / "lines"
 PROGRAM = (*sorted((ROOT / "dragonfly").glob("**/*.py")), ROOT / "__main__.py")
 DEFAULTS = settings_of(DEFAULT_CONFIG, frozenset(), stack="test", environment={})
-# Caches and what a build leaves; nothing of it is in git.
-NOT_OURS = {"venv", "__pycache__", "node_modules", "build", "dist"}
 PORTS = {name: value for name, value in vars(ports).items() if isinstance(value, int)}
 # Defaults in Settings that happen to be a number of ports.py: another program's port, on the nodes' own network.
 PEER_PORT_FIELDS = [name for name in Settings.model_fields if name.endswith("_port")]
@@ -255,15 +253,9 @@ def test_imports_form_no_circle() -> None:
         done |= free
 
 
-def _our_files() -> Iterator[Path]:
-    for folder, folders, files in os.walk(ROOT):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in NOT_OURS]
-        yield from (Path(folder) / name for name in (*folders, *files))
-
-
 def test_a_files_name_says_what_is_in_it() -> None:
     vague = {"util", "utils", "helper", "helpers", "common", "base", "misc", "shared", "lib", "stuff"}
-    for path in _our_files():
+    for path in our_files():
         assert not vague & set(re.split(r"[-_.]", path.name.lower())), path
 
 
