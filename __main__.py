@@ -7,6 +7,7 @@ import pulumi
 
 from dragonfly.access.existing_cluster import existing_cluster
 from dragonfly.gke.cluster import GkeCluster
+from dragonfly.gke.containerd_config import containerd_config
 from dragonfly.release import Dragonfly
 from dragonfly.settings.stack_config import read_settings
 from dragonfly.updates.immutable_config import KeptConfig
@@ -42,3 +43,5 @@ if gke:
     pulumi.export("kubeconfig", gke.kubeconfig)
     pulumi.export("getCredentialsCommand", gke.get_credentials_command)
     pulumi.export("applicationLink", gke.application_link(dragonfly.namespace, settings.names.app))
+elif settings.registry_mirrors:
+    pulumi.export("containerdConfig", containerd_config(settings))

@@ -256,16 +256,26 @@ class Cluster:
             container: its name.
             previous: whether the container is meant that ran before the present one.
         """
+        lines = self.log_lines(pod, container, previous=previous)
+        return next((line for line in lines if _MYSQL_ERROR in line), lines[-1]) if lines else None
+
+    def log_lines(self, pod: str, container: str, *, previous: bool = False) -> list[str]:
+        """Return the last lines that a container wrote; none where there are none to be had.
+
+        Args:
+            pod: its pod's name.
+            container: its name.
+            previous: whether the container is meant that ran before the present one.
+        """
         path = f"api/v1/namespaces/{quote(self._namespace)}/pods/{quote(pod)}/log"
         query = {"container": container, "previous": str(previous).lower(), "tailLines": str(_LOG_LINES)}
         try:
             status, text = self._get(path, query, _LOG_SECONDS)
         except NoClusterError:
-            return None
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if status != _OK or not lines:
-            return None
-        return self._masked(next((line for line in lines if _MYSQL_ERROR in line), lines[-1]))
+            return []
+        if status != _OK:
+            return []
+        return [self._masked(line.strip()) for line in text.splitlines() if line.strip()]
 
     def _workload_path(self, kind: str, name: str) -> str:
         group, plural = _WORKLOADS[kind]

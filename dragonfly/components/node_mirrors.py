@@ -16,7 +16,7 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from dragonfly.parts.container_resources import MIRROR_WRITER_RESOURCES
-from dragonfly.parts.registry_mirrors import REGISTRY_HEADER, RegistryMirror, peer_proxy
+from dragonfly.parts.registry_mirrors import MIRROR_WRITER, REGISTRY_HEADER, RegistryMirror, peer_proxy
 from dragonfly.pods.security import container_security_context
 from dragonfly.scripts.shell_command import shell_command
 
@@ -55,7 +55,7 @@ class NodeMirrors:
         # owning them.
         security.run_as_non_root = False
         return core.ContainerArgs(
-            name="registry-mirrors",
+            name=MIRROR_WRITER,
             image=image,
             command=shell_command("registry_mirrors", instance, self.config_path, *files),
             env=[core.EnvVarArgs(name="HOSTS", value=_HOSTS), core.EnvVarArgs(name="CONFIG", value=_CONFIG)],

@@ -11,10 +11,11 @@ from pulumi_gcp import compute, container, organizations, projects
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.access.provider import kubernetes_provider
 from dragonfly.gke.apis import enabled_apis
+from dragonfly.gke.containerd_config import registry_host
 from dragonfly.gke.kubeconfig import gke_kubeconfig
 from dragonfly.gke.network import existing_network, own_network
 from dragonfly.gke.node_account import node_account
-from dragonfly.gke.node_pool import OAUTH_SCOPES, node_pool, registry_host
+from dragonfly.gke.node_pool import OAUTH_SCOPES, node_pool
 from dragonfly.gke.peer_firewall import ANYWHERE, peer_firewall
 from dragonfly.gke.provisioned_cluster import ProvisionedCluster
 from dragonfly.google.cluster_version import RELEASE_CHANNEL, check_mirror_support, version_with_mirrors

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import container
 
-from dragonfly.parts.registry_mirrors import DIAL_TIMEOUT, REGISTRY_HEADER, RegistryMirror, peer_proxy
 from dragonfly.settings.model import Settings
 
 # The only scope: what a node may do is decided by its account's roles.
 OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _POOL_NAME = "dragonfly"
 _SPOT_POOL_NAME = "dragonfly-spot"
-_READ = ["HOST_CAPABILITY_PULL", "HOST_CAPABILITY_RESOLVE"]
 
 
 def node_pool(
@@ -123,33 +121,4 @@ def _without_mirrors() -> container.NodePoolNodeConfigContainerdConfigArgs:
         private_registry_access_config=container.NodePoolNodeConfigContainerdConfigPrivateRegistryAccessConfigArgs(
             enabled=False
         )
-    )
-
-
-def registry_host(
-    mirror: RegistryMirror, proxy_port: int
-) -> container.NodePoolNodeConfigContainerdConfigRegistryHostArgs:
-    """One registry's hosts.toml as GKE writes it onto every node: the peer first, the registry itself after.
-
-    Args:
-        mirror: the registry.
-        proxy_port: of the peer's proxy on the node's loopback address.
-    """
-    peer = container.NodePoolNodeConfigContainerdConfigRegistryHostHostArgs(
-        host=peer_proxy(proxy_port),
-        # A peer only reads: nobody must be able to push through it.
-        capabilities=_READ,
-        headers=[
-            container.NodePoolNodeConfigContainerdConfigRegistryHostHostHeaderArgs(
-                key=REGISTRY_HEADER, values=[mirror.upstream]
-            )
-        ],
-        dial_timeout=DIAL_TIMEOUT,
-    )
-    fallbacks = [
-        container.NodePoolNodeConfigContainerdConfigRegistryHostHostArgs(host=url, capabilities=_READ)
-        for url in mirror.fallbacks
-    ]
-    return container.NodePoolNodeConfigContainerdConfigRegistryHostArgs(
-        server=mirror.registry, hosts=[peer, *fallbacks]
     )

@@ -16,6 +16,9 @@ MOST_REGISTRIES = 25
 # The header by which the peer's proxy learns the registry's real address.
 REGISTRY_HEADER = "X-Dragonfly-Registry"
 
+MIRROR_WRITER = "registry-mirrors"
+"""Container of the peer's pod that writes the mirrors onto the nodes of an existing cluster."""
+
 # A peer listens or it does not: it is on the same node. containerd's own default would hold every pull of a node whose
 # peer hangs for half a minute; GKE takes up to 180 s.
 DIAL_TIMEOUT = "1s"

@@ -46,6 +46,11 @@ write() {
   directory="$HOSTS/$1"
   suffix=
   mkdir "$directory" 2>/dev/null && suffix=" and its directory"
+  # The line of the file that names the peer.
+  if [ ! -L "$directory" ] && grep -qsxF "$(printf '%s' "$2" | sed -n 2p)" "$directory/hosts.toml"; then
+    echo "pulls from $1 go through the peer, by a hosts.toml that is not ours"
+    return
+  fi
   if [ -L "$directory" ] || [ -e "$directory/hosts.toml" ]; then
     echo "$path/$1/hosts.toml is not ours: left as it is, pulls from $1 do not go through the peer"
     return

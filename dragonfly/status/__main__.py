@@ -20,6 +20,7 @@ from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
 from dragonfly.settings.report import SettingsError
 from dragonfly.status.doors import open_doors
+from dragonfly.status.mirrors import node_mirrors
 from dragonfly.status.report import Report
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images
@@ -89,6 +90,7 @@ def _report(stack: Stack, seconds: float) -> Report:
         ),
         images=running_images(objects.pods),
         advisories=[*advisories(objects.pods), *open_doors(settings)],
+        mirrors=node_mirrors(objects.pods, cluster.log_lines),
     )
 
 

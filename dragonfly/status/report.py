@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dragonfly.parts.console import CONSOLE_URL, port_forward_command
 from dragonfly.settings.model import Settings
+from dragonfly.status.mirrors import NodeMirror, told
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import MISSING, remedy
 from dragonfly.status.versions import version
@@ -29,6 +30,7 @@ class Report:
         conditions: of every workload and claim, and of missing Services and network policies.
         images: image references of the containers that run, by container name.
         advisories: what is dangerous in these versions and this config.
+        mirrors: how each node pulls, where the peers write the mirrors.
     """
 
     stack: str
@@ -37,6 +39,7 @@ class Report:
     conditions: list[Condition]
     images: dict[str, list[str]]
     advisories: list[str]
+    mirrors: list[NodeMirror] = field(default_factory=list[NodeMirror])
 
     @property
     def ready(self) -> bool:
@@ -74,6 +77,9 @@ class Report:
             ],
             "images": self.images,
             "advisories": self.advisories,
+            "mirrors": [
+                {"node": each.node, "throughPeer": each.fault is None, "reason": each.fault} for each in self.mirrors
+            ],
             "console": self.console,
         }
 
@@ -98,6 +104,8 @@ class Report:
             yield from _wrapped(f"Missing: {', '.join(map(_full_name, missing))}. {MISSING}.", width)
         if self.images:
             yield from _wrapped(f"Versions: {_versions(self.images)}", width)
+        for words in told(self.mirrors):
+            yield from _wrapped(f"Mirrors: {words}", width)
         for advisory in self.advisories:
             yield from _wrapped(f"Security: {advisory}", width)
         if any(each.name == settings.names.manager and each.ready for each in there):

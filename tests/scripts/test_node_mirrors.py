@@ -120,6 +120,18 @@ def test_it_leaves_files_of_others_as_they_are(node: Node) -> None:
     assert node.files() == ["docker.io", "docker.io/hosts.toml", "ghcr.io"]
 
 
+def test_a_file_of_others_that_leads_to_the_peer_is_told_as_such(node: Node) -> None:
+    (node.config / "config.toml").write_text(NAMED)
+    theirs = node.hosts / "docker.io" / "hosts.toml"
+    theirs.parent.mkdir()
+    # As GKE writes it, told by `containerdConfig`.
+    text = f'server = "https://docker.io"\n\n[host."http://127.0.0.1:{PORT}"]\n  capabilities = ["pull"]\n'
+    theirs.write_text(text)
+    with node.running(WRITTEN) as output:
+        assert "pulls from docker.io go through the peer, by a hosts.toml that is not ours" in output
+    assert theirs.read_text() == text
+
+
 def test_directory_that_was_there_stays(node: Node) -> None:
     (node.config / "config.toml").write_text(NAMED)
     (node.hosts / "quay.io").mkdir()

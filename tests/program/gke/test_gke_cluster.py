@@ -9,7 +9,8 @@ from dragonfly.google.cluster_version import GkeVersionError
 from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES
 from tests.program.recorded import gke_stack
 from tests.program.recorded.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
-from tests.program.recorded.recorded_program import RecordedProgram
+from tests.program.recorded.known_stacks import DEFAULT_CONFIG
+from tests.program.recorded.recorded_program import RecordedProgram, run_main
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,20 @@ def test_mirrors_follow_the_config(regional: RecordedProgram) -> None:
     (mirror,) = node(regional)["containerdConfig"]["registryHosts"]
     assert mirror["server"] == "quay.io"
     assert mirror["hosts"][0]["host"] == "http://127.0.0.1:62001"
+
+
+def test_an_existing_clusters_nodes_can_be_given_the_same_as_a_file(gke: RecordedProgram) -> None:
+    """Names as gcloud reads them: `header` and `value`, where the resource has `headers` and `values`."""
+    existing = run_main({"dragonfly:provisionCluster": "false"}).completed()
+    given = yaml.safe_load(existing.exports["containerdConfig"].value)
+    for server in given["registryHosts"]:
+        for host in server["hosts"]:
+            if "header" in host:
+                host["headers"] = [{"key": each["key"], "values": each["value"]} for each in host.pop("header")]
+    assert given == node(gke)["containerdConfig"]
+    # A program that makes the pool tells it itself; without mirrors there is nothing to tell.
+    assert "containerdConfig" not in gke.exports
+    assert "containerdConfig" not in run_main(DEFAULT_CONFIG).completed().exports
 
 
 def test_without_mirrors_those_of_before_are_taken_back_and_no_version_is_asked_for() -> None:

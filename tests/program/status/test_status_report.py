@@ -11,6 +11,7 @@ from dragonfly.access.objects import Object
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.settings.model import Settings
 from dragonfly.status.doors import open_doors
+from dragonfly.status.mirrors import NodeMirror
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import remedy
 from dragonfly.status.report import Report
@@ -36,12 +37,14 @@ CONDITIONS = [
 
 
 def report(*conditions: Condition, namespace_exists: bool = True, **more: Any) -> Report:
-    return Report("prod", SETTINGS, namespace_exists, list(conditions), more.get("images", {}), more.get("said", []))
+    images, said, mirrors = more.get("images", {}), more.get("said", []), more.get("mirrors", [])
+    return Report("prod", SETTINGS, namespace_exists, list(conditions), images, said, mirrors)
 
 
 def test_people_get_every_object_with_its_reasons_and_what_to_do() -> None:
     images = {"manager": ["r/manager:2.1.34"], "mysql": ["r/mysql:8.0.46"], "scheduler": ["r/s:2.1.34", "r/s:2.1.35"]}
-    told = report(*CONDITIONS, images=images, said=["manager 2.1.34 has a hole"])
+    mirrors = [NodeMirror("node-1")]
+    told = report(*CONDITIONS, images=images, said=["manager 2.1.34 has a hole"], mirrors=mirrors)
     assert list(told.lines(WIDTH)) == [
         "Stack prod, namespace p2p",
         "  images-eu-mysql    not Ready",
@@ -59,6 +62,7 @@ def test_people_get_every_object_with_its_reasons_and_what_to_do() -> None:
         "  `pulumi up --refresh` makes what is missing.",
         "Versions: 2.1.34 (manager, scheduler), 8.0.46 (mysql),",
         "  2.1.35 (scheduler)",
+        "Mirrors: pulls go through the peer on 1 of 1 nodes",
         "Security: manager 2.1.34 has a hole",
         "Console: kubectl port-forward --namespace p2p svc/images-eu-manager-service 8080:8080",
         "         then http://localhost:8080, user root, password:",
@@ -98,7 +102,8 @@ def test_a_page_of_words_is_cut_and_lines_stay_readable_in_a_narrow_terminal() -
 
 
 def test_programs_get_a_document() -> None:
-    told = report(*CONDITIONS[2:4], images={"mysql": ["r/mysql:8.0.46"]}, said=["a hole"])
+    mirrors = [NodeMirror("node-1"), NodeMirror("node-2", "why")]
+    told = report(*CONDITIONS[2:4], images={"mysql": ["r/mysql:8.0.46"]}, said=["a hole"], mirrors=mirrors)
     document = told.document()
     assert json.loads(json.dumps(document)) == {
         "stack": "prod",
@@ -126,6 +131,10 @@ def test_programs_get_a_document() -> None:
         ],
         "images": {"mysql": ["r/mysql:8.0.46"]},
         "advisories": ["a hole"],
+        "mirrors": [
+            {"node": "node-1", "throughPeer": True, "reason": None},
+            {"node": "node-2", "throughPeer": False, "reason": "why"},
+        ],
         "console": {
             "portForwardCommand": "kubectl port-forward --namespace p2p svc/images-eu-manager-service 8080:8080",
             "url": "http://localhost:8080",
