@@ -23,6 +23,11 @@ class Component(StrEnum):
     MYSQL = "dragonfly-mysql"
     REDIS = "dragonfly-redis"
 
+    @property
+    def short_name(self) -> str:
+        """The value without what all have in common, `seed-peer` for example."""
+        return self.value.removeprefix("dragonfly-")
+
 
 def instance_selector(app: str) -> dict[str, str]:
     """Return the label that selects every object of one instance."""

@@ -51,7 +51,7 @@ def disk_name(place: DiskPlace, app: str, component: Component) -> str:
         app: name of the instance.
         component: whose data it holds.
     """
-    return google_name(place.cluster_name, app, component.value.removeprefix("dragonfly-"))
+    return google_name(place.cluster_name, app, component.short_name)
 
 
 def disk_path(place: DiskPlace, name: str) -> str:

@@ -92,18 +92,18 @@ class Policed:
 
     def pod_uids(self) -> set[str]:
         """Of the pods that the stack has now."""
-        return {each["metadata"]["uid"] for component in Component for each in self.stack.pods(_short(component))}
+        return {each["metadata"]["uid"] for component in Component for each in self.stack.pods(component.short_name)}
 
     def pod_of(self, component: Component) -> list[str]:
         """A component's pod, as `kubectl exec` takes it."""
         if component == Component.ROOT_PASSWORD:
             return [self.job]
-        (found,) = self.stack.pods(_short(component))
+        (found,) = self.stack.pods(component.short_name)
         return [cast("str", found["metadata"]["name"])]
 
     def _address(self, component: Component) -> tuple[str, str]:
         """Of a component's pod, and the node that it is on."""
-        found: Any = self.stack.pods(_short(component))[0]
+        found: Any = self.stack.pods(component.short_name)[0]
         return found["status"]["podIP"], found["spec"]["nodeName"]
 
     def doors(self, *, away_from: str | None = None) -> dict[Door, Target]:
@@ -174,12 +174,8 @@ class Policed:
         return reach_of(json.loads(text), NAMES.app, self.stack.namespace, self.peer_ports)
 
 
-def _short(component: Component) -> str:
-    return component.removeprefix("dragonfly-")
-
-
 def _name(component: Component) -> str:
-    return _short(component).replace("-", " ")
+    return component.short_name.replace("-", " ")
 
 
 @contextlib.contextmanager

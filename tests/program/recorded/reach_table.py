@@ -72,7 +72,7 @@ STRANGERS = {"`consoleFrom`": CONSOLE_FROM, "`metricsFrom`": METRICS_FROM, "othe
 
 OTHER_NODE = "peers, nodes"
 
-_TITLES = {component: component.removeprefix("dragonfly-").replace("-", " ") for component in Component}
+_TITLES = {component: component.short_name.replace("-", " ") for component in Component}
 SOURCES = (*(_TITLES[component] for component in OWN_PODS), *STRANGERS, OTHER_NODE)
 
 
