@@ -1,4 +1,4 @@
-"""What the policy pack demands of each resource. It knows nothing of the pack's SDK, nor of the program."""
+"""What the policy pack demands of each resource. It knows nothing of the pack's SDK."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ class Declared:
         """Of an object of Kubernetes."""
         return _mapping(self.properties.get("metadata"))
 
+    @property
+    def namespace(self) -> Any:
+        """Of an object of Kubernetes; perhaps `UNKNOWN`."""
+        is_unknown = self.properties.get("metadata") is UNKNOWN
+        return UNKNOWN if is_unknown else self.metadata.get("namespace")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -90,10 +96,10 @@ def pod_template(resource: Declared) -> Properties | None:
 def _containers(resource: Declared) -> Iterator[Properties]:
     spec = _mapping((pod_template(resource) or {}).get("spec"))
     for key in ("initContainers", "containers", "ephemeralContainers"):
-        yield from (_mapping(each) for each in _sequence(spec.get(key)))
+        yield from (_mapping(each) for each in _sequence(spec.get(key)) if each is not UNKNOWN)
 
 
-_FLOATING_TAGS = {"latest", "stable", "edge", "nightly", "main", "master", "dev"}
+_FLOATING_WORDS = {"latest", "stable", "edge", "nightly", "main", "master", "dev"}
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
@@ -103,14 +109,21 @@ def _floating_images(resource: Declared) -> Iterator[str]:
         if not isinstance(image, str) or _DIGEST.search(image):
             continue
         tag = image.rpartition("/")[2].partition(":")[2].partition("@")[0]
-        if not tag or tag in _FLOATING_TAGS:
+        if not tag or _FLOATING_WORDS & set(re.split(r"[-.]", tag)):
             yield f"container {container.get('name')}: image {image} floats; give it the tag of a release, or a digest"
 
 
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
-_NAME_OF_A_FILE = re.compile(r"(_FILE|_PATH|_DIR)$", re.IGNORECASE)
-_SECRET_OPTION = re.compile(r"--?[\w-]*(?:password|passwd|passphrase|secret|token|api-?key)(=[^$/]*)?$", re.IGNORECASE)
-_URL_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY|_(PWD|PASS|AUTH)$", re.IGNORECASE
+)
+_ABOUT_A_SECRET = re.compile(r"_(FILE|PATH|DIR|NAME|URL|TTL|LENGTH|SECONDS)$", re.IGNORECASE)
+_SECRET_OPTION = re.compile(
+    r"--?[\w-]*(?:password|passwd|passphrase|pass|masterauth|secret|token|api-?key)(?:=(.*))?", re.IGNORECASE
+)
+# Kubernetes puts a variable, which may come from a Secret, in the place of $(NAME).
+_URL_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:(?!\$\()[^/\s@]+@", re.IGNORECASE)
+_NO_SECRET = re.compile(r"[$/-].*|true|false|", re.IGNORECASE)
+"""Variables, files' paths, other options, and what is no word."""
 
 
 def _plain_secrets(resource: Declared) -> Iterator[str]:
@@ -118,27 +131,36 @@ def _plain_secrets(resource: Declared) -> Iterator[str]:
         where = f"container {container.get('name')}"
         for variable in (_mapping(each) for each in _sequence(container.get("env"))):
             name, value = str(variable.get("name")), variable.get("value")
-            named = _SECRET_NAME.search(name) and not _NAME_OF_A_FILE.search(name)
-            if isinstance(value, str) and value and (named or _URL_WITH_PASSWORD.search(value)):
+            named = _SECRET_NAME.search(name) and not _ABOUT_A_SECRET.search(name)
+            if not isinstance(value, str):
+                continue
+            if (named and not _NO_SECRET.fullmatch(value)) or _URL_WITH_PASSWORD.search(value):
                 yield f"{where}: {name} holds a secret; take it from a Secret, by a file or a secretKeyRef"
-        words = [*_sequence(container.get("command")), *_sequence(container.get("args"))]
-        if _has_secret([word for word in words if isinstance(word, str)]):
+        arguments = [*_sequence(container.get("command")), *_sequence(container.get("args"))]
+        # One of them may be a script.
+        words = [word for each in arguments if isinstance(each, str) for word in _WORD.findall(each)]
+        if _has_secret(words):
             yield f"{where}: its command line holds a secret, which the process list shows; pass it by a file"
 
 
+_WORD = re.compile(r"[^\s\"']+")
+
+
 def _has_secret(words: list[str]) -> bool:
-    # After an option without a value comes its value, unless that is a file's path, a variable or another option.
+    # After an option without a value comes its value.
     return any(_URL_WITH_PASSWORD.search(word) for word in words) or any(
-        (found := _SECRET_OPTION.match(word)) and (found[1] or not following.startswith(("-", "/", "$")))
-        for word, following in pairwise([*words, "-"])
+        (found := _SECRET_OPTION.fullmatch(word))
+        and not _NO_SECRET.fullmatch(following if found[1] is None else found[1])
+        for word, following in pairwise([*words, ""])
     )
 
 
 def _missing_resources(resource: Declared) -> Iterator[str]:
     for container in _containers(resource):
-        resources = _mapping(container.get("resources"))
+        resources = container.get("resources")
         for kind in ("requests", "limits"):
-            missing = [each for each in ("cpu", "memory") if each not in _mapping(resources.get(kind))]
+            given = resources if resources is UNKNOWN else _mapping(resources).get(kind)
+            missing = [each for each in ("cpu", "memory") if given is not UNKNOWN and each not in _mapping(given)]
             if missing:
                 yield f"container {container.get('name')}: no {kind} of {' and '.join(missing)}"
 
@@ -146,13 +168,15 @@ def _missing_resources(resource: Declared) -> Iterator[str]:
 def _privileges(resource: Declared) -> Iterator[str]:
     spec = _mapping((pod_template(resource) or {}).get("spec"))
     for key in ("hostPID", "hostIPC"):
-        if spec.get(key):
+        if spec.get(key) is True:
             yield f"{key}: its pods see the processes of the node; leave it out"
     for container in _containers(resource):
+        if container.get("securityContext") is UNKNOWN:
+            continue
         context, where = _mapping(container.get("securityContext")), f"container {container.get('name')}"
-        if context.get("privileged"):
+        if context.get("privileged") is True:
             yield f"{where}: privileged, which is root on the node; leave it out"
-        if context.get("allowPrivilegeEscalation") is not False:
+        if context.get("allowPrivilegeEscalation") not in (False, UNKNOWN):
             yield f"{where}: allowPrivilegeEscalation is not false"
         if added := _sequence(_mapping(context.get("capabilities")).get("add")):
             yield f"{where}: adds capabilities {', '.join(map(str, added))}; leave them out"
@@ -160,7 +184,10 @@ def _privileges(resource: Declared) -> Iterator[str]:
 
 def _unknown_host_paths(resource: Declared, *, paths: list[str]) -> Iterator[str]:
     spec = _mapping((pod_template(resource) or {}).get("spec"))
-    for volume in (_mapping(each) for each in _sequence(spec.get("volumes"))):
+    volumes = [_mapping(each) for each in _sequence(spec.get("volumes"))]
+    if resource.kind == "PersistentVolume":
+        volumes = [{"name": resource.metadata.get("name"), **_mapping(resource.properties.get("spec"))}]
+    for volume in volumes:
         path = _path(volume, "hostPath", "path")
         if isinstance(path, str) and path not in paths:
             yield f"volume {volume.get('name')}: directory {path} of the node; only {' and '.join(paths)} may be"
@@ -168,17 +195,16 @@ def _unknown_host_paths(resource: Declared, *, paths: list[str]) -> Iterator[str
 
 def _open_services(resource: Declared) -> Iterator[str]:
     kind = _mapping(resource.properties.get("spec")).get("type")
-    if resource.kind == "Service" and kind in ("LoadBalancer", "NodePort"):
+    if resource.kind in ("Service", "ServicePatch") and kind in ("LoadBalancer", "NodePort"):
         yield f"type {kind} is reached from outside the cluster; take ClusterIP and a port-forward"
 
 
-_CACHES = ("dragonfly:seed_peer:SeedPeer",)
-"""Components whose disks hold what is fetched again."""
+_DISKS = ("gcp:compute/disk:Disk", "gcp:compute/regionDisk:RegionDisk")
 
 
-def _unprotected(resource: Declared) -> Iterator[str]:
-    is_cache = any(component in resource.urn for component in _CACHES)
-    if resource.type == "gcp:compute/disk:Disk" and not is_cache and not resource.protected:
+def _unprotected(resource: Declared, *, caches: list[str]) -> Iterator[str]:
+    is_cache = any(component in resource.urn for component in caches)
+    if resource.type in _DISKS and not is_cache and not resource.protected:
         yield "the disk holds data, and nothing keeps a mistake from deleting it; set protect"
     if resource.type == "gcp:container/cluster:Cluster" and not resource.protected:
         yield "nothing keeps a mistake from deleting the cluster; set protect"
@@ -188,14 +214,17 @@ _DEFAULT_ACCOUNT = re.compile(r"^(default|.*-compute@developer\.gserviceaccount\
 
 
 def _default_accounts(resource: Declared) -> Iterator[str]:
+    properties = resource.properties
     configs: list[Any] = []
     if resource.type == "gcp:container/nodePool:NodePool":
-        configs = [resource.properties.get("nodeConfig")]
-    # A cluster that keeps its first pool has its nodes described here.
-    if resource.type == "gcp:container/cluster:Cluster" and not resource.properties.get("removeDefaultNodePool"):
-        configs = [resource.properties.get("nodeConfig")]
+        configs = [properties.get("nodeConfig")]
+    if resource.type == "gcp:container/cluster:Cluster":
+        configs = [_mapping(pool).get("nodeConfig") for pool in _sequence(properties.get("nodePools"))]
+        # A cluster that keeps its first pool has its nodes described here.
+        if not properties.get("removeDefaultNodePool") and not configs:
+            configs = [properties.get("nodeConfig")]
     for config in configs:
-        account = _mapping(config).get("serviceAccount", "default")
+        account = UNKNOWN if config is UNKNOWN else _mapping(config).get("serviceAccount") or "default"
         if isinstance(account, str) and _DEFAULT_ACCOUNT.match(account):
             yield (
                 f"nodes run as {account}, the project's default service account, which may be an editor of all of it; "
@@ -216,7 +245,13 @@ RULES = (
         {"paths": ["/etc/containerd/certs.d", "/etc/containerd"]},
     ),
     Rule("no-open-service", "Nothing listens outside the cluster.", _open_services),
-    Rule("disks-protected", "What holds data is deleted by nobody's mistake.", _unprotected),
+    Rule(
+        "deletion-protected",
+        "What holds data is deleted by nobody's mistake.",
+        _unprotected,
+        # Components whose disks hold what is fetched again.
+        {"caches": ["dragonfly:seed_peer:SeedPeer"]},
+    ),
     Rule(
         "own-service-account", "A node that is taken over owns no more of the project than it needs.", _default_accounts
     ),
@@ -236,7 +271,7 @@ def _leaks(resources: list[Declared]) -> Iterator[tuple[Declared, str]]:
         and len(value) >= _SHORTEST_SECRET
     }
     for each in resources:
-        if each.kind and each.kind != "Secret":
+        if each.kind and each.kind not in ("Secret", "SecretPatch"):
             texts = list(_texts(each.properties))
             for value, name in generated.items():
                 if any(value in text for text in texts):
@@ -248,28 +283,39 @@ def _unguarded(resources: list[Declared]) -> Iterator[tuple[Declared, str]]:
     for each in resources:
         pod = pod_template(each)
         # No policy matches pods on the node's own network.
-        if pod is None or _mapping(pod.get("spec")).get("hostNetwork"):
+        if pod is None or _mapping(pod.get("spec")).get("hostNetwork") not in (None, False):
             continue
-        labels = _mapping(_mapping(pod.get("metadata")).get("labels"))
+        metadata = pod.get("metadata")
+        labels = UNKNOWN if metadata is UNKNOWN else _mapping(metadata).get("labels")
         missing = {"Ingress", "Egress"}
         for policy in policies:
-            spec = _mapping(policy.properties.get("spec"))
-            if policy.metadata.get("namespace") == each.metadata.get("namespace") and _selects(spec, labels):
-                missing -= set(_sequence(spec.get("policyTypes")))
+            if _may_be(policy.namespace, each.namespace):
+                missing -= _directions(policy.properties.get("spec"), labels)
         if missing:
             directions = " and ".join(sorted(missing))
-            yield (
-                each,
-                f"no NetworkPolicy selects its pods for {directions}: open to the whole cluster; declare one",
-            )
+            yield each, f"no NetworkPolicy selects its pods for {directions}: open to the whole cluster; declare one"
 
 
-def _selects(spec: Properties, labels: Properties) -> bool:
-    selector = _mapping(spec.get("podSelector"))
+def _directions(spec: Any, labels: Any) -> set[str]:
+    """Return for which directions a policy selects pods with these labels, or may."""
+    policy = _mapping(spec)
+    selector = policy.get("podSelector")
+    wanted = _mapping(selector).get("matchLabels")
     # Of expressions none is taken for a match: what is not understood guards nothing.
-    return not _sequence(selector.get("matchExpressions")) and all(
-        labels.get(key) == value for key, value in _mapping(selector.get("matchLabels")).items()
-    )
+    if _sequence(_mapping(selector).get("matchExpressions")) or not all(
+        _may_be(labels if labels is UNKNOWN else _mapping(labels).get(key), value)
+        for key, value in _mapping(wanted).items()
+    ):
+        return set()
+    types = policy.get("policyTypes")
+    if UNKNOWN in (spec, types, *_sequence(types)):
+        return {"Ingress", "Egress"}
+    # As the API server fills it in (Kubernetes documentation, "Network Policies").
+    return set(_sequence(types)) or {"Ingress", *(["Egress"] if "egress" in policy else [])}
+
+
+def _may_be(one: Any, other: Any) -> bool:
+    return UNKNOWN in (one, other) or one == other
 
 
 STACK_RULES = (

@@ -259,8 +259,8 @@ class Cluster:
         lines = self.log_lines(pod, container, previous=previous)
         return next((line for line in lines if _MYSQL_ERROR in line), lines[-1]) if lines else None
 
-    def log_lines(self, pod: str, container: str, *, previous: bool = False) -> list[str]:
-        """Return the last lines that a container wrote; none where there are none to be had.
+    def log_lines(self, pod: str, container: str, *, previous: bool = False) -> list[str] | None:
+        """Return the last lines that a container wrote; None where its log cannot be had.
 
         Args:
             pod: its pod's name.
@@ -272,9 +272,9 @@ class Cluster:
         try:
             status, text = self._get(path, query, _LOG_SECONDS)
         except NoClusterError:
-            return []
+            return None
         if status != _OK:
-            return []
+            return None
         return [self._masked(line.strip()) for line in text.splitlines() if line.strip()]
 
     def _workload_path(self, kind: str, name: str) -> str:

@@ -42,12 +42,18 @@ named() {
   return 1
 }
 
+peer_of() {
+  # Of a hosts.toml, whom containerd asks first, and what the first header says. GKE indents, and quotes with '.
+  sed -n 's/^ *\[host\.["'\'']\([^"'\'']*\)["'\'']\].*/host \1/p; s/^ *[A-Za-z]*-[A-Za-z-]* *= *\[* *["'\'']\([^"'\'']*\)["'\''].*/registry \1/p' |
+    head -n 2
+}
+
 write() {
   directory="$HOSTS/$1"
   suffix=
   mkdir "$directory" 2>/dev/null && suffix=" and its directory"
-  # The line of the file that names the peer.
-  if [ ! -L "$directory" ] && grep -qsxF "$(printf '%s' "$2" | sed -n 2p)" "$directory/hosts.toml"; then
+  if [ ! -L "$directory" ] && [ -f "$directory/hosts.toml" ] &&
+    [ "$(peer_of <"$directory/hosts.toml")" = "$(printf '%s' "$2" | peer_of)" ]; then
     echo "pulls from $1 go through the peer, by a hosts.toml that is not ours"
     return
   fi

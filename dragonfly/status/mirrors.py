@@ -16,8 +16,8 @@ _IGNORED = "containerd on this node does not name "
 # Each waits for the kubelet of its node.
 _AT_ONCE = 16
 
-LogLines = Callable[[str, str], list[str]]
-"""Reads the last lines of a container's log, by the names of its pod and its own."""
+LogLines = Callable[[str, str], list[str] | None]
+"""Reads the last lines of a container's log, by the names of its pod and its own; None where it cannot be had."""
 
 HOW_TO_ASK = (
     'give containerd the mirrors: docs/existing-cluster.md, "Nodes whose containerd asks no mirrors", has the commands'
@@ -49,7 +49,10 @@ def node_mirrors(pods: Sequence[Object], log_lines: LogLines) -> list[NodeMirror
     writers: dict[str, str] = {
         pod["spec"]["nodeName"]: pod["metadata"]["name"]
         for pod in pods
-        if pod["spec"].get("nodeName") and any(each["name"] == MIRROR_WRITER for each in pod["spec"]["containers"])
+        # Of two on one node one is going.
+        if "deletionTimestamp" not in pod["metadata"]
+        and pod["spec"].get("nodeName")
+        and any(each["name"] == MIRROR_WRITER for each in pod["spec"]["containers"])
     }
 
     def read(node: str) -> NodeMirror:
@@ -59,8 +62,10 @@ def node_mirrors(pods: Sequence[Object], log_lines: LogLines) -> list[NodeMirror
         return list(readers.map(read, sorted(writers)))
 
 
-def _read(node: str, lines: Sequence[str]) -> NodeMirror:
+def _read(node: str, lines: Sequence[str] | None) -> NodeMirror:
     """Read from the last time that the writer looked at containerd's config, after which it tells of each registry."""
+    if lines is None:
+        return NodeMirror(node, f"the log of its container {MIRROR_WRITER} cannot be read")
     ignored: str | None = None
     last: dict[str, str] = {}
     for line in lines:

@@ -47,11 +47,12 @@ PLACES = {"`consoleFrom`": CONSOLE_FROM, "`metricsFrom`": "policies-metrics", "o
 METADATA, OUTSIDE, DNS = "metadata", "outside", "dns"
 METADATA_ADDRESS, WEB = "169.254.169.254", 80
 _LISTEN = """
-import socket, sys
+import select, socket, sys
 host, port = sys.argv[1], int(sys.argv[2])
 server = socket.create_server((host, port))
 print("listens", flush=True)
-while True:
+# Until its caller closes the pipe: between the two is a program that does not pass signals on.
+while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
     server.accept()[0].close()
 """
 
@@ -182,13 +183,16 @@ def _name(component: Component) -> str:
 def _listening(command: list[str], address: str) -> Generator[None]:
     """Run something that takes connections, in a network."""
     script = [*command, "python3", "-c", _LISTEN, address, str(WEB)]
-    with subprocess.Popen(script, env=namespaces.ENVIRONMENT, stdout=subprocess.PIPE) as listener:
+    with subprocess.Popen(
+        script, env=namespaces.ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as listener:
+        assert listener.stdin is not None
+        assert listener.stdout is not None
         try:
-            assert listener.stdout is not None
             assert listener.stdout.readline() == b"listens\n"
             yield
         finally:
-            listener.kill()
+            listener.stdin.close()
 
 
 @pytest.fixture(scope="module", params=TAGS)
@@ -209,7 +213,8 @@ def policed(
             stranger = pod("stranger", "exec sleep infinity")
             stranger["metadata"]["namespace"] = place
             kubectl("apply", "-f", "-", text=json.dumps(stranger))
-            stack.callback(kubectl, "delete", "namespace", place, "--wait=false")
+            # The other line's test makes it anew.
+            stack.callback(kubectl, "delete", "namespace", place, "--timeout=80s")
         for place in PLACES.values():
             kubectl("wait", f"--namespace={place}", "--for=condition=Ready", "--timeout=60s", "pod/stranger")
         own = stack.enter_context(own_stack(cluster, kubectl, folder, name, FIRST_PORT, **config))

@@ -27,6 +27,9 @@ _SOUND_DEPLOYMENT: dict[str, Any] = {
                             {"name": "PASSWORD_FILE", "value": "/run/secrets/password"},
                             {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "secret", "key": "token"}}},
                             {"name": "SERVER", "value": "https://user@server.example/"},
+                            {"name": "CACHE_PASSWORD", "value": "$(TOKEN)"},
+                            {"name": "CACHE", "value": "redis://:$(TOKEN)@cache.example"},
+                            {"name": "TOKEN_TTL", "value": "3600"},
                         ],
                         "resources": {
                             "requests": {"cpu": "10m", "memory": "16Mi"},
@@ -89,6 +92,12 @@ def _changed(properties: dict[str, Any], path: tuple[Any, ...], value: Any) -> d
     return new
 
 
+def _at(properties: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        properties = properties[key]
+    return properties
+
+
 def _deployment(rule: str, said: str, path: tuple[Any, ...], value: Any) -> Broken:
     return Broken(rule, said, DEPLOYMENT, _changed(_SOUND_DEPLOYMENT, path, value))
 
@@ -112,6 +121,9 @@ BROKEN = {
     "tag-latest": _deployment(
         "no-floating-image", "image program:latest floats", (*CONTAINER, "image"), "program:latest"
     ),
+    "tag-that-moves": _deployment(
+        "no-floating-image", "image program:stable-alpine floats", (*CONTAINER, "image"), "program:stable-alpine"
+    ),
     # The colon is the registry's.
     "tag-missing": _deployment(
         "no-floating-image",
@@ -125,6 +137,9 @@ BROKEN = {
         (*CONTAINER, "env"),
         [{"name": "DB_PASSWORD", "value": "hunter2"}],
     ),
+    "environment-short-name": _deployment(
+        "no-plain-secret", "MYSQL_PWD holds a secret", (*CONTAINER, "env"), [{"name": "MYSQL_PWD", "value": "hunter2"}]
+    ),
     "environment-url": _deployment(
         "no-plain-secret",
         "DATABASE holds a secret",
@@ -136,6 +151,12 @@ BROKEN = {
     ),
     "argument-token": _deployment(
         "no-plain-secret", "command line holds a secret", (*CONTAINER, "args"), ["--token", "hunter2"]
+    ),
+    "argument-base64": _deployment(
+        "no-plain-secret", "command line holds a secret", (*CONTAINER, "args"), ["--requirepass=hunter2/+=="]
+    ),
+    "argument-in-a-script": _deployment(
+        "no-plain-secret", "command line holds a secret", (*CONTAINER, "args"), ["-c", 'mysql "--password=hunter2"']
     ),
     "no-limits": _deployment(
         "requests-and-limits", "no limits of cpu and memory", (*CONTAINER, "resources", "limits"), None
@@ -168,6 +189,46 @@ BROKEN = {
     "host-path": _deployment(
         "known-host-paths", "directory /var/lib of the node", (*POD, "volumes", 0, "hostPath", "path"), "/var/lib"
     ),
+    "host-ipc": _deployment("nothing-privileged", "hostIPC", (*POD, "hostIPC"), True),
+    "bare-pod": Broken(
+        "nothing-privileged",
+        "container debug: allowPrivilegeEscalation is not false",
+        "kubernetes:core/v1:Pod",
+        {
+            **_SOUND_DEPLOYMENT["spec"]["template"],
+            "metadata": {"name": "bare", "namespace": NAMESPACE},
+            "spec": _changed(
+                _SOUND_DEPLOYMENT["spec"]["template"]["spec"],
+                ("ephemeralContainers",),
+                [
+                    {
+                        "name": "debug",
+                        "image": "program:1",
+                        "resources": _at(_SOUND_DEPLOYMENT, (*CONTAINER, "resources")),
+                    }
+                ],
+            ),
+        },
+    ),
+    "cron-job": Broken(
+        "nothing-privileged",
+        "privileged, which is root",
+        "kubernetes:batch/v1:CronJob",
+        {
+            "metadata": {"name": "cron", "namespace": NAMESPACE},
+            "spec": {
+                "jobTemplate": {
+                    "spec": _changed(_SOUND_DEPLOYMENT, (*CONTAINER, "securityContext", "privileged"), True)["spec"]
+                }
+            },
+        },
+    ),
+    "volume": Broken(
+        "known-host-paths",
+        "volume root: directory / of the node",
+        "kubernetes:core/v1:PersistentVolume",
+        {"metadata": {"name": "root"}, "spec": {"hostPath": {"path": "/"}}},
+    ),
     "load-balancer": Broken(
         "no-open-service",
         "type LoadBalancer is reached",
@@ -180,8 +241,11 @@ BROKEN = {
         "kubernetes:core/v1:Service",
         _changed(_SOUND_SERVICE, ("spec", "type"), "NodePort"),
     ),
-    "disk": Broken("disks-protected", "the disk holds data", "gcp:compute/disk:Disk", _SOUND_DISK),
-    "cluster": Broken("disks-protected", "deleting the cluster", "gcp:container/cluster:Cluster", _SOUND_CLUSTER),
+    "disk": Broken("deletion-protected", "the disk holds data", "gcp:compute/disk:Disk", _SOUND_DISK),
+    "regional-disk": Broken(
+        "deletion-protected", "the disk holds data", "gcp:compute/regionDisk:RegionDisk", _SOUND_DISK
+    ),
+    "cluster": Broken("deletion-protected", "deleting the cluster", "gcp:container/cluster:Cluster", _SOUND_CLUSTER),
     "pool-of-nobody": Broken(
         "own-service-account",
         "nodes run as default",
@@ -193,6 +257,19 @@ BROKEN = {
         "nodes run as 1-compute@developer.gserviceaccount.com",
         "gcp:container/nodePool:NodePool",
         _changed(_SOUND_POOL, ("nodeConfig", "serviceAccount"), "1-compute@developer.gserviceaccount.com"),
+    ),
+    "pool-without-a-word": Broken(
+        "own-service-account",
+        "nodes run as default",
+        "gcp:container/nodePool:NodePool",
+        _changed(_SOUND_POOL, ("nodeConfig", "serviceAccount"), ""),
+    ),
+    "pool-of-the-cluster": Broken(
+        "own-service-account",
+        "nodes run as default",
+        "gcp:container/cluster:Cluster",
+        {**_SOUND_CLUSTER, "nodePools": [{"name": "inline"}]},
+        protect=True,
     ),
     "first-pool": Broken(
         "own-service-account",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ SWITCHED_OFF = {
     "existing-cluster-configured": {
         ("network-policies", name) for name in ("manager", "mysql", "redis", "root-password", "scheduler", "seed-peer")
     },
-    "gke-configured": {("disks-protected", name) for name in ("cluster", "mysql-disk", "redis-disk")},
+    "gke-configured": {("deletion-protected", name) for name in ("cluster", "mysql-disk", "redis-disk")},
 }
 """What the owners of two stacks do without: policies of the program, and the protection of what can be deleted."""
 
@@ -105,8 +106,30 @@ def test_a_policy_that_selects_by_what_is_not_understood_guards_nothing() -> Non
     assert [rule for rule, _, _ in violations(resources)] == ["network-policies"]
 
 
-def test_what_a_preview_does_not_know_is_not_judged() -> None:
-    pool = SOUND["sound-pool"]
-    config = {"serviceAccount": UNKNOWN}
-    unknown = Declared(pool.type, "", "pool", {**pool.properties, "nodeConfig": config})
-    assert list(violations([unknown])) == []
+def unknown_in_turn(value: Any) -> Iterator[Any]:
+    """Copies of a value, in each of which another part is not known."""
+    yield UNKNOWN
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in cast("Iterator[tuple[Any, Any]]", iter(parts)):
+        for other in unknown_in_turn(part):
+            copy = value.copy()
+            copy[key] = other
+            yield copy
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_a_preview_does_not_know_is_not_judged(name: str) -> None:
+    others = [declared(other, resource) for other, resource in SOUND.items() if other != name]
+    variants = [each for each in unknown_in_turn(SOUND[name].properties) if each is not UNKNOWN]
+    assert len(variants) > 3
+    for properties in variants:
+        assert list(violations([*others, declared(name, replace(SOUND[name], properties=properties))])) == []
+
+
+def test_a_policy_without_types_is_read_as_kubernetes_does() -> None:
+    policy = SOUND["sound-policy"]
+    for spec, missing in (({"podSelector": {}}, "Egress"), ({"podSelector": {}, "egress": []}, None)):
+        inbound = replace(policy, properties={**policy.properties, "spec": spec})
+        resources = [declared("policy", inbound), declared("sound-deployment", SOUND["sound-deployment"])]
+        said = [words for _, _, words in violations(resources)]
+        assert [f"for {missing}:" in words for words in said] == ([True] if missing else [])

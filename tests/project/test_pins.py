@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from dragonfly.lines.known_lines import client_fault
 from local.tools.catalog import TOOLS
 from tests.program.recorded.recorded_program import ROOT
 from tests.project.our_files import our_files
@@ -40,6 +41,23 @@ def test_each_list_of_pins_is_kept_current() -> None:
     assert [path for path in pinning() if not is_kept_current(path)] == []
 
 
+def test_the_packs_environment_is_where_the_engine_looks_for_it() -> None:
+    pack = yaml.safe_load((ROOT / "policy" / "PulumiPolicy.yaml").read_text())
+    assert f"policy/{pack['runtime']['options']['virtualenv']}/.packages" in (ROOT / "Makefile").read_text()
+
+
+def test_no_folder_is_left_out() -> None:
+    # `config:recommended` leaves out tests/ otherwise.
+    assert BOT["ignorePaths"] == []
+
+
+def test_an_update_of_the_client_is_one_that_the_config_takes() -> None:
+    (rule,) = [each for each in BOT["packageRules"] if each.get("matchPackageNames") == ["dragonfly-client"]]
+    allowed = re.compile(rule["allowedVersions"].strip("/"))
+    for version in ("1.4.3", "1.4.99", "1.5.0", "2.0.0", "11.4.1"):
+        assert bool(allowed.search(version)) == (client_fault(version) is None), version
+
+
 def test_a_changed_pin_is_audited() -> None:
     patterns = AUDIT[True]["pull_request"]["paths"]
     as_glob = [pattern.removeprefix("**/").replace("/**", "/*/*") for pattern in patterns]
@@ -57,6 +75,7 @@ def test_the_audit_is_told_of_what_it_does_not_know_by_name() -> None:
     ("file", "found"),
     [
         ("Pulumi.yaml", {"dragonfly-client": DECLARED["clientTag"]["default"]}),
+        ("dragonfly/settings/model.py", {"dragonfly-client": DECLARED["clientTag"]["default"]}),
         (
             ".github/workflows/pulumi.yml",
             {"github.com/pulumi/pulumi/pkg/v3": TOOLS["pulumi"].version.removeprefix("v")},
@@ -67,7 +86,7 @@ def test_a_pin_in_another_file_is_found_where_it_is(file: str, found: dict[str, 
     pins = {
         manager["depNameTemplate"]: match["currentValue"]
         for manager in BOT["customManagers"]
-        if re.search(manager["managerFilePatterns"][0].strip("/"), file)
+        if any(re.search(each.removeprefix("/").removesuffix("/"), file) for each in manager["managerFilePatterns"])
         for pattern in manager["matchStrings"]
         # JavaScript's names of groups.
         for match in re.finditer(pattern.replace("(?<", "(?P<"), (ROOT / file).read_text())

@@ -120,16 +120,42 @@ def test_it_leaves_files_of_others_as_they_are(node: Node) -> None:
     assert node.files() == ["docker.io", "docker.io/hosts.toml", "ghcr.io"]
 
 
-def test_a_file_of_others_that_leads_to_the_peer_is_told_as_such(node: Node) -> None:
+@pytest.mark.parametrize(
+    ("hosts", "leads"),
+    [
+        # As GKE writes it, told by `containerdConfig`.
+        (("http://127.0.0.1:65001", "https://mirror.gcr.io"), True),
+        (("https://mirror.gcr.io", "http://127.0.0.1:65001"), False),
+        (("http://127.0.0.1:65009",), False),
+        (("https://mine.example.com",), False),
+    ],
+)
+def test_a_file_of_others_that_leads_to_the_peer_is_told_as_such(
+    node: Node, hosts: tuple[str, ...], leads: bool
+) -> None:
     (node.config / "config.toml").write_text(NAMED)
     theirs = node.hosts / "docker.io" / "hosts.toml"
     theirs.parent.mkdir()
-    # As GKE writes it, told by `containerdConfig`.
-    text = f'server = "https://docker.io"\n\n[host."http://127.0.0.1:{PORT}"]\n  capabilities = ["pull"]\n'
+    text = "server = 'https://docker.io'\n\n[host]\n"
+    for host in hosts:
+        text += f"  [host.'{host}']\n    capabilities = ['pull', 'resolve']\n"
+        if host.startswith("http:"):
+            header = "X-Dragonfly-Registry = ['https://registry-1.docker.io']"
+            text += f"    dial_timeout = '1s'\n    [host.'{host}'.header]\n      {header}\n"
     theirs.write_text(text)
     with node.running(WRITTEN) as output:
-        assert "pulls from docker.io go through the peer, by a hosts.toml that is not ours" in output
+        assert ("pulls from docker.io go through the peer, by a hosts.toml that is not ours" in output) == leads
+        assert ("docker.io/hosts.toml is not ours: left as it is" in output) != leads
     assert theirs.read_text() == text
+
+
+def test_without_the_peers_header_a_file_of_others_does_not_lead_to_the_registry(node: Node) -> None:
+    (node.config / "config.toml").write_text(NAMED)
+    theirs = node.hosts / "docker.io" / "hosts.toml"
+    theirs.parent.mkdir()
+    theirs.write_text("[host.'http://127.0.0.1:65001']\n")
+    with node.running(WRITTEN) as output:
+        assert "docker.io/hosts.toml is not ours: left as it is" in output
 
 
 def test_directory_that_was_there_stays(node: Node) -> None:

@@ -14,6 +14,7 @@ CERTS = "/etc/containerd/certs.d"
 # Word for word what registry_mirrors.sh writes; a test compares the two.
 IGNORED = f"containerd on this node does not name {CERTS} as its config_path: it would ignore mirrors, none are written"
 GOOD = ["pulls from docker.io go through the peer", "pulls from quay.io go through the peer"]
+OTHERWISE = "pulls from quay.io go through the peer, by a hosts.toml that is not ours"
 THEIRS = f"{CERTS}/quay.io/hosts.toml is not ours: left as it is, pulls from quay.io do not go through the peer"
 UNWRITTEN = f"{CERTS}/quay.io/hosts.toml could not be written"
 SAID_NOTHING = "the writer of its mirrors has said nothing yet"
@@ -26,8 +27,8 @@ def pod(node: str | None, *containers: str) -> dict[str, Any]:
     return {"metadata": {"name": f"pod-of-{node}"}, "spec": {**placed, "containers": names}}
 
 
-def read(*lines: str) -> NodeMirror:
-    (found,) = node_mirrors([pod("node-1", MIRROR_WRITER)], lambda name, container: list(lines))
+def read(lines: list[str] | None) -> NodeMirror:
+    (found,) = node_mirrors([pod("node-1", MIRROR_WRITER)], lambda name, container: lines)
     return found
 
 
@@ -37,6 +38,8 @@ def read(*lines: str) -> NodeMirror:
         (GOOD, None),
         ([], SAID_NOTHING),
         (["something else"], SAID_NOTHING),
+        ([GOOD[0], OTHERWISE], None),
+        (None, f"the log of its container {MIRROR_WRITER} cannot be read"),
         ([GOOD[0], THEIRS], THEIRS),
         ([UNWRITTEN, GOOD[0]], UNWRITTEN),
         ([THEIRS, *GOOD], None),
@@ -46,8 +49,8 @@ def read(*lines: str) -> NodeMirror:
         ([IGNORED, GOOD[0], THEIRS], THEIRS),
     ],
 )
-def test_the_last_word_on_each_registry_counts(lines: list[str], fault: str | None) -> None:
-    found = read(*lines)
+def test_the_last_word_on_each_registry_counts(lines: list[str] | None, fault: str | None) -> None:
+    found = read(lines)
     assert found.fault == fault
     assert found.is_ignored == (fault == IS_IGNORED)
 
@@ -59,7 +62,9 @@ def test_each_node_with_a_writer_is_asked_once() -> None:
         asked.append((name, container))
         return GOOD if name == "pod-of-b" else [IGNORED]
 
-    pods = [pod("b", MIRROR_WRITER), pod("a", MIRROR_WRITER), pod("c"), pod(None, MIRROR_WRITER)]
+    leaving = pod("b", MIRROR_WRITER)
+    leaving["metadata"] = {"name": "leaving", "deletionTimestamp": "2026-11-28T00:00:00Z"}
+    pods = [pod("b", MIRROR_WRITER), leaving, pod("a", MIRROR_WRITER), pod("c"), pod(None, MIRROR_WRITER)]
     found = node_mirrors(pods, log_lines)
     assert [(each.node, each.fault) for each in found] == [("a", IS_IGNORED), ("b", None)]
     assert sorted(asked) == [("pod-of-a", MIRROR_WRITER), ("pod-of-b", MIRROR_WRITER)]
@@ -80,6 +85,6 @@ def test_people_read_of_nodes_that_are_alike_together_and_what_to_do() -> None:
 
 def test_the_words_are_those_of_the_script() -> None:
     script = Path("dragonfly/scripts/registry_mirrors.sh").read_text()
-    for words in (IGNORED, THEIRS, UNWRITTEN, GOOD[0]):
+    for words in (IGNORED, THEIRS, OTHERWISE, UNWRITTEN, GOOD[0]):
         template = words.replace(CERTS, "$path").replace("quay.io", "$1").replace("docker.io", "$1")
         assert f'"{template}"' in script, template
