@@ -11,6 +11,7 @@ import pytest
 
 from local.cluster.control_plane import Cluster
 from local.machine.processes import ProcessError
+from tests.engine.status_command import status
 from tests.nodes.conftest import Kubectl
 from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import NEEDS_REGISTRY, MirroredStack
@@ -116,6 +117,22 @@ def test_a_pull_succeeds_with_the_peer_stopped_and_goes_through_it_again_later(m
     wait_for_pods(mirrored.stack, PEERS)
     mirrored.pull("again", node)
     assert mirrored.asked_of_peer(node).blobs == BLOBS
+
+
+def told_of_nodes(mirrored: Mirrored) -> dict[str, str | None]:
+    """Of each node, what the status command says is wrong with its mirrors."""
+    return {each["node"]: each["reason"] for each in status(mirrored.stack.stack, "--json").document()["mirrors"]}
+
+
+def test_status_tells_of_each_node_whether_it_pulls_through_its_peer(mirrored: Mirrored) -> None:
+    wait_until(lambda: told_of_nodes(mirrored) == dict.fromkeys(NODES), "status says that pulls go through the peers")
+    mirrored.stack.configure({"registryConfigPath": "/etc/containerd/elsewhere"})
+    mirrored.stack.up()
+    ignored = "containerd does not name /etc/containerd/elsewhere as its config_path"
+    wait_until(lambda: told_of_nodes(mirrored) == dict.fromkeys(NODES, ignored), "status says that no mirror is asked")
+    mirrored.stack.configure({"registryConfigPath": HOSTS})
+    mirrored.stack.up()
+    wait_until(lambda: told_of_nodes(mirrored) == dict.fromkeys(NODES), "status says that pulls go through them again")
 
 
 def test_nothing_of_the_mirror_stays_on_the_nodes_and_pulls_go_on(mirrored: Mirrored, kubectl: Kubectl) -> None:
