@@ -128,10 +128,10 @@ lint: $(TEST_STAMP) $(POLICY_STAMP) ## Style, types, shell scripts and workflows
 		.venv/bin/basedpyright --level error --project policy && \
 		.venv/bin/shellcheck --exclude=SC2016 $(SHELL_SCRIPTS) && $(PYTHON_RUN) -m local.tools.workflow_lint; }
 
-# Of what is not called requirements it must be told; environments and caches are in .gitignore, which it reads. It may
-# want a newer Go than the tools.
+# All is pinned: there is nothing to resolve. Of lists that are not called requirements it must be told; environments and
+# caches are in .gitignore, which it reads. It may want a newer Go than the tools.
 audit: ## Look for known vulnerabilities in all that is pinned; needs Go and a network, runs weekly.
-	@GOTOOLCHAIN=auto go run github.com/google/osv-scanner/v2/cmd/osv-scanner@v2.6.0 scan source --recursive \
+	@GOTOOLCHAIN=auto go run github.com/google/osv-scanner/v2/cmd/osv-scanner@v2.6.0 scan source --recursive --no-resolve \
 		--lockfile requirements.txt:constraints.txt --lockfile requirements.txt:local/uv.txt .
 
 format: $(TEST_STAMP) ## Bring the code into its format.
