@@ -90,9 +90,10 @@ test-scripts: $(TEST_STAMP) ## Tests of the scripts that containers run, by real
 test-engine: $(TEST_STAMP) $(POLICY_STAMP) ## Tests with the real engine on a real API server.
 	$(TIMED) $(PYTHON_RUN) -m pytest tests/engine --numprocesses $(TEST_WORKERS) --dist loadscope --no-loadscope-reorder
 
-# They wait for much else than processors: those of 2.5, which wait for its client too, run beside the others.
+# They wait for much else than processors: those of 2.5, which wait for its client too, run beside the others. In `make
+# test` there is a pool of jobs already; a pool inside a pool is warned of.
 test-nodes: $(TEST_STAMP) ## Tests with real containers; needs root, and tells what else is missing.
-	@$(MAKE) --no-print-directory --jobs=2 test-nodes-of-2.5 test-nodes-of-others
+	@$(MAKE) --no-print-directory $(if $(filter --jobserver%,$(MAKEFLAGS)),,--jobs=2) test-nodes-of-2.5 test-nodes-of-others
 
 test-nodes-of-2.5: $(TEST_STAMP)
 	$(TIMED) $(NODE_TESTS) -m needs_client
