@@ -49,8 +49,7 @@ class Declared:
     @property
     def namespace(self) -> Any:
         """Of an object of Kubernetes; perhaps `UNKNOWN`."""
-        is_unknown = self.properties.get("metadata") is UNKNOWN
-        return UNKNOWN if is_unknown else self.metadata.get("namespace")
+        return _path(self.properties, "metadata", "namespace")
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,12 @@ def pod_template(resource: Declared) -> Properties | None:
     return next((each for each in found if resource.kind and "containers" in _mapping(each.get("spec"))), None)
 
 
+def _pod_spec(resource: Declared) -> Properties:
+    return _mapping(_path(pod_template(resource), "spec"))
+
+
 def _containers(resource: Declared) -> Iterator[Properties]:
-    spec = _mapping((pod_template(resource) or {}).get("spec"))
+    spec = _pod_spec(resource)
     for key in ("initContainers", "containers", "ephemeralContainers"):
         yield from (_mapping(each) for each in _sequence(spec.get(key)) if each is not UNKNOWN)
 
@@ -157,34 +160,29 @@ def _has_secret(words: list[str]) -> bool:
 
 def _missing_resources(resource: Declared) -> Iterator[str]:
     for container in _containers(resource):
-        resources = container.get("resources")
         for kind in ("requests", "limits"):
-            given = resources if resources is UNKNOWN else _mapping(resources).get(kind)
+            given = _path(container, "resources", kind)
             missing = [each for each in ("cpu", "memory") if given is not UNKNOWN and each not in _mapping(given)]
             if missing:
                 yield f"container {container.get('name')}: no {kind} of {' and '.join(missing)}"
 
 
 def _privileges(resource: Declared) -> Iterator[str]:
-    spec = _mapping((pod_template(resource) or {}).get("spec"))
     for key in ("hostPID", "hostIPC"):
-        if spec.get(key) is True:
+        if _pod_spec(resource).get(key) is True:
             yield f"{key}: its pods see the processes of the node; leave it out"
     for container in _containers(resource):
-        if container.get("securityContext") is UNKNOWN:
-            continue
-        context, where = _mapping(container.get("securityContext")), f"container {container.get('name')}"
-        if context.get("privileged") is True:
+        where = f"container {container.get('name')}"
+        if _path(container, "securityContext", "privileged") is True:
             yield f"{where}: privileged, which is root on the node; leave it out"
-        if context.get("allowPrivilegeEscalation") not in (False, UNKNOWN):
+        if _path(container, "securityContext", "allowPrivilegeEscalation") not in (False, UNKNOWN):
             yield f"{where}: allowPrivilegeEscalation is not false"
-        if added := _sequence(_mapping(context.get("capabilities")).get("add")):
+        if added := _sequence(_path(container, "securityContext", "capabilities", "add")):
             yield f"{where}: adds capabilities {', '.join(map(str, added))}; leave them out"
 
 
 def _unknown_host_paths(resource: Declared, *, paths: list[str]) -> Iterator[str]:
-    spec = _mapping((pod_template(resource) or {}).get("spec"))
-    volumes = [_mapping(each) for each in _sequence(spec.get("volumes"))]
+    volumes = [_mapping(each) for each in _sequence(_pod_spec(resource).get("volumes"))]
     if resource.kind == "PersistentVolume":
         volumes = [{"name": resource.metadata.get("name"), **_mapping(resource.properties.get("spec"))}]
     for volume in volumes:
@@ -194,7 +192,7 @@ def _unknown_host_paths(resource: Declared, *, paths: list[str]) -> Iterator[str
 
 
 def _open_services(resource: Declared) -> Iterator[str]:
-    kind = _mapping(resource.properties.get("spec")).get("type")
+    kind = _path(resource.properties, "spec", "type")
     if resource.kind in ("Service", "ServicePatch") and kind in ("LoadBalancer", "NodePort"):
         yield f"type {kind} is reached from outside the cluster; take ClusterIP and a port-forward"
 
@@ -224,7 +222,7 @@ def _default_accounts(resource: Declared) -> Iterator[str]:
         if not properties.get("removeDefaultNodePool") and not configs:
             configs = [properties.get("nodeConfig")]
     for config in configs:
-        account = UNKNOWN if config is UNKNOWN else _mapping(config).get("serviceAccount") or "default"
+        account = _path(config, "serviceAccount") or "default"
         if isinstance(account, str) and _DEFAULT_ACCOUNT.match(account):
             yield (
                 f"nodes run as {account}, the project's default service account, which may be an editor of all of it; "
@@ -283,10 +281,9 @@ def _unguarded(resources: list[Declared]) -> Iterator[tuple[Declared, str]]:
     for each in resources:
         pod = pod_template(each)
         # No policy matches pods on the node's own network.
-        if pod is None or _mapping(pod.get("spec")).get("hostNetwork") not in (None, False):
+        if pod is None or _path(pod, "spec", "hostNetwork") not in (None, False):
             continue
-        metadata = pod.get("metadata")
-        labels = UNKNOWN if metadata is UNKNOWN else _mapping(metadata).get("labels")
+        labels = _path(pod, "metadata", "labels")
         missing = {"Ingress", "Egress"}
         for policy in policies:
             if _may_be(policy.namespace, each.namespace):
@@ -303,8 +300,7 @@ def _directions(spec: Any, labels: Any) -> set[str]:
     wanted = _mapping(selector).get("matchLabels")
     # Of expressions none is taken for a match: what is not understood guards nothing.
     if _sequence(_mapping(selector).get("matchExpressions")) or not all(
-        _may_be(labels if labels is UNKNOWN else _mapping(labels).get(key), value)
-        for key, value in _mapping(wanted).items()
+        _may_be(_path(labels, key), value) for key, value in _mapping(wanted).items()
     ):
         return set()
     types = policy.get("policyTypes")
@@ -333,7 +329,10 @@ def _sequence(value: Any) -> list[Any]:
 
 
 def _path(value: Any, *keys: str) -> Any:
+    """Return what is found by the keys, one in the other: `UNKNOWN` where the way to it is, None where it ends."""
     for key in keys:
+        if value is UNKNOWN:
+            break
         value = _mapping(value).get(key)
     return value
 

@@ -30,23 +30,22 @@ def registry_host(
         mirror: the registry.
         proxy_port: of the peer's proxy on the node's loopback address.
     """
-    peer = container.NodePoolNodeConfigContainerdConfigRegistryHostHostArgs(
-        host=peer_proxy(proxy_port),
-        capabilities=_READ,
-        headers=[
-            container.NodePoolNodeConfigContainerdConfigRegistryHostHostHeaderArgs(
-                key=REGISTRY_HEADER, values=[mirror.upstream]
-            )
-        ],
-        dial_timeout=DIAL_TIMEOUT,
-    )
-    fallbacks = [
-        container.NodePoolNodeConfigContainerdConfigRegistryHostHostArgs(host=url, capabilities=_READ)
-        for url in mirror.fallbacks
+    hosts = [
+        container.NodePoolNodeConfigContainerdConfigRegistryHostHostArgs(
+            host=host["host"],
+            capabilities=host["capabilities"],
+            headers=[
+                container.NodePoolNodeConfigContainerdConfigRegistryHostHostHeaderArgs(
+                    key=header["key"], values=header["value"]
+                )
+                for header in host.get("header", [])
+            ]
+            or None,
+            dial_timeout=host.get("dialTimeout"),
+        )
+        for host in _hosts(mirror, proxy_port)
     ]
-    return container.NodePoolNodeConfigContainerdConfigRegistryHostArgs(
-        server=mirror.registry, hosts=[peer, *fallbacks]
-    )
+    return container.NodePoolNodeConfigContainerdConfigRegistryHostArgs(server=mirror.registry, hosts=hosts)
 
 
 def containerd_config(settings: Settings) -> str:
@@ -59,11 +58,16 @@ def containerd_config(settings: Settings) -> str:
         settings: the stack's config.
     """
 
-    def registry_hosts() -> Iterator[dict[str, Any]]:
-        for mirror in map(registry_mirror, settings.registry_mirrors):
-            header = [{"key": REGISTRY_HEADER, "value": [mirror.upstream]}]
-            peer = {"host": peer_proxy(settings.proxy_port), "header": header, "dialTimeout": DIAL_TIMEOUT}
-            hosts = [peer, *({"host": url} for url in mirror.fallbacks)]
-            yield {"server": mirror.registry, "hosts": [{**host, "capabilities": [*_READ]} for host in hosts]}
+    registry_hosts = [
+        {"server": mirror.registry, "hosts": list(_hosts(mirror, settings.proxy_port))}
+        for mirror in map(registry_mirror, settings.registry_mirrors)
+    ]
+    return yaml.safe_dump({"registryHosts": registry_hosts}, sort_keys=False)
 
-    return yaml.safe_dump({"registryHosts": list(registry_hosts())}, sort_keys=False)
+
+def _hosts(mirror: RegistryMirror, proxy_port: int) -> Iterator[dict[str, Any]]:
+    """Yield whom containerd asks, in this order, by the API's names."""
+    header = [{"key": REGISTRY_HEADER, "value": [mirror.upstream]}]
+    peer = {"host": peer_proxy(proxy_port), "header": header, "dialTimeout": DIAL_TIMEOUT}
+    for host in (peer, *({"host": url} for url in mirror.fallbacks)):
+        yield {**host, "capabilities": [*_READ]}
