@@ -20,8 +20,9 @@ unexport PYTHONDONTWRITEBYTECODE
 BUILD_CLIENT ?=
 
 PYTHON_RUN = .venv/bin/python
-LOCAL = $(PYTHON_RUN) -m local --stack $(STACK) $(if $(NODES),--nodes $(NODES)) \
+OPTIONS = --stack $(STACK) $(if $(NODES),--nodes $(NODES)) \
 	$(if $(MACHINE_TYPE),--machine-type $(MACHINE_TYPE)) $(if $(NODE_COUNT),--node-count $(NODE_COUNT))
+LOCAL = $(PYTHON_RUN) -m local $(OPTIONS)
 # Each part of the tests says how long it took, and what of it the processors worked.
 TIMED = @TIMEFORMAT='$@: %0R s, CPU %0U + %0S s'; time
 # When the time is over, the interrupt lets the tests end their clusters. It has room for the client, where it is still
@@ -63,7 +64,7 @@ client: $(UP_STAMP) ## Build the Rust client, which Dragonfly 2.5 needs where no
 	@$(PYTHON_RUN) -m local.tools.supply dragonfly-client dragonfly
 
 bench: $(UP_STAMP) ## Measure preview and installation; NODES=containers: with real containers, and under load.
-	@$(LOCAL) bench
+	@$(PYTHON_RUN) -m bench $(OPTIONS)
 
 test: $(TEST_STAMP) ## Everything that CI checks; BUILD_CLIENT=yes: builds the Rust client meanwhile.
 	@$(MAKE) --no-print-directory --jobs=$(if $(BUILD_CLIENT),4 client-meanwhile,3) test-by-turns

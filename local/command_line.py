@@ -21,7 +21,6 @@ from rich.console import Console
 from dragonfly.lines.known_lines import line_fault, line_of
 from dragonfly.recovery import RecoveryError
 from local.api.kubeconfig import connect
-from local.bench.measurements import bench
 from local.cluster.control_plane import NODE_KINDS, Cluster, ClusterError, started_kind
 from local.engine.stack import DEFAULT_STACK, Engine, LocalStack, StackError, ledgers, make_arguments
 from local.images.archive import provide_archives
@@ -53,10 +52,17 @@ _COUNTS = {KwokNodes.name: 3, ContainerNodes.name: 2}
 see images go from node to node."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one command; return the process' exit code."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=sorted(_COMMANDS))
+def main(arguments: list[str], command: Callable[[Session], None] | None = None, prog: str = "python -m local") -> int:
+    """Run one command; return the process' exit code.
+
+    Args:
+        arguments: its options, after its name.
+        command: one that is not named in the arguments.
+        prog: what the process is called.
+    """
+    parser = argparse.ArgumentParser(prog=prog)
+    if command is None:
+        parser.add_argument("command", choices=sorted(COMMANDS))
     parser.add_argument("--stack", default=DEFAULT_STACK, help="name of the stack; Pulumi.<name>.yaml is its config")
     parser.add_argument("--machine-type", help="GKE machine type of the nodes, e2-standard-4 at first")
     parser.add_argument("--nodes", choices=sorted(NODE_KINDS), help="kind of the nodes, kwok at first")
@@ -66,12 +72,13 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     try:
         nodes = Nodes.remembered(STATE)
-        if options.command == "down":
+        name = None if command else options.command
+        if name == "down":
             nodes = nodes.with_changes(None, started_kind(STATE / _CLUSTER), None)
         else:
             nodes = nodes.with_changes(options.machine_type, options.nodes, options.node_count)
-        session = _Session(console, options.stack, nodes, starts=options.command != "stop")
-        _COMMANDS[options.command](session)
+        session = Session(console, options.stack, nodes, starts=name != "stop")
+        (command or COMMANDS[options.command])(session)
     except KeyboardInterrupt:
         console.print("interrupted; run the same command again to go on")
         return 130
@@ -122,14 +129,24 @@ class Nodes:
         (state / "nodes.json").unlink(missing_ok=True)
 
 
-class _Session:
-    """What every command needs."""
+class Session:
+    """What every command needs.
+
+    Attributes:
+        console: where progress goes.
+        nodes: kind, size and number of the local nodes.
+        in_cloud: whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one.
+        tools: binaries by name.
+        cluster: of this checkout.
+        stack_name: of the stack.
+        cluster_is_new: whether it had no data when it was started.
+        restarted_at: when the nodes of a cluster that had data were started again.
+    """
 
     def __init__(self, console: Console, stack: str, nodes: Nodes, *, starts: bool) -> None:
         self.console = console
         self.nodes = nodes
         self.in_cloud = _provisions_cluster(stack)
-        """Whether the stack makes a cluster of its own, in the stand-in cloud, instead of using the local one."""
         if self.in_cloud:
             console.print("Google Cloud is played on this machine: nothing real is made, and nothing is billed.")
         if starts and not self.in_cloud:
@@ -141,7 +158,6 @@ class _Session:
         self.stack_name = stack
         self.cluster_is_new = False
         self.restarted_at: datetime.datetime | None = None
-        """When the nodes of a cluster that had data were started again."""
         self._stack: LocalStack | None = None
 
     @staticmethod
@@ -150,6 +166,7 @@ class _Session:
 
     @property
     def stack(self) -> LocalStack:
+        """The stack, with its engine."""
         if self._stack is None:
             engine = Engine.provide(STATE, self.console, self.tools)
             config: dict[str, Any] = {"dragonfly:readyTimeoutSeconds": READY_TIMEOUT_SECONDS[self.nodes.kind]}
@@ -160,6 +177,7 @@ class _Session:
         return self._stack
 
     def start_cluster(self) -> None:
+        """Start the cluster, unless it runs; of a stack that makes its own, those that should run."""
         if self.in_cloud:
             for cluster_id in Clusters(self.stack.ledger).resume():
                 self.console.print(f"started again: {cluster_id}")
@@ -175,13 +193,14 @@ class _Session:
         self.nodes.remember(STATE)
 
     def prepare(self) -> LocalStack:
+        """Start the cluster and return the stack, which is made unless it exists."""
         stack = self.stack
         self.start_cluster()
         stack.prepare()
         return stack
 
     def tell_missing_images(self) -> None:
-        """Before pods wait for them until `readyTimeoutSeconds` are over."""
+        """Tell of images that the nodes lack, before pods wait for them until `readyTimeoutSeconds` are over."""
         if self.in_cloud or self.nodes.kind != ContainerNodes.name:
             return
         config = self.stack.project_config()
@@ -214,7 +233,7 @@ class _Session:
         return ["--refresh"] if self.cluster_is_new and self.stack.has_resources() else []
 
 
-def _up(session: _Session) -> None:
+def _up(session: Session) -> None:
     started = time.monotonic()
     stack = session.prepare()
     session.tell_missing_images()
@@ -245,7 +264,7 @@ def _up(session: _Session) -> None:
 
 
 @contextmanager
-def _told_why_not(session: _Session) -> Generator[None]:
+def _told_why_not(session: Session) -> Generator[None]:
     """Print what runs and why something does not, where the engine only says that it does not."""
     try:
         yield
@@ -257,7 +276,7 @@ def _told_why_not(session: _Session) -> Generator[None]:
         raise
 
 
-def _run_status(session: _Session, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
+def _run_status(session: Session, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "dragonfly.status", "--stack", session.stack_name],
         cwd=PROJECT_FOLDER,
@@ -268,20 +287,20 @@ def _run_status(session: _Session, stderr: int | None = None) -> subprocess.Comp
     )
 
 
-def _status(session: _Session) -> None:
+def _status(session: Session) -> None:
     session.stack.prepare()
     sys.exit(_run_status(session).returncode)
 
 
-def _preview(session: _Session) -> None:
+def _preview(session: Session) -> None:
     session.prepare().run("preview", *session.refresh())
 
 
-def _recover(session: _Session) -> None:
+def _recover(session: Session) -> None:
     session.prepare().recover()
 
 
-def _down(session: _Session) -> None:
+def _down(session: Session) -> None:
     stack = session.stack
     stack.engine.end_abandoned_plugins()
     if stack.has_resources():
@@ -295,7 +314,7 @@ def _down(session: _Session) -> None:
     session.console.print("Kubernetes stopped; nothing is left running.")
 
 
-def _report_bill(session: _Session) -> None:
+def _report_bill(session: Session) -> None:
     ledger = session.stack.ledger
     left = ledger.billed()
     if left:
@@ -303,7 +322,7 @@ def _report_bill(session: _Session) -> None:
     session.console.print(f"The cloud's ledger is empty: nothing would be billed. {ledger.path}")
 
 
-def _stop(session: _Session) -> None:
+def _stop(session: Session) -> None:
     # Without the plug-ins, which a stack's engine looks for and may build: their folders are known.
     Engine({}, STATE).end_abandoned_plugins()
     session.cluster.stop()
@@ -321,18 +340,13 @@ def _provisions_cluster(stack: str) -> bool:
     return bool(written.get("config", {}).get(f"{project['name']}:{key}", default))
 
 
-def _env(session: _Session) -> None:
+def _env(session: Session) -> None:
     stack = session.stack
     stack.prepare()
     sys.stdout.write(stack.shell_exports() + "\n")
 
 
-def _bench(session: _Session) -> None:
-    nodes = session.nodes
-    bench(session.stack, session.tools, nodes.kind, nodes.machine_type, nodes.count, session.console)
-
-
-_COMMANDS: dict[str, Callable[[_Session], None]] = {
+COMMANDS: dict[str, Callable[[Session], None]] = {
     "up": _up,
     "preview": _preview,
     "recover": _recover,
@@ -340,5 +354,4 @@ _COMMANDS: dict[str, Callable[[_Session], None]] = {
     "down": _down,
     "stop": _stop,
     "env": _env,
-    "bench": _bench,
 }

@@ -113,7 +113,7 @@ def _by_key(found: Iterable[Mutation]) -> dict[str, Mutation]:
 
 def _state_of_the_code() -> str:
     digest = hashlib.sha256()
-    code = (path for folder in ("dragonfly", "local", "tests") for path in Path(folder).rglob("*.py"))
+    code = (path for folder in ("dragonfly", "local", "bench", "tests") for path in Path(folder).rglob("*.py"))
     others = (*Path("tests/program").rglob("*.yaml"), *Path("dragonfly").rglob("*.sh"), Path("Pulumi.yaml"))
     for path in sorted((*code, *others, Path("__main__.py"))):
         digest.update(path.read_bytes())

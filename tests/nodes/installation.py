@@ -12,9 +12,9 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
+from bench.readiness_timeline import ReadinessTimeline, readiness_timeline
 from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import Names
-from local.bench.readiness_timeline import ReadinessTimeline, readiness_timeline
 from local.cluster.control_plane import Cluster
 from local.engine.stack import LocalStack
 from local.nodes.containers.containerd import ctr_command

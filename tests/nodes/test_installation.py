@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
+from bench.measurements import CHART_READY_SECONDS
 from dragonfly.components.root_password import PUBLIC_PASSWORD
 from dragonfly.parts import databases, ports
-from local.bench.measurements import CHART_READY_SECONDS
 from tests.engine.cluster_objects import secret_values
 from tests.nodes.client_pod import CallError
 from tests.nodes.installation import NAMESPACE, Installation, wait_for

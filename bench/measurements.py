@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.readiness_timeline import ReadinessTimeline, readiness_timeline
+from bench.resource_use import LOAD_SECONDS, measure, use_table
 from dragonfly.settings.model import Settings
-from local.bench.readiness_timeline import ReadinessTimeline, readiness_timeline
-from local.bench.resource_use import LOAD_SECONDS, measure, use_table
 from local.cluster.control_plane import Cluster
 from local.engine.stack import LocalStack
 from local.images.archive import provide_archives
