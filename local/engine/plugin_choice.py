@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -127,7 +128,7 @@ def lay_out(home: Path, plugins: Iterable[Plugin]) -> None:
         link = home / plugin.path
         if not link.is_symlink() or link.readlink() != plugin.executable:
             link.parent.mkdir(parents=True, exist_ok=True)
-            new = link.with_name(f".{os.getpid()}")
+            new = link.with_name(f".{os.getpid()}-{threading.get_ident()}")
             new.symlink_to(plugin.executable)
             # At once: another command may be starting its plug-ins.
             new.replace(link)

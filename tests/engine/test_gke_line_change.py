@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client
+from kubernetes.client.api_client import ApiClient
 
 from dragonfly.parts.names import Names
 from dragonfly.updates.line_change import release_line
@@ -47,11 +50,16 @@ def snapshots(ledger: Ledger) -> list[Entry]:
     return ledger.read().of_type(SNAPSHOT)
 
 
+@cache
+def api_of(ledger: Path) -> ApiClient:
+    """One client for all looks: on a busy machine what is looked for is over before another is made."""
+    return ExitStack().enter_context(cluster_client(Ledger(ledger)))
+
+
 def workload(ledger: Ledger, kind: str, name: str) -> dict[str, Any]:
-    with cluster_client(ledger) as api:
-        apps: Any = client.AppsV1Api(api)
-        plain: Any = api
-        return plain.sanitize_for_serialization(getattr(apps, f"read_namespaced_{kind}")(name, "default"))
+    api: Any = api_of(ledger.path)
+    apps: Any = client.AppsV1Api(api)
+    return api.sanitize_for_serialization(getattr(apps, f"read_namespaced_{kind}")(name, "default"))
 
 
 WORKLOADS = (

@@ -110,7 +110,7 @@ def test_number_beyond_all_bounds_is_no_crash(text: str) -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(
-    st.decimals(min_value=0, max_value=10**9, places=3).map(lambda number: f"{number:f}"),
+    st.integers(min_value=0, max_value=10**12).map(lambda number: f"{number // 1000}.{number % 1000:03}"),
     st.sampled_from(["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]),
 )
 def test_quantity_is_what_the_official_client_reads(number: str, suffix: str) -> None:
