@@ -19,7 +19,7 @@ def scheduler_config(
     names: Names,
     *,
     redis_password: pulumi.Input[str],
-    directories: Mapping[str, str],
+    server: Mapping[str, str],
     redis_databases: Mapping[str, int],
     keep_alive: str,
     seed_peer: Document,
@@ -29,13 +29,13 @@ def scheduler_config(
     Args:
         names: the names of the instance's objects.
         redis_password: secret.
-        directories: where it writes, by the key that the release line has for each.
+        server: where it writes and how much it logs, by the release line's key for each.
         redis_databases: numbers of databases that the release line needs besides, by its key for each.
         keep_alive: how often it tells the manager that it is there, as Go writes durations.
         seed_peer: the release line's switch for seed peers; empty where there is none.
     """
     return {
-        "server": {"port": ports.SCHEDULER_GRPC, **directories},
+        "server": {"port": ports.SCHEDULER_GRPC, **server},
         "scheduler": {"algorithm": "default"},
         # Until 2.0 this stood under job.redis, which 2.1 still reads but calls deprecated.
         "database": {

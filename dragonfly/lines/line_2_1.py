@@ -83,7 +83,7 @@ class Line21(ReleaseLine):
         return scheduler_config(
             names,
             redis_password=redis_password,
-            directories={"workHome": WORK_HOME, "cacheDir": CACHE, "logDir": LOGS, "dataDir": DATA},
+            server={"workHome": WORK_HOME, "cacheDir": CACHE, "logDir": LOGS, "dataDir": DATA},
             redis_databases={"networkTopologyDB": RedisDatabase.NETWORK_TOPOLOGY.value},
             keep_alive=_KEEP_ALIVE,
             seed_peer={"seedPeer": {"enable": True}},

@@ -27,10 +27,16 @@ _REGISTRY = "ghcr.io/dragonflyoss"
 # scheduler. Nobody waits for the first: peers and seed peers do not ask the manager for schedulers.
 _KEEP_ALIVE = "5s"
 
+# At `info` scheduler and client log the headers of each pull, and with them the password or token that a private
+# registry was given: whoever may read logs could pull its images.
+_LOG_LEVEL = "warn"
+
 _CONFIG_FILE, _DISCOVERY_FILE = "dfdaemon.yaml", "dynconfig.yaml"
 _COMMAND = (
     "/usr/local/bin/dfdaemon",
     "--console",
+    "--log-level",
+    _LOG_LEVEL,
     "--config",
     f"{CONFIG}/{_CONFIG_FILE}",
     "--dynconfig",
@@ -88,7 +94,7 @@ class Line25(ReleaseLine):
         return scheduler_config(
             names,
             redis_password=redis_password,
-            directories={"logDir": LOGS},
+            server={"logDir": LOGS, "logLevel": _LOG_LEVEL},
             redis_databases={},
             keep_alive=_KEEP_ALIVE,
             seed_peer={},

@@ -27,7 +27,7 @@ BINARIES = {
 }
 GRPC_PORTS = {"-manager": 65003, "-scheduler": 8002, "-seed-peer": 65006, "-dfget": 65000}
 PEER_PORT_KEYS = ("peerPort", "proxyPort", "uploadPort", "peerHealthPort", "peerMetricsPort")
-CLIENT = ["/usr/local/bin/dfdaemon", "--console"]
+CLIENT = ["/usr/local/bin/dfdaemon", "--console", "--log-level", "warn"]
 CLIENT_PORT_KEYS = (*PEER_PORT_KEYS, "peerStatsPort", "peerQuicPort")
 NODES = 3
 
