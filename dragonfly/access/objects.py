@@ -12,6 +12,7 @@ from urllib.parse import quote
 from kubernetes.client import ApiClient, ApiException
 from urllib3.exceptions import HTTPError
 
+from dragonfly.access.port_forward import page_of_pod
 from dragonfly.parts.labels import instance_selector
 
 Object = Mapping[str, Any]
@@ -276,6 +277,19 @@ class Cluster:
         if status != _OK:
             return None
         return [self._masked(line.strip()) for line in text.splitlines() if line.strip()]
+
+    def page_of_pod(self, pod: str, port: int, path: str) -> str:
+        """Return what a pod serves; see `dragonfly.access.port_forward`.
+
+        Args:
+            pod: its name.
+            port: where it listens.
+            path: of the page.
+
+        Raises:
+            PageUnreadableError: no way leads there, or what answers is no page.
+        """
+        return page_of_pod(self._client, self._namespace, pod, port, path, _LOG_SECONDS)
 
     def _workload_path(self, kind: str, name: str) -> str:
         group, plural = _WORKLOADS[kind]

@@ -18,10 +18,13 @@ from typing import TypeVar
 
 from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
+from dragonfly.parts.labels import Component
+from dragonfly.parts.traffic import METRICS_PORTS
 from dragonfly.settings.report import SettingsError
 from dragonfly.status.doors import open_doors
 from dragonfly.status.mirrors import node_mirrors
 from dragonfly.status.report import Report
+from dragonfly.status.sharing import sharing
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images
 from dragonfly.status.workloads import conditions
@@ -77,6 +80,10 @@ def _report(stack: Stack, seconds: float) -> Report:
     def last_log_line(pod: str, container: str, previous: bool) -> str | None:
         return cluster.last_log_line(pod, container, previous=previous)
 
+    def scheduler_metrics(pod: str) -> str:
+        return cluster.page_of_pod(pod, METRICS_PORTS[Component.SCHEDULER], "/metrics")
+
+    now = datetime.now(UTC)
     return Report(
         stack=stack.name,
         settings=settings,
@@ -85,12 +92,13 @@ def _report(stack: Stack, seconds: float) -> Report:
             settings.names,
             objects,
             last_log_line,
-            datetime.now(UTC),
+            now,
             network_policies=settings.network_policies,
         ),
         images=running_images(objects.pods),
         advisories=[*advisories(objects.pods), *open_doors(settings)],
         mirrors=node_mirrors(objects.pods, cluster.log_lines),
+        sharing=sharing(objects.pods, scheduler_metrics, now),
     )
 
 

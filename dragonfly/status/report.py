@@ -12,6 +12,7 @@ from dragonfly.settings.model import Settings
 from dragonfly.status.mirrors import NodeMirror, told
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import MISSING, remedy
+from dragonfly.status.sharing import Sharing, shared_in_words
 from dragonfly.status.versions import version
 from dragonfly.status.workloads import Condition
 
@@ -31,6 +32,7 @@ class Report:
         images: image references of the containers that run, by container name.
         advisories: what is dangerous in these versions and this config.
         mirrors: how each node pulls, where the peers write the mirrors.
+        sharing: what the schedulers have counted; None where none runs.
     """
 
     stack: str
@@ -40,6 +42,7 @@ class Report:
     images: dict[str, list[str]]
     advisories: list[str]
     mirrors: list[NodeMirror] = field(default_factory=list[NodeMirror])
+    sharing: Sharing | None = None
 
     @property
     def ready(self) -> bool:
@@ -80,6 +83,14 @@ class Report:
             "mirrors": [
                 {"node": each.node, "throughPeer": each.fault is None, "reason": each.fault} for each in self.mirrors
             ],
+            "sharing": self.sharing
+            and {
+                "secondsSinceStart": self.sharing.seconds,
+                "bytesFromPeers": self.sharing.from_peers,
+                "bytesFromRegistries": self.sharing.from_registries,
+                "bytesOfSeedPeerFromRegistries": self.sharing.seed_peer_from_registries,
+                "faults": list(self.sharing.faults),
+            },
             "console": self.console,
         }
 
@@ -106,6 +117,8 @@ class Report:
             yield from _wrapped(f"Versions: {_versions(self.images)}", width)
         for words in told(self.mirrors):
             yield from _wrapped(f"Mirrors: {words}", width)
+        if self.sharing and (words := shared_in_words(self.sharing)):
+            yield from _wrapped(f"Sharing: {words}", width)
         for advisory in self.advisories:
             yield from _wrapped(f"Security: {advisory}", width)
         if any(each.name == settings.names.manager and each.ready for each in there):

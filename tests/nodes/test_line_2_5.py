@@ -16,6 +16,7 @@ from local.cluster.control_plane import Cluster
 from local.images.catalog import LINE_IMAGES
 from local.nodes.containers.addresses import node_address
 from local.tools.built_client import LATEST_TAG
+from tests.engine.status_command import status
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.conftest import NEEDS_CLIENT, Kubectl
 from tests.nodes.local_registry import LocalRegistry
@@ -167,6 +168,12 @@ def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared)
     # Who asked second had it from the first, or both from the seed peer.
     assert SIZE <= fetched["REMOTE_PEER"] < 2 * (SIZE + AROUND)
     assert all(shared.via_peer(node) > via[node] for node in NODES)
+    # What the scheduler has counted, of which a newcomer reads.
+    told = status(shared.stack.stack, "--json").document()["sharing"]
+    assert told["faults"] == []
+    assert told["bytesFromPeers"] >= SIZE
+    assert told["bytesFromRegistries"] + told["bytesOfSeedPeerFromRegistries"] >= SIZE
+    assert "came from other nodes or the seed peer" in status(shared.stack.stack).words
 
 
 def test_an_image_is_preheated_by_the_rest_api(shared: Shared, node_tools: dict[str, Path]) -> None:

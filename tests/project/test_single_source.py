@@ -228,7 +228,7 @@ def test_the_program_does_not_load_the_client_of_kubernetes_before_it_needs_it()
 
 def test_program_asks_for_nothing_that_its_requirements_do_not_name() -> None:
     requirements = (ROOT / "requirements.txt").read_text().lower().replace("-", "_")
-    installed = {"yaml": "pyyaml", "pydantic_core": "pydantic"}
+    installed = {"yaml": "pyyaml", "pydantic_core": "pydantic", "websocket": "websocket_client"}
     for path in PROGRAM:
         for module in _imports(path) - sys.stdlib_module_names - {"dragonfly"}:
             assert installed.get(module, module) in requirements, f"{path.name} imports {module}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from dragonfly.status.mirrors import NodeMirror
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import remedy
 from dragonfly.status.report import Report
+from dragonfly.status.sharing import Sharing
 from dragonfly.status.versions import advisories, running_images, version
 from dragonfly.status.workloads import Condition
 
@@ -101,10 +103,18 @@ def test_a_page_of_words_is_cut_and_lines_stay_readable_in_a_narrow_terminal() -
     assert lines("word " * 12, 1)[:2] == [f"    {'word ' * 7}".rstrip(), f"      {'word ' * 5}".rstrip()]
 
 
+def test_people_read_how_much_was_shared() -> None:
+    told = replace(report(MANAGER), sharing=Sharing(3, 2, 1, 60))
+    said = "Sharing: 60 % of 5 bytes came from other nodes or the seed peer in the 60 seconds since"
+    assert any(line.startswith(said) for line in told.lines(200))
+    assert not any(line.startswith("Sharing") for line in replace(told, sharing=Sharing(faults=("x",))).lines(200))
+
+
 def test_programs_get_a_document() -> None:
     mirrors = [NodeMirror("node-1"), NodeMirror("node-2", "why")]
     told = report(*CONDITIONS[2:4], images={"mysql": ["r/mysql:8.0.46"]}, said=["a hole"], mirrors=mirrors)
-    document = told.document()
+    document = replace(told, sharing=Sharing(3, 2, 1, 60)).document()
+    assert told.document()["sharing"] is None
     assert json.loads(json.dumps(document)) == {
         "stack": "prod",
         "namespace": "p2p",
@@ -135,6 +145,13 @@ def test_programs_get_a_document() -> None:
             {"node": "node-1", "throughPeer": True, "reason": None},
             {"node": "node-2", "throughPeer": False, "reason": "why"},
         ],
+        "sharing": {
+            "secondsSinceStart": 60,
+            "bytesFromPeers": 3,
+            "bytesFromRegistries": 2,
+            "bytesOfSeedPeerFromRegistries": 1,
+            "faults": [],
+        },
         "console": {
             "portForwardCommand": "kubectl port-forward --namespace p2p svc/images-eu-manager-service 8080:8080",
             "url": "http://localhost:8080",

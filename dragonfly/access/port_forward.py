@@ -1,0 +1,80 @@
+"""A page of a pod's own web server, read through the API server: network policies do not stand in the way of that.
+
+What the API server forwards enters at the pod's loopback address (Kubernetes documentation, "Use Port Forwarding to
+Access Applications in a Cluster").
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from typing import Any, cast
+from urllib.parse import quote
+
+from kubernetes.client import ApiClient
+from kubernetes.stream import ws_client
+from websocket import WebSocket, WebSocketException
+
+_PROTOCOL = "v4.channel.k8s.io"
+_OK = 200
+
+
+class PageUnreadableError(RuntimeError):
+    """The page cannot be had; the message says why."""
+
+
+def page_of_pod(client: ApiClient, namespace: str, pod: str, port: int, path: str, seconds: float) -> str:
+    """Return what a pod serves.
+
+    Args:
+        client: of the API server.
+        namespace: the pod's.
+        pod: its name.
+        port: where it listens.
+        path: of the page.
+        seconds: how long each step may take.
+
+    Raises:
+        PageUnreadableError: no way leads there, or what answers is no page.
+    """
+    configuration: Any = cast("Any", client).configuration
+    where = f"{configuration.host}/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
+    auth = configuration.auth_settings().get("BearerToken")
+    header = [f"authorization: {auth['value']}"] if auth and auth["value"] else []
+    socket: Any = WebSocket(sslopt={"context": _tls(client)})
+    try:
+        socket.connect(
+            cast("Any", ws_client).get_websocket_url(where),
+            header=[*header, f"sec-websocket-protocol: {_PROTOCOL}"],
+            timeout=seconds,
+        )
+        forward: Any = cast("Any", ws_client).PortForward(socket, [port])
+        try:
+            connection = http.client.HTTPConnection("localhost", port, timeout=seconds)
+            connection.sock = forward.socket(port)
+            connection.sock.settimeout(seconds)
+            connection.request("GET", path, headers={"Connection": "close"})
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        finally:
+            forward.close()
+    except (OSError, WebSocketException, http.client.HTTPException) as error:
+        raise PageUnreadableError(f"{pod} cannot be asked: {error}") from None
+    if answer.status != _OK:
+        raise PageUnreadableError(f"{pod} answers {path} with {answer.status}")
+    return text
+
+
+def _tls(client: ApiClient) -> ssl.SSLContext:
+    """Return what the client itself speaks TLS with; a key that it has in memory alone is in there."""
+    keywords: dict[str, Any] = cast("Any", client).rest_client.pool_manager.connection_pool_kw
+    configuration: Any = cast("Any", client).configuration
+    context: ssl.SSLContext = keywords.get("ssl_context") or ssl.create_default_context()
+    if configuration.ssl_ca_cert:
+        context.load_verify_locations(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
