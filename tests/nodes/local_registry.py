@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ LOOPBACK = "127.0.0.1"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
+_EXTRA = "extra"
 _TRUSTED = "/etc/ssl/certs"
 
 
@@ -41,12 +42,12 @@ class LocalRegistry:
     Attributes:
         port: on the control plane's address for the nodes, and on loopback for us.
         authority: PEM file of the authority that signed its certificate.
-        log: of its requests.
+        folder: with its files.
     """
 
     port: int
     authority: Path
-    log: Path
+    folder: Path
 
     @property
     def name(self) -> str:
@@ -66,7 +67,7 @@ class LocalRegistry:
         """
         with tarfile.open(archive) as file:
             config = cast("dict[str, Any]", json.loads(_member(file, "config.json")))
-            layers = [_member(file, "layer.tar"), _layer("extra", extra)]
+            layers = [_member(file, "layer.tar"), _layer(_EXTRA, extra)]
         config["rootfs"]["diff_ids"] = [_digest(layer) for layer in layers]
         document = json.dumps(config).encode()
         manifest = {
@@ -78,6 +79,16 @@ class LocalRegistry:
         self._ask("PUT", f"/v2/{repository}/manifests/1", json.dumps(manifest).encode(), _MANIFEST)
         return f"{self.name}/{repository}:1"
 
+    def manifest_digest(self, repository: str) -> str:
+        """Return the digest of an image's manifest."""
+        headers = self._answer("HEAD", f"/v2/{repository}/manifests/1", accept=_MANIFEST)[1]
+        return str(headers["Docker-Content-Digest"])
+
+    @property
+    def log(self) -> Path:
+        """File with its requests."""
+        return self.folder / "registry.log"
+
     def _blob(self, repository: str, media_type: str, content: bytes) -> dict[str, Any]:
         place = self._ask("POST", f"/v2/{repository}/blobs/uploads/").partition(str(self.port))[2]
         digest = _digest(content)
@@ -86,22 +97,28 @@ class LocalRegistry:
 
     def _ask(self, method: str, path: str, body: bytes = b"", content_type: str = "") -> str:
         """Send a request; returns the place that the answer names."""
+        status, headers, said = self._answer(method, path, body, content_type)
+        assert status < 300, f"{method} {path}: {status} {said!r}"
+        return headers["Location"] or ""
+
+    def _answer(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "", accept: str = "*/*"
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         context = ssl.create_default_context(cafile=str(self.authority))
         connection = http.client.HTTPSConnection(LOOPBACK, self.port, timeout=READY_SECONDS, context=context)
-        connection.request(method, path, body, {"Content-Type": content_type} if content_type else {})
+        types = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
+        connection.request(method, path, body, types)
         response = connection.getresponse()
         said = response.read()
         connection.close()
-        assert response.status < 300, f"{method} {path}: {response.status} {said!r}"
-        return response.headers["Location"] or ""
+        return response.status, response.headers, said
 
-    def answers(self) -> bool:
-        """Whether it can be used."""
+    def status(self) -> int | None:
+        """What it says to somebody who wants nothing of it; None while it does not answer."""
         try:
-            self._ask("GET", "/v2/")
+            return self._answer("GET", "/v2/")[0]
         except (OSError, http.client.HTTPException):
-            return False
-        return True
+            return None
 
 
 @contextmanager
@@ -126,29 +143,51 @@ def trusted_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]
 
 
 @contextmanager
-def local_registry(cluster: Cluster, folder: Path) -> Generator[LocalRegistry]:
+def local_registry(
+    cluster: Cluster, folder: Path, door: LocalRegistry | None = None, auth: Mapping[str, Any] | None = None
+) -> Generator[LocalRegistry]:
     """Run a registry in the control plane's network, which is all that the nodes reach.
 
     Args:
         cluster: the cluster.
         folder: for its files.
+        door: an open one with the same images and the same authority, by which they come in.
+        auth: whom it lets in (Distribution documentation, "Configuring a registry"); everybody without it.
     """
     holder = network_holder(cluster)
     port = free_port()
-    authority = Authority(folder / "certificates", "registry-authority")
+    shared = door.folder if door else folder
+    server = registry_certificate(shared)
+    registry = LocalRegistry(port, registry_authority(shared).certificate, folder)
+    command = registry_command(folder, f"0.0.0.0:{port}", server, shared, auth)
     # It is pushed to through the forwarder, whose connections come to loopback.
-    server = authority.server("registry", [CONTROL_PLANE, LOOPBACK])
-    registry = LocalRegistry(port, authority.certificate, folder / "registry.log")
-    command = namespaces.in_network(holder, registry_command(folder, f"0.0.0.0:{port}", server))
     forwarder = namespaces.forwarder("registry-forwarder", namespaces.network_file(holder), [port])
-    with registry.log.open("wb") as log:
+    with running(registry.log, namespaces.in_network(holder, command), forwarder.command):
+        good = 401 if auth else 200
+        wait_until(lambda: registry.status() == good, "the registry answers", READY_SECONDS, registry.log.read_text)
+        yield registry
+
+
+def registry_authority(folder: Path) -> Authority:
+    """Return the authority that signs for the registries of a folder."""
+    return Authority(folder / "certificates", "registry-authority")
+
+
+def registry_certificate(folder: Path) -> Certificate:
+    """Return the certificate of what runs beside the control plane, and is reached by loopback too."""
+    return registry_authority(folder).server("registry", [CONTROL_PLANE, LOOPBACK])
+
+
+@contextmanager
+def running(log: Path, *commands: Sequence[str]) -> Generator[None]:
+    """Run programs, which write to a file."""
+    with log.open("wb") as file:
         started = [
-            subprocess.Popen(each, env=namespaces.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            for each in (command, forwarder.command)
+            subprocess.Popen(each, env=namespaces.ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            for each in commands
         ]
     try:
-        wait_until(registry.answers, "the registry answers", READY_SECONDS, registry.log.read_text)
-        yield registry
+        yield
     finally:
         for process in started:
             process.kill()
@@ -160,13 +199,21 @@ def network_holder(cluster: Cluster) -> int:
     return next(int(line.split()[0]) for line in cluster.processes() if line.endswith("sleep infinity"))
 
 
-def registry_command(folder: Path, address: str, certificate: Certificate | None = None) -> list[str]:
+def registry_command(
+    folder: Path,
+    address: str,
+    certificate: Certificate | None = None,
+    shared: Path | None = None,
+    auth: Mapping[str, Any] | None = None,
+) -> list[str]:
     """Write a registry's configuration.
 
     Args:
         folder: for its files.
         address: where it listens.
         certificate: its own; without one it speaks plain HTTP.
+        shared: folder of another with the same images.
+        auth: whom it lets in; everybody without it.
 
     Returns:
         The command that runs it.
@@ -175,8 +222,9 @@ def registry_command(folder: Path, address: str, certificate: Certificate | None
     if certificate:
         http["tls"] = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
     config = folder / "registry.yml"
-    storage = {"filesystem": {"rootdirectory": str(folder / "storage")}}
-    config.write_text(yaml.safe_dump({"version": 0.1, "storage": storage, "http": http}))
+    storage = {"filesystem": {"rootdirectory": str((shared or folder) / "storage")}}
+    document = {"version": 0.1, "storage": storage, "http": http, **({"auth": dict(auth)} if auth else {})}
+    config.write_text(yaml.safe_dump(document))
     return ["docker-registry", "serve", str(config)]
 
 
@@ -185,6 +233,11 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind((LOOPBACK, 0))
         return cast("int", found.getsockname()[1])
+
+
+def extra_layer(content: bytes) -> str:
+    """Return the digest of the layer that an image gets for an extra file with that content."""
+    return _digest(_layer(_EXTRA, content))
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
