@@ -6,14 +6,17 @@ import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from kubernetes.client.api.scheduling_v1_api import SchedulingV1Api
 from rich.console import Console
 
+from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.engine.stack import Engine
 from local.tools import toolchain
 from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS
-from tests.config_table.changes import EXISTING, GKE, LINE_2_5
+from tests.config_table.changes import EXISTING, GKE, LINE_2_5, PRIORITY_CLASS
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial
 from tests.config_table.table import DOCUMENT, markdown
@@ -29,6 +32,9 @@ def main() -> None:
         cluster = Cluster(Path(folder) / "cluster", tools=tools)
         cluster.start()
         try:
+            with connect(cluster.kubeconfig) as api:
+                classes: Any = SchedulingV1Api(api)
+                classes.create_priority_class({"metadata": {"name": PRIORITY_CLASS}, "value": 1})
             with fork_server(Path(folder)) as python:
                 engine = Engine.provide(Path(folder) / "pulumi", console, tools)
                 trial = Trial(replace(engine, python=str(python)), cluster, console)

@@ -13,7 +13,7 @@ KUBECONFIG = "<the kubeconfig of the cluster>"
 """Stands for the contents of the local cluster's kubeconfig."""
 
 PRIORITY_CLASS = "important"
-"""One that the cluster has."""
+"""One that the existing cluster has."""
 
 EXISTING_NETWORK, EXISTING_SUBNETWORK = "shared", "nodes"
 
@@ -53,7 +53,6 @@ _ANYWHERE: Mapping[str, Any] = {
     "dragonfly:tag": "2.1.35",
     "dragonfly:imageRegistry": "example.com/mirror",
     "dragonfly:imagePullSecrets": ["mirror"],
-    "dragonfly:peerPriorityClass": PRIORITY_CLASS,
     "dragonfly:dbUserPassword": "another-Passw0rd",
     "dragonfly:dbRootPassword": "another-Passw0rd",
     "dragonfly:dbExporterPassword": "another-Passw0rd",
@@ -85,12 +84,14 @@ GKE = Stacks(
             "dragonfly:network": EXISTING_NETWORK,
             "dragonfly:subnetwork": EXISTING_SUBNETWORK,
             "dragonfly:authorizedNetworks": ["203.0.113.0/24"],
+            "dragonfly:dnsEndpoint": True,
             "dragonfly:nodeMachineType": "e2-standard-8",
             "dragonfly:nodeCount": 4,
             "dragonfly:maintenanceWindow": {"start": "22:30", "hours": 6},
             "dragonfly:nodeDiskSize": "200Gi",
             "dragonfly:spot": True,
             "dragonfly:registryMirrors": ["docker.io"],
+            "dragonfly:mirrorPrivateRegistries": True,
             "dragonfly:deletionProtection": True,
             "dragonfly:defaultStorageClass": "premium-rwo",
             **_ANYWHERE,
@@ -98,7 +99,8 @@ GKE = Stacks(
         # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
         {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}, **_HIDING},
     ),
-    one_way={"dragonfly:provisionCluster": False},
+    # A class that is not in a new cluster: a stack that begins with it gets no peers.
+    one_way={"dragonfly:provisionCluster": False, "dragonfly:peerPriorityClass": PRIORITY_CLASS},
 )
 
 EXISTING = Stacks(
@@ -112,6 +114,7 @@ EXISTING = Stacks(
             "dragonfly:registryMirrors": ["docker.io"],
             "dragonfly:registryConfigPath": "/var/lib/rancher/k3s/agent/etc/containerd/certs.d",
             **_ANYWHERE,
+            "dragonfly:peerPriorityClass": PRIORITY_CLASS,
             # The definition is there: it outlives the first stack.
             "dragonfly:installApplicationCrd": False,
         },
