@@ -23,6 +23,7 @@ from dragonfly.google.location import GoogleLocation, is_zone, node_zones, stack
 from dragonfly.parts.registry_mirrors import registry_mirror
 from dragonfly.pods.disk import DiskPlace
 from dragonfly.quantity import whole_gibibytes
+from dragonfly.settings.fault import PROJECT
 from dragonfly.settings.model import MaintenanceWindow, Settings
 from dragonfly.updates.immutable_config import KeptConfig
 
@@ -105,6 +106,13 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             # A stolen Google credential then works from these networks alone.
             master_authorized_networks_config=_authorized_networks(settings),
+            control_plane_endpoints_config=container.ClusterControlPlaneEndpointsConfigArgs(
+                # Otherwise a stolen credential works from anywhere: no list of networks holds for the name. What is
+                # left out stays as it was.
+                dns_endpoint_config=container.ClusterControlPlaneEndpointsConfigDnsEndpointConfigArgs(
+                    allow_external_traffic=settings.dns_endpoint
+                )
+            ),
             # A machine that joins as a node must prove that it is one of ours, booted from what Google signed.
             enable_shielded_nodes=True,
             workload_identity_config=container.ClusterWorkloadIdentityConfigArgs(
@@ -152,7 +160,7 @@ class GkeCluster(pulumi.ComponentResource):
             project=location.project,
             zones=self._node_zones(location, apis["compute"]),
             node_account=account.email,
-            registry_hosts=_registry_hosts(settings, cluster),
+            registry_hosts=_registry_hosts(settings, location, cluster),
             disk_size_gib=whole_gibibytes(settings.node_disk_size),
             opts=ends_with_cluster,
         )
@@ -169,14 +177,11 @@ class GkeCluster(pulumi.ComponentResource):
             _metrics_writer(settings, location, cluster, self)
 
         context = f"gke_{location.project}_{location.cluster_location}_{settings.cluster_name}"
-        self.kubeconfig = gke_kubeconfig(
-            context,
-            cluster.endpoint,
-            cluster.master_auth.apply(lambda authentication: authentication.cluster_ca_certificate or ""),
-        )
+        self.kubeconfig = gke_kubeconfig(context, *_way_in(settings, cluster))
         self.get_credentials_command = (
             f"gcloud container clusters get-credentials {settings.cluster_name} "
             f"--location {location.cluster_location} --project {location.project}"
+            + (" --dns-endpoint" if settings.dns_endpoint else "")
         )
         self.provider = kubernetes_provider(
             kubeconfig=self.kubeconfig,
@@ -229,7 +234,7 @@ class GkeCluster(pulumi.ComponentResource):
         self, settings: Settings, location: GoogleLocation, api: pulumi.Resource
     ) -> pulumi.Output[str] | None:
         """Return the version that a new cluster starts with; None leaves it to the release channel."""
-        if not settings.registry_mirrors:
+        if not settings.mirrored_registries(location.region):
             return None
         place = location.cluster_location
         # Asked only once the API is on; in the preview of a first installation the answer is unknown.
@@ -243,6 +248,23 @@ class GkeCluster(pulumi.ComponentResource):
                 versions.release_channel_default_version, versions.release_channel_latest_version, place
             )
         )
+
+
+def _way_in(settings: Settings, cluster: container.Cluster) -> tuple[pulumi.Output[str], pulumi.Output[str] | None]:
+    """Return where the control plane answers, and who signs its certificate there; None for who signs everybody's."""
+    if settings.dns_endpoint:
+        return cluster.control_plane_endpoints_config.apply(_dns_name), None
+    return cluster.endpoint, cluster.master_auth.apply(lambda auth: auth.cluster_ca_certificate or "")
+
+
+def _dns_name(endpoints: container.outputs.ClusterControlPlaneEndpointsConfig | None) -> str:
+    dns = endpoints.dns_endpoint_config if endpoints else None
+    if not dns or not dns.endpoint:
+        raise pulumi.RunError(
+            f"{PROJECT}:dnsEndpoint is true, and GKE tells no DNS name of the cluster's control plane: "
+            f"pulumi config set {PROJECT}:dnsEndpoint false"
+        )
+    return dns.endpoint
 
 
 def _maintenance(window: MaintenanceWindow) -> container.ClusterMaintenancePolicyArgs:
@@ -273,11 +295,12 @@ def _authorized_networks(settings: Settings) -> container.ClusterMasterAuthorize
 
 
 def _registry_hosts(
-    settings: Settings, cluster: container.Cluster
+    settings: Settings, location: GoogleLocation, cluster: container.Cluster
 ) -> pulumi.Output[list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]] | None:
-    if not settings.registry_mirrors:
+    mirrored = settings.mirrored_registries(location.region)
+    if not mirrored:
         return None
-    hosts = [registry_host(registry_mirror(registry), settings.proxy_port) for registry in settings.registry_mirrors]
+    hosts = [registry_host(registry_mirror(registry), settings.proxy_port) for registry in mirrored]
 
     def checked(versions: list[str]) -> list[container.NodePoolNodeConfigContainerdConfigRegistryHostArgs]:
         control_plane, nodes = versions

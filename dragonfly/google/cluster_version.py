@@ -46,7 +46,8 @@ class GkeVersion:
 REGISTRY_HOSTS_SINCE = GkeVersion(1, 34, 1, 2980000)
 
 _REMEDY = (
-    "give the cluster a newer version, or switch the mirrors off: pulumi config set dragonfly:registryMirrors '[]'"
+    "give the cluster a newer version, or switch the mirrors off: pulumi config set dragonfly:registryMirrors '[]' "
+    "&& pulumi config set dragonfly:mirrorPrivateRegistries false"
 )
 
 

@@ -14,6 +14,7 @@ from dragonfly.google.disk_types import DISK_TYPES, MOST_GIBIBYTES
 from dragonfly.google.location import is_zone, region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, machine_type_named
 from dragonfly.lines.known_lines import LINES
+from dragonfly.parts.registry_mirrors import MOST_REGISTRIES
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.settings.fault import PROJECT, ConfigFault
 from dragonfly.settings.model import Settings
@@ -107,6 +108,7 @@ def gke_faults(
         *_network_faults(settings, zone),
         *_disk_faults(settings),
         *_priority_faults(settings),
+        *_mirror_faults(settings, zone),
         *_pool_faults(settings, faulty),
     ]
 
@@ -214,6 +216,17 @@ def _priority_faults(settings: Settings) -> list[ConfigFault]:
     key = _key("peer_priority_class")
     rule = "is a class of Kubernetes' own, which GKE keeps for kube-system"
     return [ConfigFault(key, json.dumps(name), rule, f"pulumi config rm {key}")]
+
+
+def _mirror_faults(settings: Settings, zone: str | None) -> list[ConfigFault]:
+    """Return the fault of more mirrors than GKE takes, with Google's own registries."""
+    region = region_of(settings.cluster_location or zone or "")
+    all_of_them, own = len(settings.mirrored_registries(region or "")), len(settings.registry_mirrors)
+    if region is None or all_of_them <= MOST_REGISTRIES:
+        return []
+    key, private = _key("registry_mirrors"), _key("mirror_private_registries")
+    rule = f"has {own} entries, {private} adds {all_of_them - own}, and GKE takes at most {MOST_REGISTRIES}"
+    return [ConfigFault(key, None, rule, f"pulumi config set {private} false   or name fewer in {key}")]
 
 
 def _pool_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:

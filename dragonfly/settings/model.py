@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from dragonfly.google.registries import google_registries
 from dragonfly.lines.known_lines import images_of, line_of
 from dragonfly.lines.release_line import ReleaseLine
 from dragonfly.parts.images import Image, Images
@@ -75,6 +76,7 @@ class Settings(BaseModel):
     network: Annotated[str, rules.NETWORK] | None = None
     subnetwork: Annotated[str, rules.SUBNETWORK] | None = None
     authorized_networks: Annotated[IPv4Networks, Field(default_factory=list)]
+    dns_endpoint: bool = False
     node_machine_type: Annotated[str, rules.MACHINE_TYPE] = "e2-standard-4"
     node_count: NodeCount = 3
     node_autoscaling: NodeAutoscaling | None = None
@@ -82,6 +84,7 @@ class Settings(BaseModel):
     node_disk_size: Annotated[str, rules.NODE_DISK_SIZE] = "100Gi"
     spot: bool = False
     registry_mirrors: Annotated[Registries, Field(default_factory=lambda: list(DEFAULT_REGISTRIES))]
+    mirror_private_registries: bool = False
     registry_config_path: Annotated[str, rules.REGISTRY_CONFIG_PATH] = "/etc/containerd/certs.d"
     deletion_protection: bool = True
     network_policies: bool = True
@@ -154,6 +157,16 @@ class Settings(BaseModel):
         """Where any registry listens: those of mirrors that are named with a port stand in their names."""
         named = filter(None, map(registry_port, self.registry_mirrors))
         return tuple(dict.fromkeys([*REGISTRY_PORTS, *named, *self.registry_ports]))
+
+    def mirrored_registries(self, region: str) -> list[str]:
+        """Return whose images the nodes of a GKE cluster fetch through their peers.
+
+        Args:
+            region: the cluster's.
+        """
+        # Whoever knows a layer's digest gets it from a peer, and from the scheduler the credentials of its last pull.
+        private = google_registries(region) if self.mirror_private_registries else []
+        return list(dict.fromkeys([*self.registry_mirrors, *private]))
 
     @property
     def namespace_is_created(self) -> bool:

@@ -23,7 +23,7 @@ from rich.console import Console
 from dragonfly import recovery
 from local.engine.abandoned_plugins import PULUMI_HOME, end_abandoned_plugins
 from local.engine.plugin_choice import CLOUD_COMMANDS, GOOGLE_CLOUD, Plugin, lay_out, provide_plugins
-from local.ledger.ledger import LEDGER_VARIABLE, Ledger
+from local.ledger.ledger import AUTHORITIES_VARIABLE, LEDGER_VARIABLE, Ledger
 from local.machine.certificates import write_private
 from local.machine.paths import PROJECT_FOLDER
 from local.machine.processes import LESS_GARBAGE_COLLECTION
@@ -213,6 +213,7 @@ class LocalStack:
             "PULUMI_OPTION_CONFIG_FILE": str(self.config_file),
             "KUBECONFIG": str(self.kubeconfig or self.own_kubeconfig),
             LEDGER_VARIABLE: str(self.ledger.path),
+            **({} if self.kubeconfig else {AUTHORITIES_VARIABLE: str(self.ledger.authorities)}),
         }
 
     def project_config(self) -> dict[str, Any]:

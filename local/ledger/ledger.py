@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,9 @@ DISK: Final = "gcp:compute/disk:Disk"
 
 SERVICE: Final = "gcp:projects/service:Service"
 """Type of an API's entry."""
+
+AUTHORITIES_VARIABLE: Final = "SSL_CERT_FILE"
+"""Environment variable by which Go's and Python's TLS find whom to trust."""
 
 _ALWAYS_ON: Final = ("serviceusage", "cloudresourcemanager")
 """APIs that are on unless they were switched off: whoever installs is told to switch them on before."""
@@ -153,6 +157,32 @@ class Ledger:
             if not file.exists():
                 write_private(file, secrets.token_urlsafe(32).encode())
         return file
+
+    @property
+    def authorities(self) -> Path:
+        """File with whom programs trust that talk to this cloud: everybody else's, and who signs for its clusters.
+
+        The certificate of a DNS endpoint is signed as those of the web are: a kubeconfig does not say by whom. The file
+        begins with whom this process trusts.
+        """
+        file = self.folder / "authorities.pem"
+        if not file.exists():
+            usual = Path(os.environ.get(AUTHORITIES_VARIABLE) or ssl.get_default_verify_paths().openssl_cafile)
+            with self._locked("authorities.lock"):
+                write_private(file, usual.read_bytes() if usual.exists() else b"")
+        return file
+
+    def trust(self, authority: Path) -> None:
+        """Add to them who signs for a cluster.
+
+        Args:
+            authority: PEM file.
+        """
+        file, added = self.authorities, authority.read_bytes()
+        with self._locked("authorities.lock"):
+            known = file.read_bytes()
+            if added not in known:
+                write_private(file, known + b"\n" + added)
 
     @contextmanager
     def change(self) -> Generator[Entries]:

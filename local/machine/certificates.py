@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = datetime.timedelta(days=3650)
-"""Of everything alike: nothing here is trusted outside one folder, and nothing should end while a cluster runs."""
+"""Of everything alike: nothing here is trusted by anybody else, and nothing should end while a cluster runs."""
 
 _RENEW_BEFORE = datetime.timedelta(days=30)
 """A certificate with less than this left is made anew when the cluster starts."""
@@ -43,7 +43,7 @@ class Certificate:
 
 
 class Authority:
-    """A certificate authority of our own, trusted only by what we start."""
+    """A certificate authority of our own, trusted by what we start and by a shell with `make env` of a GKE stack."""
 
     def __init__(self, folder: Path, name: str) -> None:
         """Load the authority from a folder, or make it there.

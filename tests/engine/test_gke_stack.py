@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 from kubernetes import client
 
 from local.engine.stack import Engine, LocalStack
@@ -78,18 +79,23 @@ def test_up_from_nothing(stack: LocalStack) -> None:
     }
 
 
-def test_the_kubeconfig_output_works_for_kubectl(stack: LocalStack, tmp_path: Path) -> None:
+def _nodes_by_kubectl(stack: LocalStack, cache: Path) -> int:
+    """The number of nodes that kubectl sees with the stack's kubeconfig."""
     stack.write_kubeconfig()
     environment = stack.environment()
+    assert environment["DRAGONFLY_CLOUD_LEDGER"] == str(stack.ledger.path)
     asked = subprocess.run(
-        [stack.engine.tools["kubectl"], "get", "nodes", "--output=name", f"--cache-dir={tmp_path}"],
+        [stack.engine.tools["kubectl"], "get", "nodes", "--output=name", f"--cache-dir={cache}"],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert asked.stdout.count(f"node/gke-{CLUSTER_NAME}-dragonfly-") == 3
-    assert environment["DRAGONFLY_CLOUD_LEDGER"] == str(stack.ledger.path)
+    return asked.stdout.count(f"node/gke-{CLUSTER_NAME}-dragonfly-")
+
+
+def test_the_kubeconfig_output_works_for_kubectl(stack: LocalStack, tmp_path: Path) -> None:
+    assert _nodes_by_kubectl(stack, tmp_path) == 3
 
 
 def test_nothing_changes_by_itself(stack: LocalStack) -> None:
@@ -116,7 +122,9 @@ def test_a_smaller_disk_is_refused_with_what_to_do_and_not_with_how_to_end_its_p
     assert "unprotect" not in printed
 
 
-def test_a_disk_grows_in_place_and_other_nodes_ports_and_networks_keep_cluster_and_data(stack: LocalStack) -> None:
+def test_a_disk_grows_in_place_and_other_nodes_ports_networks_and_endpoints_keep_cluster_and_data(
+    stack: LocalStack, tmp_path: Path
+) -> None:
     before = (_volumes(stack), disks(stack.ledger))
     made = [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)]
     changes = (
@@ -125,6 +133,7 @@ def test_a_disk_grows_in_place_and_other_nodes_ports_and_networks_keep_cluster_a
         "dragonfly:nodeDiskSize=200Gi",
         "dragonfly:proxyPort=65101",
         'dragonfly:authorizedNetworks=["203.0.113.0/24"]',
+        "dragonfly:dnsEndpoint=true",
         "dragonfly:dbPersistentDiskSize=12Gi",
         # The first of the two steps of a wanted end.
         "dragonfly:deletionProtection=false",
@@ -137,6 +146,12 @@ def test_a_disk_grows_in_place_and_other_nodes_ports_and_networks_keep_cluster_a
     assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == made
     assert "replace" not in stack.last_changes()
+    # By a name, and without an authority.
+    assert _nodes_by_kubectl(stack, tmp_path) == 4
+    (reached,) = yaml.safe_load(stack.own_kubeconfig.read_text())["clusters"]
+    assert list(reached["cluster"]) == ["server"]
+    assert reached["cluster"]["server"].startswith("https://localhost:")
+    stack.output("preview", "--refresh", "--expect-no-changes")
     with cluster_client(stack.ledger) as api:
         assert unready_pods(api, "default") == []
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from local.ledger.ledger import CLUSTER, Entry, Ledger
 from local.ledger.locations import zones_of
 from local.machine.certificates import write_private
+from local.machine.ports import LOOPBACK
 
 # Imported where they are used: Kubernetes' client takes more than a second to load, and most runs ask no cluster.
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Clusters:
         Raises:
             ClusterError, ProcessError, ToolchainError: as for `Cluster.start`.
         """
-        self.control_plane(cluster_id).start()
+        self._started(cluster_id)
 
     def remove(self, cluster_id: str) -> None:
         """End a control plane and forget all that was in it. Disks of claims that are still there stay in the ledger.
@@ -55,6 +56,13 @@ class Clusters:
             ClusterError: another start or stop goes on for too long.
         """
         self.control_plane(cluster_id).stop(remove=True)
+
+    def dns_endpoint(self, cluster_id: str) -> str:
+        """Return the control plane's name with its port, which the real one does not have.
+
+        It answers whether or not traffic from outside is allowed, and does not ask whether IAM lets somebody connect.
+        """
+        return self.control_plane(cluster_id).url.replace(f"https://{LOOPBACK}", "localhost")
 
     def endpoint(self, cluster_id: str) -> tuple[str, str]:
         """Return the control plane's address without scheme, and its certificate authority as base64 of PEM.
@@ -96,7 +104,7 @@ class Clusters:
         Returns:
             IDs of those that did not run.
         """
-        return [entry.id for entry in self._running() if self.control_plane(entry.id).start()]
+        return [entry.id for entry in self._running() if self._started(entry.id)]
 
     def stop_all(self) -> None:
         """End every control plane; the ledger still has the clusters."""
@@ -105,6 +113,13 @@ class Clusters:
 
     def _running(self) -> Iterable[Entry]:
         return (entry for entry in self._ledger.read().of_type(CLUSTER) if entry.status == "RUNNING")
+
+    def _started(self, cluster_id: str) -> bool:
+        """Start a control plane; return whether it did not run."""
+        plane = self.control_plane(cluster_id)
+        started = plane.start()
+        self._ledger.trust(plane.authority)
+        return started
 
     def _access_tokens(self) -> Path:
         token = self._ledger.access_token.read_text()

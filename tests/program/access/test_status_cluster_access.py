@@ -162,6 +162,18 @@ def test_token_of_a_plug_in_signs_in(server: Server, tmp_path: Path) -> None:
     assert server.asked == [("", "Bearer of-the-plug-in")]
 
 
+def test_a_control_plane_that_everybody_trusts_needs_no_authority_in_the_kubeconfig(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(kubeconfig(server, **plugin(tmp_path, {"token": "of-the-plug-in"})))
+    del document["clusters"][0]["cluster"]["certificate-authority-data"]
+    with pytest.raises(NoClusterError):
+        ask(json.dumps(document))
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+    ask(json.dumps(document))
+    assert server.asked == [("", "Bearer of-the-plug-in")]
+
+
 def test_plug_in_goes_before_a_password_of_the_same_user(server: Server, tmp_path: Path) -> None:
     user = plugin(tmp_path, {"token": "of-the-plug-in"})
     ask(kubeconfig(server, username="u", password="p", **user))

@@ -63,5 +63,6 @@ def test_channel_that_is_too_old_is_refused_with_the_reason_and_the_remedy() -> 
     assert str(refused.value) == (
         f"registry mirrors need GKE {REGISTRY_HOSTS_SINCE} or later, and release channel REGULAR offers 1.32.1-gke.1 "
         "and 1.33.0-gke.1 in us-west1-a; give the cluster a newer version, or switch the mirrors off: "
-        "pulumi config set dragonfly:registryMirrors '[]'"
+        "pulumi config set dragonfly:registryMirrors '[]' "
+        "&& pulumi config set dragonfly:mirrorPrivateRegistries false"
     )

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from dragonfly.google.cluster_version import GkeVersionError
+from dragonfly.google.registries import google_registries
 from dragonfly.parts.registry_mirrors import DEFAULT_REGISTRIES
 from tests.program.recorded import gke_stack
 from tests.program.recorded.gke_stack import cluster, configured_gke, firewall, node, only, pool, run_gke
@@ -151,10 +152,34 @@ def test_docker_hub_falls_back_to_googles_cache_first(gke: RecordedProgram) -> N
     ]
 
 
-def test_mirrors_follow_the_config(regional: RecordedProgram) -> None:
-    (mirror,) = node(regional)["containerdConfig"]["registryHosts"]
-    assert mirror["server"] == "quay.io"
-    assert mirror["hosts"][0]["host"] == "http://127.0.0.1:62001"
+def test_mirrors_follow_the_config_with_googles_registries_around_the_cluster(regional: RecordedProgram) -> None:
+    mirrors = node(regional)["containerdConfig"]["registryHosts"]
+    assert [one["server"] for one in mirrors] == [
+        "quay.io",
+        "gcr.io",
+        "us-west1-docker.pkg.dev",
+        "us-docker.pkg.dev",
+    ]
+    assert {one["hosts"][0]["host"] for one in mirrors} == {"http://127.0.0.1:62001"}
+
+
+@pytest.mark.parametrize(
+    ("region", "around"),
+    [
+        ("europe-west4", ["europe-docker.pkg.dev"]),
+        ("asia-northeast1", ["asia-docker.pkg.dev"]),
+        # In none of the multi-regions.
+        ("australia-southeast1", []),
+    ],
+)
+def test_googles_registries_are_those_of_the_region(region: str, around: list[str]) -> None:
+    assert google_registries(region) == [f"{region}-docker.pkg.dev", *around, "gcr.io"]
+
+
+def test_private_registries_alone_need_nodes_that_know_mirrors_too() -> None:
+    gke = run_gke(registryMirrors="[]", mirrorPrivateRegistries="true")
+    assert cluster(gke)["minMasterVersion"] == gke_stack.VERSION
+    assert len(node(gke)["containerdConfig"]["registryHosts"]) == 3
 
 
 def test_an_existing_clusters_nodes_can_be_given_the_same_as_a_file(gke: RecordedProgram) -> None:
@@ -237,6 +262,14 @@ def test_kubeconfig_leads_to_the_cluster(gke: RecordedProgram) -> None:
     assert document["current-context"] == f"gke_{gke_stack.PROJECT}_{gke_stack.ZONE}_{gke_stack.CLUSTER}"
 
 
+def test_kubeconfig_by_the_dns_name_trusts_who_signs_for_everybody(regional: RecordedProgram) -> None:
+    document = yaml.safe_load(regional.exports["kubeconfig"].value)
+    (named,) = document["clusters"]
+    assert named["cluster"] == {"server": f"https://{gke_stack.DNS_ENDPOINT}"}
+    # As before otherwise: kubectl's contexts stay.
+    assert document["current-context"] == "gke_my-project_us-west1_images"
+
+
 def test_provider_stays_the_same_for_as_long_as_the_cluster_does(gke: RecordedProgram) -> None:
     provider = only(gke, "pulumi:providers:kubernetes").manifest
     assert provider["clusterIdentifier"] == (
@@ -250,10 +283,16 @@ def test_every_object_goes_to_this_cluster(gke: RecordedProgram) -> None:
     assert {one.provider.rpartition("::")[0] for one in gke.objects} == {provider.urn}
 
 
+def test_credentials_come_by_the_address_unless_the_stack_says_otherwise(gke: RecordedProgram) -> None:
+    assert gke.exports["getCredentialsCommand"].value == (
+        "gcloud container clusters get-credentials dragonfly-cluster --location us-west1-a --project my-project"
+    )
+
+
 def test_outputs(regional: RecordedProgram) -> None:
     exports = {name: export.value for name, export in regional.exports.items()}
     assert exports["getCredentialsCommand"] == (
-        "gcloud container clusters get-credentials images --location us-west1 --project my-project"
+        "gcloud container clusters get-credentials images --location us-west1 --project my-project --dns-endpoint"
     )
     assert exports["applicationLink"] == (
         "https://console.cloud.google.com/kubernetes/application/us-west1/images/p2p/images-eu"

@@ -114,6 +114,12 @@ def test_control_plane_answers_everywhere_unless_told(gke: RecordedProgram) -> N
     }
 
 
+def test_nobody_gets_in_by_the_dns_name_unless_told(gke: RecordedProgram, guarded: RecordedProgram) -> None:
+    for program, allowed in ((gke, False), (guarded, True)):
+        dns = cluster(program)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]
+        assert dns == {"allowExternalTraffic": allowed}
+
+
 def test_control_plane_can_be_reached_from_outside_of_the_network(gke: RecordedProgram) -> None:
     assert cluster(gke)["privateClusterConfig"]["enablePrivateEndpoint"] is False
 

@@ -16,6 +16,7 @@ CLUSTER = "dragonfly-cluster"
 NODE_ACCOUNT = "nodes@my-project.iam.gserviceaccount.com"
 POD_RANGE = "10.4.0.0/14"
 ENDPOINT = "203.0.113.9"
+DNS_ENDPOINT = "gke-0a1b2c3d4e5f-123456789.us-west1.gke.goog"
 AUTHORITY = "Y2VydGlmaWNhdGU="
 VERSION = "1.35.2-gke.1000000"
 
@@ -45,6 +46,7 @@ def google(*, offered: str, running: str, nodes: str, recorded: Mapping[str, Any
         outputs={
             "gcp:container/cluster:Cluster": {
                 "endpoint": ENDPOINT,
+                "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": DNS_ENDPOINT}},
                 "masterVersion": running,
                 "nodeVersion": nodes,
                 "clusterIpv4Cidr": POD_RANGE,
@@ -83,12 +85,14 @@ def configured_gke() -> RecordedProgram:
         clusterLocation="us-west1",
         clusterName="images",
         authorizedNetworks=json.dumps(["203.0.113.0/24", "198.51.100.7/32"]),
+        dnsEndpoint="true",
         nodeMachineType="n2-standard-8",
         nodeAutoscaling=json.dumps({"min": 2, "max": 6}),
         maintenanceWindow=json.dumps({"start": "22:30", "hours": 6}),
         nodeDiskSize="200Gi",
         spot="true",
-        registryMirrors=json.dumps(["quay.io"]),
+        registryMirrors=json.dumps(["quay.io", "gcr.io"]),
+        mirrorPrivateRegistries="true",
         deletionProtection="false",
         consoleFrom=json.dumps(["team"]),
         metricsFrom=json.dumps(["gmp-system", "monitoring"]),

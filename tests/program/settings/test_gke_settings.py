@@ -97,6 +97,13 @@ def test_bad_stack(key: str, value: str, place: str, rule: str) -> None:
     assert rule in found[place]
 
 
+def test_googles_registries_count_among_the_mirrors_that_gke_takes() -> None:
+    listed = json.dumps([f"registry-{number}.example.com" for number in range(23)])
+    found = faults(registryMirrors=listed, mirrorPrivateRegistries="true")
+    assert list(found) == ["registryMirrors"]
+    assert "dragonfly:mirrorPrivateRegistries adds 3, and GKE takes at most 25" in found["registryMirrors"]
+
+
 def test_a_cache_must_fit_a_disk_of_compute_engine() -> None:
     found = faults(tag="2.5.1", seedPeerCacheSize="65Ti")
     assert list(found) == ["seedPeerCacheSize"]
@@ -141,6 +148,7 @@ def test_what_the_stack_encrypts_is_not_shown(key: str, value: str, secret: str)
         {"nodeCount": "1000"},
         *({"nodeDiskSize": size} for size in ("10Gi", "65536Gi")),
         *({key: "64Ti"} for key in ("dbPersistentDiskSize", "redisPersistentDiskSize")),
+        {"registryMirrors": json.dumps([f"r{n}.example.com" for n in range(22)]), "mirrorPrivateRegistries": "true"},
         {"authorizedNetworks": json.dumps([f"203.0.113.{host}/32" for host in range(100)])},
     ],
     ids=str,

@@ -181,7 +181,8 @@ class Cluster(OperatedKind):
     def _found(self, cloud: Cloud, entries: Entries, entry: Entry) -> Properties:
         inputs = entry.inputs
         # Known only once it runs.
-        endpoint, authority = cloud.clusters.endpoint(entry.id) if entry.status == RUNNING else ("", "")
+        running = entry.status == RUNNING
+        endpoint, authority = cloud.clusters.endpoint(entry.id) if running else ("", "")
         location = text_at(inputs, "location")
         version = newest_version()
         subnetworks = entries.of_type(Subnetwork.type)
@@ -198,6 +199,18 @@ class Cluster(OperatedKind):
                 "clusterCaCertificate": authority,
                 "clientCertificate": "",
                 "clientKey": "",
+            },
+            # Always there, with nobody let in unless the program says so.
+            "controlPlaneEndpointsConfig": {
+                "dnsEndpointConfig": {
+                    "allowExternalTraffic": False,
+                    **object_at(inputs, "controlPlaneEndpointsConfig", "dnsEndpointConfig"),
+                    "endpoint": cloud.clusters.dns_endpoint(entry.id) if running else "",
+                },
+                "ipEndpointsConfig": {
+                    "enabled": True,
+                    **object_at(inputs, "controlPlaneEndpointsConfig", "ipEndpointsConfig"),
+                },
             },
             "masterVersion": version,
             "nodeVersion": version,
