@@ -166,9 +166,9 @@ class Ledger:
         begins with whom this process trusts.
         """
         file = self.folder / "authorities.pem"
-        if not file.exists():
-            usual = Path(os.environ.get(AUTHORITIES_VARIABLE) or ssl.get_default_verify_paths().openssl_cafile)
-            with self._locked("authorities.lock"):
+        with self._locked("authorities.lock"):
+            if not file.exists():
+                usual = Path(os.environ.get(AUTHORITIES_VARIABLE) or ssl.get_default_verify_paths().openssl_cafile)
                 write_private(file, usual.read_bytes() if usual.exists() else b"")
         return file
 
