@@ -34,8 +34,9 @@ _MIB: Final = 1 << 20
 _POD = "load"
 
 _MYSQL_LOAD = """\
-mysql --host="$0" --user="$1" "$2" --execute='CREATE TABLE IF NOT EXISTS load_rows (
-  id BIGINT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(64), value TEXT, KEY (name))'
+# The node lets a new pod through its network policies a moment after it has started.
+until mysql --host="$0" --user="$1" "$2" --execute='CREATE TABLE IF NOT EXISTS load_rows (
+  id BIGINT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(64), value TEXT, KEY (name))'; do sleep 0.2; done
 client() {
   while :; do
     echo "INSERT INTO load_rows (name, value) VALUES (UUID(), REPEAT('x', 1000)), (UUID(), REPEAT('y', 1000));"
