@@ -60,12 +60,15 @@ class MirroredStack:
         (name,) = [pod["metadata"]["name"] for pod in self.stack.pods("dfget") if pod["spec"]["nodeName"] == node]
         return cast("str", name)
 
-    def metric_lines(self, pod_name: str, port: int) -> list[str]:
-        """What a pod tells Prometheus."""
+    def metrics(self, pod_name: str, port: int) -> dict[str, float]:
+        """What a pod tells Prometheus, by name and labels."""
         # From within: what the API server passes on to a pod, a network policy refuses.
         script = "exec 3<>/dev/tcp/127.0.0.1/$0; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
         said = self.stack.kubectl("exec", pod_name, "--", "bash", "-c", script, str(port))
-        return said.replace("\r\n", "\n").partition("\n\n")[2].splitlines()
+        lines = said.replace("\r\n", "\n").partition("\n\n")[2].splitlines()
+        return {
+            name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        }
 
     def open_from_node(self, node: str, host: str, port: int) -> bool:
         """Whether a program on a node reaches a TCP port."""

@@ -53,11 +53,6 @@ class Shared(MirroredStack):
         """Put an image into the registry that no node has; returns its reference."""
         return self.push(name, SIZE)
 
-    def metrics(self, pod: str, port: int) -> dict[str, float]:
-        """What a client tells of itself (Dragonfly documentation, "Client", "Metrics"), by name and labels."""
-        lines = (line for line in self.metric_lines(pod, port) if not line.startswith("#"))
-        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
-
     def traffic(self, pod: str, port: int = METRICS_PORT) -> dict[str, int]:
         """How many bytes a client has fetched since it started, by where they came from."""
         start = 'dragonfly_client_download_traffic{type="'

@@ -60,7 +60,7 @@ class Mirrored(MirroredStack):
 
     def asked_of_peer(self, node: str) -> Asked:
         """What a node's peer has been asked for since it started."""
-        values = dict(line.rsplit(" ", 1) for line in self.metric_lines(self.peer(node), METRICS_PORT))
+        values = self.metrics(self.peer(node), METRICS_PORT)
         return Asked(*(int(values[f"dragonfly_dfdaemon_proxy_request_{how}_total"]) for how in PROXY_COUNTERS))
 
     def has_mirror(self, node: str) -> bool:
