@@ -9,10 +9,12 @@ authorities of the cluster's own. All it keeps is in one folder.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+import datetime
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import urllib3
+from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from dragonfly.google.machine_types import machine_type_named
@@ -35,11 +37,13 @@ from local.machine.processes import ProcessError, Processes
 from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.kind import NodeKind, NodesWanted
 from local.nodes.kwok import KwokNodes
+from local.nodes.objects import node_faults
 from local.tools import toolchain
 from local.tools.catalog import TOOLS
 
 _API_SERVER_GRACE_SECONDS = 1.0
 _LOCK_TIMEOUT_SECONDS = 120.0
+_EVER = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 NODE_KINDS: Mapping[str, type[KwokNodes | ContainerNodes]] = {kind.name: kind for kind in (KwokNodes, ContainerNodes)}
 """Kinds of nodes by the name that a user gives them."""
@@ -235,6 +239,35 @@ class Cluster:
         """
         self._nodes_with_containers("an image").give_images(archives)
 
+    def wait_for_nodes(self, client: ApiClient, names: Iterable[str], timeout_seconds: float) -> None:
+        """Wait until pods can run on some nodes that somebody made.
+
+        Args:
+            client: of an administrator.
+            names: the nodes' names.
+            timeout_seconds: how long at most.
+
+        Raises:
+            ProcessError: a daemon ended, or the time is over; the message says what each node lacks.
+            ApiException: the API server refuses.
+        """
+        lacking = dict.fromkeys(names, "there is no such node")
+
+        def ready() -> bool:
+            faults = node_faults(client, _EVER)
+            lacking.update((name, faults[name]) for name in lacking.keys() & faults.keys())
+            return not any(lacking.values())
+
+        try:
+            self._processes.wait(ready, "nodes to be Ready", (*CONTROL_PLANE, *self._nodes.processes), timeout_seconds)
+        except ProcessError as error:
+            found = "; ".join(f"{name}: {fault}" for name, fault in sorted(lacking.items()) if fault)
+            logs = [
+                f"\n{name} runs; the end of its log:\n{self._processes.log_tail(name)}"
+                for name in self._running_of_nodes()
+            ]
+            raise ProcessError(f"{found}: {error}{''.join(logs)}") from error
+
     def processes(self) -> list[str]:
         """Return pid and command line of each of the cluster's processes that run, for messages and tests."""
         return self._processes.survivors()
@@ -247,6 +280,9 @@ class Cluster:
         if not isinstance(self._nodes, ContainerNodes):
             raise ClusterError(f"{what} is nothing to nodes that {self._nodes.name} plays")
         return self._nodes
+
+    def _running_of_nodes(self) -> list[str]:
+        return [name for name in self._nodes.processes if self._processes.alive(name)]
 
     def _container_nodes(self, name: str) -> ContainerNodes:
         if not isinstance(self._nodes, ContainerNodes):

@@ -24,7 +24,7 @@ from local.cluster.volumes import apply_storage_classes
 from local.machine.ports import LOOPBACK, Ports
 from local.machine.processes import Daemon, Processes
 from local.nodes.kind import ControlPlane, NodeKind
-from local.nodes.objects import ready_nodes
+from local.nodes.objects import node_faults
 
 _READY_TIMEOUT_SECONDS = 60.0
 """For each step of a start. On two cores the whole takes under 10 s; a busy machine may take longer."""
@@ -143,7 +143,10 @@ class Startup:
         """Wait until pods can be created (they need a service account) and run on every node."""
         count = self.nodes.count(client)
         self._wait(
-            lambda: _service_account_exists(client) and len(ready_nodes(client, since)) == count,
+            lambda: (
+                _service_account_exists(client)
+                and sum(not fault for fault in node_faults(client, since).values()) == count
+            ),
             f"{count} nodes to be Ready",
             self._all,
         )

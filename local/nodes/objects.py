@@ -192,11 +192,11 @@ def forget_heartbeats(client: ApiClient) -> None:
     CoordinationV1Api(client).delete_collection_namespaced_lease(_LEASES)
 
 
-def ready_nodes(client: ApiClient, since: datetime.datetime) -> set[str]:
-    """Return the names of nodes that pods can run on now.
+def node_faults(client: ApiClient, since: datetime.datetime) -> dict[str, str]:
+    """Return of each node by its name why pods cannot run on it now, an empty text where they can.
 
-    A node is one when it is Ready, without the taint of nodes which are not, and when its heartbeat is of this run:
-    a cluster that was stopped comes back with the nodes' last state, Ready for as long as nobody looks.
+    They can when it is Ready, without the taint of nodes which are not, and when its heartbeat is of this run: a
+    cluster that was stopped comes back with the nodes' last state, Ready for as long as nobody looks.
 
     Args:
         client: of an administrator.
@@ -206,23 +206,24 @@ def ready_nodes(client: ApiClient, since: datetime.datetime) -> set[str]:
         ApiException: the API server refuses.
     """
     leases = CoordinationV1Api(client)
-    ready: set[str] = set()
+    faults: dict[str, str] = {}
     for node in CoreV1Api(client).list_node().items:
         conditions = (node.status.conditions if node.status else None) or []
         taints = (node.spec.taints if node.spec else None) or []
-        tainted = any(str(taint.key).startswith(_NOT_READY_TAINTS) for taint in taints)
-        if tainted or not any(condition.type == "Ready" and condition.status == "True" for condition in conditions):
-            continue
+        found = [str(taint.key) for taint in taints if str(taint.key).startswith(_NOT_READY_TAINTS)]
+        if not any(condition.type == "Ready" and condition.status == "True" for condition in conditions):
+            found.append("not Ready")
         try:
             lease = leases.read_namespaced_lease(_name(node), _LEASES)
+            renewed = lease.spec.renew_time if lease.spec else None
         except ApiException as error:
             if not is_missing(error):
                 raise
-            continue
-        renewed = lease.spec.renew_time if lease.spec else None
-        if renewed is not None and renewed >= since:
-            ready.add(_name(node))
-    return ready
+            renewed = None
+        if renewed is None or renewed < since:
+            found.append("no heartbeat")
+        faults[_name(node)] = ", ".join(found)
+    return faults
 
 
 def _patch(core: CoreV1Api, name: str, manifest: dict[str, Any]) -> None:

@@ -169,12 +169,21 @@ def test_what_is_stopped_or_has_ended_is_started_again_with_all_that_was_in_it(
     assert [node.metadata.labels["node.kubernetes.io/instance-type"] for node in nodes] == ["e2-standard-2"] * 2
     assert {node.status.allocatable["cpu"] for node in nodes} == {"1930m"}
 
-    scheduler = next(line for line in larger.processes() if "kube-scheduler" in line.split()[1])
-    os.kill(int(scheduler.split()[0]), signal.SIGKILL)
-    wait_until(lambda: not larger.running(), "the loss is noticed")
+    kwok = int(next(line for line in larger.processes() if line.split()[1].endswith("/kwok")).split()[0])
+    core_of(larger).create_node({"metadata": {"name": "unkept"}})
+    with connect(larger.kubeconfig) as api:
+        with pytest.raises(
+            ProcessError, match=r"unkept: .*no heartbeat.*waited 1 s in vain(.|\n)*kwok runs; .*its log"
+        ):
+            larger.wait_for_nodes(api, ["node-1", "unkept"], 1)
+        os.kill(kwok, signal.SIGKILL)
+        wait_until(lambda: not larger.running(), "the loss is noticed")
+        with pytest.raises(ProcessError, match=r"unkept: .*: kwok ended.*; the end of its log"):
+            larger.wait_for_nodes(api, ["node-1", "unkept"], 30)
     assert larger.start() is True
     assert larger.running()
     assert len(larger.processes()) == 6
+    assert [node.metadata.name for node in core_of(larger).list_node().items] == ["node-1", "node-2"]
 
     larger.stop(remove=True)
     assert larger.processes() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import secrets
@@ -16,8 +15,9 @@ from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from local.api.errors import is_missing
+from local.cluster.control_plane import Cluster
 from local.ledger.disk_driver import attachments
-from local.nodes.objects import MAXIMUM_NODES, POOL_LABEL, NodeShape, node_manifest, ready_nodes
+from local.nodes.objects import MAXIMUM_NODES, POOL_LABEL, NodeShape, node_manifest
 from local.tools.catalog import TOOLS
 
 _SHAPE_ANNOTATION: Final = "dragonfly.local/shape"
@@ -29,11 +29,10 @@ _DRAIN_SECONDS: Final = 15.0
 """How long a node's pods may resist eviction: GKE gives them an hour."""
 
 _POLL_SECONDS: Final = 0.1
-_EPOCH: Final = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 class NodePoolError(RuntimeError):
-    """The nodes cannot be made or do not become Ready."""
+    """The nodes cannot be made."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,18 @@ class NodePool:
     revision: str = ""
 
 
-def apply_pool(client: ApiClient, pool: NodePool, progress: Callable[[str], None]) -> None:
+def apply_pool(plane: Cluster, client: ApiClient, pool: NodePool, progress: Callable[[str], None]) -> None:
     """Make the cluster have exactly the pool's nodes.
 
     Args:
-        client: of an administrator.
+        plane: the cluster, which runs.
+        client: of its administrator.
         pool: what it should be.
         progress: told in a few words what goes on.
 
     Raises:
-        NodePoolError: a node does not become Ready, or there are too many.
+        NodePoolError: there are too many nodes.
+        ProcessError: a node does not become Ready.
         ApiException: the API server refuses.
     """
     fingerprint = _fingerprint(pool)
@@ -81,16 +82,16 @@ def apply_pool(client: ApiClient, pool: NodePool, progress: Callable[[str], None
             _retire(client, _name(node))
             current.remove(node)
         missing = [_create(client, pool, zone) for _ in range(pool.per_zone - len(current))]
-        _wait_ready(client, missing)
+        plane.wait_for_nodes(client, missing, _READY_SECONDS)
         old = [node for node in current if _annotation(node) != fingerprint]
         for number, node in enumerate(old, 1):
             progress(f"upgrading node {number} of {len(old)} in {zone}")
             if pool.surge > 0:
-                _wait_ready(client, [_create(client, pool, zone)])
+                plane.wait_for_nodes(client, [_create(client, pool, zone)], _READY_SECONDS)
                 _retire(client, _name(node))
             else:
                 _retire(client, _name(node))
-                _wait_ready(client, [_create(client, pool, zone)])
+                plane.wait_for_nodes(client, [_create(client, pool, zone)], _READY_SECONDS)
 
 
 def remove_pool(client: ApiClient, name: str) -> None:
@@ -121,14 +122,6 @@ def _create(client: ApiClient, pool: NodePool, zone: str) -> str:
     manifest["metadata"]["annotations"][_SHAPE_ANNOTATION] = _fingerprint(pool)
     core.create_node(manifest)
     return name
-
-
-def _wait_ready(client: ApiClient, names: Sequence[str]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while not set(names) <= ready_nodes(client, _EPOCH):
-        if time.monotonic() > deadline:
-            raise NodePoolError(f"nodes not Ready after {_READY_SECONDS:.0f} s: {', '.join(names)}")
-        time.sleep(_POLL_SECONDS)
 
 
 def _retire(client: ApiClient, name: str) -> None:

@@ -106,7 +106,7 @@ class NodePool(OperatedKind):
         cloud.pause()
         status("nodes start")
         with _client(cloud, entry) as client:
-            apply_pool(client, _nodes(entry), status)
+            apply_pool(cloud.clusters.control_plane(entry.owner), client, _nodes(entry), status)
         running = replace(entry, properties={**entry.properties, **self._found(entry)}, status=RUNNING)
         with cloud.ledger.change() as entries:
             entries.put(running)
@@ -150,13 +150,14 @@ def _client(cloud: Cloud, entry: Entry) -> Generator[ApiClient]:
 
     from local.api import kubeconfig
     from local.api.errors import in_short
+    from local.machine.processes import ProcessError
     from local.standins.cloud.node_pools import NodePoolError
 
     plane = cloud.clusters.control_plane(entry.owner)
     try:
         with kubeconfig.connect(plane.kubeconfig) as client:
             yield client
-    except NodePoolError as error:
+    except (NodePoolError, ProcessError) as error:
         raise ProviderError(f"Error waiting for GKE NodePool: {error}") from error
     except (ApiException, HTTPError, OSError) as error:
         raise ProviderError(f"Error waiting for GKE NodePool: {in_short(error)}") from error
