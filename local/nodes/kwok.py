@@ -12,7 +12,7 @@ from local.machine.processes import Daemon, Processes
 from local.nodes.kind import ControlPlane, NodesWanted
 from local.nodes.objects import MAXIMUM_NODES, SELECTOR, apply_nodes, forget_heartbeats, node_count
 from local.nodes.system_pods import apply_system_pods
-from local.tools.catalog import CLUSTER_TOOLS, TOOLS
+from local.tools.catalog import CLUSTER_TOOLS, KWOK_STAGES, TOOLS
 
 _KWOK = "kwok"
 
@@ -80,13 +80,15 @@ class KwokNodes:
 
     def daemons(self, plane: ControlPlane) -> dict[str, Daemon]:
         """kwok alone."""
+        program = plane.tools[_KWOK]
         arguments = [
             f"--kubeconfig={plane.kubeconfig}",
+            *(f"--config={program.parent / Path(stage).name}" for stage in KWOK_STAGES),
             f"--manage-nodes-with-annotation-selector={SELECTOR}",
             # A heartbeat by lease as kubelets have; kwok's default is a change of every node's status instead.
             f"--node-lease-duration-seconds={_NODE_LEASE_SECONDS}",
         ]
-        return {_KWOK: Daemon(_KWOK, [str(plane.tools[_KWOK]), *arguments])}
+        return {_KWOK: Daemon(_KWOK, [str(program), *arguments])}
 
     def join(self, plane: ControlPlane, client: ApiClient) -> None:
         """Start kwok."""

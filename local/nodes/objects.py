@@ -1,6 +1,6 @@
 """Nodes that kwok plays: as large as GKE nodes of a machine type, with nothing behind them.
 
-kwok keeps their heartbeat and walks their pods through their life with its built-in stages: a pod bound to such a node
+kwok keeps their heartbeat and walks their pods through their life with stages of its own: a pod bound to such a node
 becomes Ready at once (init containers completed), a Job's pod succeeds, a deleted pod goes at once. Whether pods fit is
 judged by the real scheduler.
 """
@@ -15,10 +15,8 @@ from typing import Any, cast
 from kubernetes.client.api.coordination_v1_api import CoordinationV1Api
 from kubernetes.client.api.core_v1_api import CoreV1Api
 from kubernetes.client.api_client import ApiClient
-from kubernetes.client.exceptions import ApiException
 
 from dragonfly.google.machine_types import DEFAULT_BOOT_DISK_GIB, GIB, MachineType, allocatable
-from local.api.errors import is_missing
 
 MAXIMUM_NODES = 200
 """Bounded by the addresses given to nodes and pods below."""
@@ -205,7 +203,8 @@ def node_faults(client: ApiClient, since: datetime.datetime) -> dict[str, str]:
     Raises:
         ApiException: the API server refuses.
     """
-    leases = CoordinationV1Api(client)
+    leases = CoordinationV1Api(client).list_namespaced_lease(_LEASES).items
+    renewed = {_name(lease): lease.spec.renew_time for lease in leases if lease.spec}
     faults: dict[str, str] = {}
     for node in CoreV1Api(client).list_node().items:
         conditions = (node.status.conditions if node.status else None) or []
@@ -213,14 +212,8 @@ def node_faults(client: ApiClient, since: datetime.datetime) -> dict[str, str]:
         found = [str(taint.key) for taint in taints if str(taint.key).startswith(_NOT_READY_TAINTS)]
         if not any(condition.type == "Ready" and condition.status == "True" for condition in conditions):
             found.append("not Ready")
-        try:
-            lease = leases.read_namespaced_lease(_name(node), _LEASES)
-            renewed = lease.spec.renew_time if lease.spec else None
-        except ApiException as error:
-            if not is_missing(error):
-                raise
-            renewed = None
-        if renewed is None or renewed < since:
+        heartbeat = renewed.get(_name(node))
+        if heartbeat is None or heartbeat < since:
             found.append("no heartbeat")
         faults[_name(node)] = ", ".join(found)
     return faults

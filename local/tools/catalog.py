@@ -9,6 +9,7 @@ import yaml
 from local.machine.paths import PROJECT_FOLDER
 from local.tools.building.crate import Crate, Library
 from local.tools.building.go_tool import GoTool
+from local.tools.building.module_files import ModuleFiles
 from local.tools.building.tool import Tool
 from local.tools.download.releases import ROCKSDB
 
@@ -20,6 +21,18 @@ _KUBERNETES_VERSION = (
     "k8s.io/component-base/version.gitMinor={minor}",
 )
 """What Kubernetes' own build sets: without it, a binary says that it is v0.0.0."""
+
+KWOK_STAGES = tuple(
+    f"kustomize/stage/{stage}.yaml"
+    for stage in (
+        "node/fast/node-initialize",
+        "node/heartbeat-with-lease/node-heartbeat-with-lease",
+        "pod/fast/pod-ready",
+        "pod/fast/pod-complete",
+        "pod/fast/pod-delete",
+    )
+)
+"""What kwok does with nodes and pods: its own stages, which it does not take by itself (since v0.8.0)."""
 
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
@@ -47,14 +60,15 @@ TOOLS: Mapping[str, Tool] = {
         ),
         GoTool(
             name="kwok",
-            folder="kwok",
+            folder="kubernetes",
             module="sigs.k8s.io/kwok",
             binaries={"kwok": "kwok"},
             minutes=2,
+            files=KWOK_STAGES,
         ),
         GoTool(
             name="etcd",
-            folder="etcd",
+            folder="kubernetes",
             module="go.etcd.io/etcd/server/v3",
             binaries={"etcd": "server"},
             minutes=1,
@@ -65,7 +79,7 @@ TOOLS: Mapping[str, Tool] = {
             module="github.com/pulumi/pulumi/sdk/v3",
             binaries={"pulumi-language-python": "pulumi-language-python"},
             minutes=1,
-            scripts=("python/cmd/pulumi-language-python-exec",),
+            files=("python/cmd/pulumi-language-python-exec",),
         ),
         GoTool(
             name="kubernetes-plugin",
@@ -94,14 +108,14 @@ TOOLS: Mapping[str, Tool] = {
         ),
         GoTool(
             name="coredns",
-            folder="coredns",
+            folder="kubernetes",
             module="github.com/coredns/coredns",
             binaries={"coredns": "coredns"},
             minutes=2,
         ),
         GoTool(
             name="kube-router",
-            folder="kube-router",
+            folder="kubernetes",
             module="github.com/cloudnativelabs/kube-router/v2",
             binaries={"kube-router": "kube-router"},
             minutes=2,
@@ -130,6 +144,25 @@ TOOLS: Mapping[str, Tool] = {
             minutes=5,
             link_values=("d7y.io/dragonfly/v2/version.GitVersion={version}",),
         ),
+        ModuleFiles(
+            name="managed-prometheus-kinds",
+            folder="monitoring-kinds",
+            module="github.com/GoogleCloudPlatform/prometheus-engine",
+            binaries={
+                "podmonitorings.yaml": "charts/operator/crds/monitoring.googleapis.com_podmonitorings.yaml",
+            },
+            minutes=1,
+        ),
+        ModuleFiles(
+            name="prometheus-operator-kinds",
+            folder="monitoring-kinds",
+            module="github.com/prometheus-operator/prometheus-operator",
+            binaries={
+                "podmonitors.yaml": "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+                "prometheusrules.yaml": "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+            },
+            minutes=1,
+        ),
         GoTool(
             name="dragonfly-standin",
             folder="dragonfly-standin",
@@ -139,10 +172,17 @@ TOOLS: Mapping[str, Tool] = {
         ),
     )
 }
-"""Every tool, in the order of building: the longest first, and kubectl when the packages it shares are compiled."""
+"""Every tool, in the order of building: the longest first.
+
+All that a cluster is made of is one Go module, with one release of each package: what they share is compiled once
+where all is built. kwok alone took five minutes of a processor for a Kubernetes client of its own.
+"""
 
 CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
 """What a local cluster is made of."""
+
+MANAGED_PROMETHEUS_KINDS, PROMETHEUS_OPERATOR_KINDS = "managed-prometheus-kinds", "prometheus-operator-kinds"
+"""Definitions of the kinds by which a Prometheus in the cluster is told what to read."""
 
 CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns", "kube-router")
 """What a local cluster is made of whose nodes run containers; the rest of it are Debian's packages."""

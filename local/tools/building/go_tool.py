@@ -33,7 +33,7 @@ class GoTool(Tool):
         tags: build tags.
         link_values: Go variables set when linking; `{version}` stands for the tool's version, `v1.36.3`, `{number}` for
             the same without its `v`, `{major}` and `{minor}` for parts of it.
-        scripts: files of the Go module to lie, executable, beside the binaries.
+        files: paths in the Go module of what else it needs, to lie beside the binaries, executable.
         release: what the commit in `go.mod` was released as, where the module has no versions of its own.
     """
 
@@ -41,7 +41,7 @@ class GoTool(Tool):
     module: str
     tags: str = ""
     link_values: Sequence[str] = ()
-    scripts: Sequence[str] = ()
+    files: Sequence[str] = ()
     release: str = ""
 
     @property
@@ -95,7 +95,14 @@ class GoTool(Tool):
             named = {"version": version, "number": number, "major": major, "minor": minor}
             values = [value.format(**named) for value in self.link_values]
         linker = " ".join(["-s", "-w", *(f"-X {value}" for value in values)])
-        return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", linker]
+        # No debugger's tables, which `-s -w` would throw away after they were made: a twentieth of the CPU time.
+        return [
+            "-trimpath",
+            "-gcflags=all=-dwarf=false",
+            *(["-tags", self.tags] if self.tags else []),
+            "-ldflags",
+            linker,
+        ]
 
     @property
     def builder(self) -> str:
@@ -109,7 +116,7 @@ class GoTool(Tool):
         return (
             self.go_mod.read_bytes(),
             (self.working_folder / "go.sum").read_bytes(),
-            json.dumps([self.flags(), dict(self.binaries), list(self.scripts)]).encode(),
+            json.dumps([self.flags(), dict(self.binaries), list(self.files)]).encode(),
             self._go_version().encode(),
             *(source.read_bytes() for source in self.sources()),
         )
@@ -131,12 +138,12 @@ class GoTool(Tool):
         for binary, source in self.binaries.items():
             if binary != source:
                 (folder / source).rename(folder / binary)
-        if not self.scripts:
+        if not self.files:
             return
         module = self._go_output(["list", "-m", "-f", "{{.Dir}}", self.module])
-        for script in self.scripts:
-            copy = folder / Path(script).name
-            shutil.copyfile(Path(module) / script, copy)
+        for file in self.files:
+            copy = folder / Path(file).name
+            shutil.copyfile(Path(module) / file, copy)
             copy.chmod(0o755)
 
     def _go_program(self) -> str:

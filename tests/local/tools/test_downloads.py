@@ -606,7 +606,7 @@ def test_each_row_yields_the_programs_of_its_tool(name: str, machine: str) -> No
     assert wanted is not None
     tool = toolchain.TOOLS[name]
     assert isinstance(tool, GoTool)
-    assert sorted(wanted.programs()) == sorted([*tool.binaries, *(Path(script).name for script in tool.scripts)])
+    assert sorted(wanted.programs()) == sorted([*tool.binaries, *(Path(file).name for file in tool.files)])
     for url in wanted.urls():
         assert url.startswith("https://")
         assert "{" not in url
