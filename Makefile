@@ -34,7 +34,7 @@ POLICY_STAMP = policy/venv/.packages
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table reach-table picture declarations config-table clean
+.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table metrics-table reach-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -146,6 +146,9 @@ diagram: $(TEST_STAMP) ## Draw the README's picture anew from the program.
 
 line-table: $(TEST_STAMP) ## Write the table of docs/dragonfly-2.5.md anew from what the program declares.
 	@$(PYTHON_RUN) -m tests.program.recorded.line_table
+
+metrics-table: $(TEST_STAMP) ## Write the tables of docs/metrics.md anew from what the program declares.
+	@$(PYTHON_RUN) -m tests.program.recorded.metrics_table
 
 reach-table: $(TEST_STAMP) ## Write the table of docs/network-policies.md anew from what the program declares.
 	@$(PYTHON_RUN) -m tests.program.recorded.reach_table

@@ -16,6 +16,7 @@ from dragonfly.components.mysql import Mysql, MysqlArgs
 from dragonfly.components.network_policies import NetworkPolicies, NetworkPoliciesArgs
 from dragonfly.components.node_mirrors import NodeMirrors
 from dragonfly.components.peer import Peer, PeerArgs
+from dragonfly.components.prometheus import Prometheus, PrometheusArgs
 from dragonfly.components.redis import Redis, RedisArgs
 from dragonfly.components.scheduler import Scheduler, SchedulerArgs
 from dragonfly.components.seed_peer import SeedPeer, SeedPeerArgs
@@ -24,6 +25,7 @@ from dragonfly.gke.upgrade_snapshot import upgrade_snapshots
 from dragonfly.instance.credentials import Credentials, CredentialsArgs
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import PATCH_FORCE, Instance
+from dragonfly.monitoring.metrics import Monitoring
 from dragonfly.parts.console import CONSOLE_URL, port_forward_command
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import instance_labels
@@ -35,6 +37,7 @@ from dragonfly.updates.created_namespace import CreatedNamespace
 from dragonfly.updates.existing_object import stack_mark, takes_nothing_over
 from dragonfly.updates.immutable_config import KeptConfig
 from dragonfly.updates.line_change import LineChange
+from dragonfly.updates.served_kind import has_kind
 
 _MANAGER = "manager"
 
@@ -215,6 +218,12 @@ class Dragonfly(pulumi.ComponentResource):
             ),
             child,
         )
+        if settings.monitored_by is not Monitoring.NONE:
+            # In an existing cluster the kind is looked for by whoever looks for objects that are there already.
+            comes = settings.monitored_by is Monitoring.MANAGED
+            first = has_kind(access, comes=comes) if cluster else None
+            prometheus = PrometheusArgs(instance, settings.monitored_by, settings.monitoring_labels, first)
+            Prometheus("prometheus", prometheus, child)
         self.mysqld_exporter_address = mysql.exporter_address
         self.redis_exporter_address = redis.exporter_address
         self.images = {
@@ -233,7 +242,7 @@ class Dragonfly(pulumi.ComponentResource):
             instance=instance,
             peer_ports=settings.peer_ports,
             console_from=settings.console_from,
-            metrics_from=settings.metrics_from,
+            metrics_from=settings.metrics_namespaces,
             registries_in=settings.registries_in,
             registry_ports=settings.all_registry_ports,
             metrics_exporter_enabled=settings.metrics_exporter_enabled,

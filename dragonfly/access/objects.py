@@ -132,6 +132,23 @@ class Cluster:
             return None
         return cast("dict[str, str]", metadata.get("annotations", {}))
 
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Ask whether the cluster has a kind.
+
+        Args:
+            api_version: its group and version, as in an object.
+            kind: its name.
+
+        Raises:
+            NoClusterError: there is no answer, or a refusal.
+        """
+        status, text = self._get(f"apis/{api_version}", {}, _REQUEST_SECONDS)
+        if status == _NOT_FOUND:
+            return False
+        if status != _OK:
+            raise NoClusterError(f"{self.url} does not show {api_version} ({status}): {_message(text)}")
+        return any(resource["kind"] == kind for resource in json.loads(text)["resources"])
+
     def storage_classes(self) -> set[str] | None:
         """Read the names of the StorageClasses.
 

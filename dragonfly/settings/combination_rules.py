@@ -14,6 +14,7 @@ from dragonfly.google.disk_types import DISK_TYPES, MOST_GIBIBYTES
 from dragonfly.google.location import is_zone, region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, machine_type_named
 from dragonfly.lines.known_lines import LINES
+from dragonfly.monitoring.metrics import MANAGED_COLLECTORS, Monitoring
 from dragonfly.parts.registry_mirrors import MOST_REGISTRIES
 from dragonfly.quantity import parse_quantity, whole_gibibytes
 from dragonfly.settings.fault import PROJECT, ConfigFault
@@ -76,6 +77,28 @@ def cache_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
     able = " or ".join(line.name for line in LINES if line.sizes_cache)
     rule = f"is for Dragonfly {able}, and {tag} is {settings.tag}: the cache of {settings.line.name} goes with its pod"
     return [ConfigFault(key, json.dumps(size), rule, f"pulumi config rm {key}   or   pulumi config set {tag} <value>")]
+
+
+def monitoring_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]:
+    """Find keys of an operator's Prometheus that has no way to the metrics, or that there is none of.
+
+    Args:
+        settings: the stack's config, with defaults in place of values that are faulty by themselves.
+        faulty: keys of such values, without the namespace.
+    """
+    if faulty & {"monitoring", "metricsFrom", "networkPolicies"}:
+        return []
+    key, labels, reachable = _key("monitoring"), _key("monitoring_labels"), _key("metrics_from")
+    by_operator = settings.monitored_by is Monitoring.OPERATOR
+    if settings.monitoring_labels and not by_operator:
+        rule = f"are labels for a Prometheus Operator, and {key} is {settings.monitored_by}"
+        found = json.dumps(settings.monitoring_labels)
+        return [ConfigFault(labels, found, rule, f"pulumi config set {key} operator   or   pulumi config rm {labels}")]
+    if by_operator and settings.network_policies and not {*settings.metrics_from} - {MANAGED_COLLECTORS}:
+        rule = f"does not name the namespace of a Prometheus of yours, and {key} is operator: it could read nothing"
+        remedy = f"""pulumi config set {reachable} '["<namespace>"]'"""
+        return [ConfigFault(reachable, json.dumps(settings.metrics_from), rule, remedy)]
+    return []
 
 
 def gke_faults(

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from dragonfly.google.registries import google_registries
 from dragonfly.lines.known_lines import images_of, line_of
 from dragonfly.lines.release_line import ReleaseLine
+from dragonfly.monitoring.metrics import MANAGED_COLLECTORS, Monitoring
 from dragonfly.parts.images import Image, Images
 from dragonfly.parts.names import Names
 from dragonfly.parts.ports import PeerPorts
@@ -27,6 +28,7 @@ Namespaces = Annotated[list[Annotated[str, rules.DNS_1123_LABEL]], rules.NO_ENTR
 PullSecrets = Annotated[list[Annotated[str, rules.OBJECT_NAME]], rules.NO_ENTRY_TWICE]
 Registries = Annotated[list[Annotated[str, rules.REGISTRY]], rules.REGISTRY_LIST]
 RegistryPorts = Annotated[list[Annotated[int, rules.PORT]], rules.NO_ENTRY_TWICE]
+ObjectLabels = dict[Annotated[str, rules.LABEL_KEY], Annotated[str, rules.LABEL_VALUE]]
 # Strict validation takes members of an enumeration, not their values.
 ImageReferences = dict[Annotated[Image, Field(strict=False)], Annotated[str, rules.IMAGE_REFERENCE]]
 
@@ -89,7 +91,7 @@ class Settings(BaseModel):
     deletion_protection: bool = True
     network_policies: bool = True
     console_from: Annotated[Namespaces, Field(default_factory=list)]
-    metrics_from: Annotated[Namespaces, Field(default_factory=lambda: ["gmp-system"])]
+    metrics_from: Annotated[Namespaces, Field(default_factory=lambda: [MANAGED_COLLECTORS])]
     registries_in: Annotated[Namespaces, Field(default_factory=list)]
     registry_ports: Annotated[RegistryPorts, Field(default_factory=list)]
     kubeconfig: Annotated[SecretStr, rules.KUBECONFIG] | None = None
@@ -102,6 +104,8 @@ class Settings(BaseModel):
     redis_persistent_disk_size: DiskSize = "5Gi"
     seed_peer_cache_size: Annotated[str, rules.CACHE_SIZE] | None = None
     metrics_exporter_enabled: bool = False
+    monitoring: Annotated[str, rules.MONITORING] | None = None
+    monitoring_labels: Annotated[ObjectLabels, Field(default_factory=dict)]
     tag: Annotated[str, rules.IMAGE_TAG, rules.RELEASE] = "2.1.34"
     client_tag: Annotated[str, rules.IMAGE_TAG, rules.CLIENT_RELEASE] = "1.4.3"
     allow_downgrade: bool = False
@@ -167,6 +171,19 @@ class Settings(BaseModel):
         # Whoever knows a layer's digest gets it from a peer, and from the scheduler the credentials of its last pull.
         private = google_registries(region) if self.mirror_private_registries else []
         return list(dict.fromkeys([*self.registry_mirrors, *private]))
+
+    @property
+    def monitored_by(self) -> Monitoring:
+        """Who reads the metrics."""
+        if self.monitoring is not None:
+            return Monitoring(self.monitoring)
+        return Monitoring.MANAGED if self.provision_cluster else Monitoring.NONE
+
+    @property
+    def metrics_namespaces(self) -> list[str]:
+        """Namespaces whose pods may read the metrics."""
+        collectors = [MANAGED_COLLECTORS] if self.monitored_by is Monitoring.MANAGED else []
+        return list(dict.fromkeys([*self.metrics_from, *collectors]))
 
     @property
     def namespace_is_created(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, cast
@@ -82,7 +83,7 @@ def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[s
     key, *inner = (part for part in details["loc"] if part != "[key]")
     full_key = f"{PROJECT}:{key}"
     # As `pulumi config set --path` takes it.
-    path = full_key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    path = full_key + "".join(map(_step, inner))
     secret = full_key in secret_keys
     found = None if secret else _found(values[full_key], inner)
     if details["type"] == RULE_BROKEN:
@@ -107,7 +108,7 @@ def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[s
     option = "--path " if inner else ""
     # A shell would take brackets for a pattern.
     place = option + shlex.quote(path)
-    if details["type"] == "extra_forbidden":
+    if details["type"] == "extra_forbidden" or details["loc"][-1] == "[key]":
         remedy = f"rm {place}"
     elif secret:
         # Without a value on the command line the CLI asks for it, so that it stays out of the shell's history.
@@ -115,6 +116,13 @@ def validation_fault(details: Any, values: Mapping[str, str], secret_keys: Set[s
     else:
         remedy = f"set {place} <value>"
     return ConfigFault(path, found, rule, f"pulumi config {remedy}")
+
+
+def _step(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    # A dot or a slash would be taken for more steps.
+    return f".{part}" if re.fullmatch(r"[\w-]+", part) else f"[{json.dumps(part)}]"
 
 
 def _found(text: str, path: Sequence[str | int]) -> str | None:

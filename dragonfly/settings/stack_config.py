@@ -13,7 +13,7 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 from pydantic import SecretStr, ValidationError
 
-from dragonfly.settings.combination_rules import cache_faults, gke_faults, shared_port_faults
+from dragonfly.settings.combination_rules import cache_faults, gke_faults, monitoring_faults, shared_port_faults
 from dragonfly.settings.fault import PROJECT, ConfigFault
 from dragonfly.settings.model import Settings
 from dragonfly.settings.report import SettingsError, plain_text_fault, unknown_key_fault, validation_fault
@@ -75,7 +75,7 @@ def settings_of(
             faulty.add(str(details["loc"][0]))
     sound = Settings.model_validate({key: value for key, value in given.items() if key not in faulty})
     faults.extend(shared_port_faults(given, hidden, sound.line.peer_ports))
-    combined = cache_faults(sound, faulty)
+    combined = [*cache_faults(sound, faulty), *monitoring_faults(sound, faulty)]
     if sound.provision_cluster and "provisionCluster" not in faulty:
         combined += gke_faults(sound, values, environment, faulty)
     faults.extend(replace(fault, found=None) if fault.key in hidden else fault for fault in combined)

@@ -15,6 +15,7 @@ from dragonfly.google.disk_types import MOST_GIBIBYTES
 from dragonfly.google.location import region_of
 from dragonfly.google.machine_types import GIB, UnknownMachineTypeError, is_of_known_family, machine_type_named
 from dragonfly.lines.known_lines import client_fault, line_fault
+from dragonfly.monitoring.metrics import Monitoring
 from dragonfly.parts.cache import LEAST_CACHE_GIB
 from dragonfly.parts.images import image_reference_fault, registry_fault, tag_fault
 from dragonfly.parts.names import longest_app_name, too_long_name
@@ -132,6 +133,15 @@ _DNS_1123_SUBDOMAIN = r"(?!.{254})[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?
 OBJECT_NAME = _must_match(
     _DNS_1123_SUBDOMAIN, "must be the name of an object: lower-case letters, digits, '-' and '.', up to 253 of them"
 )
+# k8s.io/apimachinery/pkg/util/validation, `IsQualifiedName` and `IsValidLabelValue`.
+_LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = _must_match(
+    rf"(?!app\.kubernetes\.io/)(?:{_DNS_1123_SUBDOMAIN}/)?{_LABEL_NAME}",
+    "must be the key of a label, for example release; those of app.kubernetes.io are the program's own",
+)
+LABEL_VALUE = _must_match(
+    f"(?:{_LABEL_NAME})?", "must be the value of a label: up to 63 letters, digits, '-', '_' and '.'"
+)
 STORAGE_CLASS = _must_match(
     _DNS_1123_SUBDOMAIN,
     "must be the name of a StorageClass; `kubectl get storageclass` lists them",
@@ -200,6 +210,7 @@ NO_EPHEMERAL_PORT = _must(
     f"lies in {_EPHEMERAL_PORTS.start} to {_EPHEMERAL_PORTS.stop - 1}, which Linux hands to outgoing "
     "connections: the peer could find it taken",
 )
+MONITORING = _must(tuple(Monitoring).__contains__, f"must be one of {', '.join(Monitoring)}")
 TIME_OF_DAY = _must_match(r"(?:[01]\d|2[0-3]):[0-5]\d", "must be a time of day in UTC, for example 03:00")
 # Google wants at least 4 hours at a time, and 48 in 32 days (GKE documentation, "Maintenance windows and exclusions").
 MAINTENANCE_HOURS = _must_lie_between(4, 24, "hours a day")

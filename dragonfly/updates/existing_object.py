@@ -22,6 +22,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.config_files.document import document_hash
 from dragonfly.settings.fault import PROJECT
+from dragonfly.updates.served_kind import missing_kind
 from dragonfly.updates.storage_class import missing_storage_class
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def stack_mark(key: pulumi.Input[str]) -> pulumi.Output[str]:
 def takes_nothing_over(access: ClusterAccess, mark: pulumi.Input[str]) -> pulumi.ResourceOptions:
     """Return the options of components whose Kubernetes objects are refused where they are somebody else's.
 
-    A claim is refused, too, where the cluster does not have its StorageClass.
+    A claim is refused, too, whose StorageClass the cluster does not have, and an object whose kind it does not have.
 
     The preview refuses, too. Where the cluster gives no answer, an update makes nothing: a moment later the plug-in
     may get one. A preview goes on, also for an account that may not see everything.
@@ -116,14 +117,14 @@ def _refusal(kubeconfig: str | None, context: str | None, inputs: Any) -> str | 
     try:
         cluster = Cluster(_client(kubeconfig, context), str(metadata.get("namespace", "")), secrets=())
         found = cluster.annotations(inputs["apiVersion"], inputs["kind"], metadata["name"])
-        if found is None and inputs["kind"] == _CLAIM:
-            return missing_storage_class(cluster, inputs)
+        if found is None:
+            return missing_storage_class(cluster, inputs) if inputs["kind"] == _CLAIM else missing_kind(cluster, inputs)
     except NoClusterError as error:
         raise _NoAnswerError(str(error)) from None
     except KubeconfigError:
         # The plug-in tells it too.
         return None
-    is_anothers = found is not None and found.get(MARK) != metadata["annotations"][MARK]
+    is_anothers = found.get(MARK) != metadata["annotations"][MARK]
     return _report(inputs) if is_anothers else None
 
 

@@ -38,16 +38,21 @@ class CloudSide:
         project: the project whose disks they are.
         zone: where disks are made that are not made for a pod on a certain node.
         access_tokens: CSV file of tokens that stand for users (Kubernetes documentation, "Static token file").
+        kinds: definitions of kinds that the cloud's own operators bring, files of one each.
+        kinds_seconds: after how many seconds they are there.
     """
 
     ledger: Path
     project: str
     zone: str
     access_tokens: Path
+    kinds: Sequence[Path]
+    kinds_seconds: float
 
     def volumes_arguments(self) -> list[str]:
-        """Return arguments of the volumes controller."""
-        return [f"--ledger={self.ledger}", f"--project={self.project}", f"--zone={self.zone}"]
+        """Return arguments of the volumes controller, which is the cloud's hand in the cluster."""
+        kinds = [f"--kinds-after={self.kinds_seconds}", *(f"--kind={file}" for file in self.kinds)]
+        return [f"--ledger={self.ledger}", f"--project={self.project}", f"--zone={self.zone}", *kinds]
 
 
 def etcd_arguments(folder: ClusterFolder, ports: Ports, trust: Trust) -> list[str]:

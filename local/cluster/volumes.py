@@ -32,6 +32,7 @@ from kubernetes.client.exceptions import ApiException
 from dragonfly.quantity import parse_quantity
 from local.api.errors import create_unless_exists, exists_already, in_short, is_missing
 from local.api.kubeconfig import connect
+from local.cluster.kinds import define_later
 from local.ledger.disk_driver import DRIVER, DiskDriver
 from local.ledger.ledger import Ledger
 from local.nodes.containers.volume_directories import VolumeDirectories
@@ -333,9 +334,15 @@ def main() -> None:
     parser.add_argument("--directories", type=Path, help="folder for the volumes of nodes that run containers")
     parser.add_argument("--project", default="", help="the cloud's project")
     parser.add_argument("--zone", default="", help="zone of disks that are made before a pod needs them")
+    parser.add_argument(
+        "--kind", type=Path, action="append", default=[], help="definition of a kind of the cloud's own"
+    )
+    parser.add_argument("--kinds-after", type=float, default=0.0, help="seconds after which the kinds are defined")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     client = connect(arguments.kubeconfig)
+    if arguments.kind:
+        define_later(arguments.kubeconfig, arguments.kind, arguments.kinds_after)
     backing: Backing = Nothing()
     if arguments.ledger is not None:
         backing = DiskDriver(client, Ledger(arguments.ledger), arguments.project, arguments.zone)

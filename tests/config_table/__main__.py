@@ -13,10 +13,11 @@ from rich.console import Console
 
 from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
+from local.cluster.kinds import define_kinds
 from local.engine.stack import Engine
 from local.tools import toolchain
-from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS
-from tests.config_table.changes import EXISTING, GKE, LINE_2_5, PRIORITY_CLASS
+from local.tools.catalog import CLUSTER_TOOLS, ENGINE_TOOLS, PROMETHEUS_OPERATOR_KINDS
+from tests.config_table.changes import EXISTING, GKE, LINE_2_5, OPERATOR, PRIORITY_CLASS
 from tests.config_table.plan import STREAMED
 from tests.config_table.rows import Trial
 from tests.config_table.table import DOCUMENT, markdown
@@ -35,10 +36,11 @@ def main() -> None:
             with connect(cluster.kubeconfig) as api:
                 classes: Any = SchedulingV1Api(api)
                 classes.create_priority_class({"metadata": {"name": PRIORITY_CLASS}, "value": 1})
+                define_kinds(api, toolchain.provide([PROMETHEUS_OPERATOR_KINDS], console).values())
             with fork_server(Path(folder)) as python:
                 engine = Engine.provide(Path(folder) / "pulumi", console, tools)
                 trial = Trial(replace(engine, python=str(python)), cluster, console)
-                rows = [row for stacks in (GKE, EXISTING, LINE_2_5) for row in trial.rows(stacks)]
+                rows = [row for stacks in (GKE, EXISTING, OPERATOR, LINE_2_5) for row in trial.rows(stacks)]
         finally:
             cluster.stop(remove=True)
     DOCUMENT.write_text(markdown(rows))

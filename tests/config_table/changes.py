@@ -98,6 +98,7 @@ GKE = Stacks(
         },
         # With bounds, `nodeCount` has no effect; in a region, `gcp:zone` is the disks' alone.
         {"dragonfly:clusterLocation": "us-west1", "dragonfly:nodeAutoscaling": {"min": 3, "max": 5}, **_HIDING},
+        {"dragonfly:monitoring": "none"},
     ),
     # A class that is not in a new cluster: a stack that begins with it gets no peers.
     one_way={"dragonfly:provisionCluster": False, "dragonfly:peerPriorityClass": PRIORITY_CLASS},
@@ -124,6 +125,15 @@ EXISTING = Stacks(
     # A class that is not there: no claim of a stack would find its volume.
     one_way={"dragonfly:provisionCluster": True, "dragonfly:defaultStorageClass": "another"},
 )
+
+OPERATOR = Stacks(
+    name="operator",
+    gke=False,
+    base={"dragonfly:monitoring": "operator", "dragonfly:metricsFrom": ["monitoring"]},
+    others=({"dragonfly:monitoringLabels": {"release": "prometheus"}},),
+    one_way={},
+)
+"""A key that means nothing without a Prometheus Operator."""
 
 LINE_2_5 = Stacks(
     name="line",
@@ -160,6 +170,7 @@ REPLACING: Mapping[str, tuple[str, str]] = {
     "spot": ("false", "true"),
     "networkPolicies": ("true", "false"),
     "metricsExporterEnabled": ("false", "true"),
+    "monitoring": ("", "none"),
     "tag": ("2.1.34", "2.1.35"),
     "imageRegistry": ("", "example.com/mirror"),
     "images": ("{}", '{"manager": "example.com/manager:2.1.35"}'),

@@ -17,6 +17,7 @@ from kubernetes import client
 from dragonfly.gke.apis import NEEDED_FIRST, enable_command
 from local.engine.stack import Engine, LocalStack
 from local.ledger.ledger import CLUSTER, NODE_POOL, SERVICE, Entry, Ledger
+from local.standins.cloud.clusters import KINDS_SECONDS_VARIABLE
 from tests.config_table.changes import PRIORITY_CLASS, REPLACING
 from tests.engine.cloud_stacks import cloud_stacks, cluster_client, configure, disks, failure_of
 from tests.engine.cluster_objects import objects_by_kind, unready_pods
@@ -30,6 +31,8 @@ def stack(engine: Engine) -> Iterator[LocalStack]:
     """The dev stack, which is not protected, in a project where no API is on."""
     with pytest.MonkeyPatch.context() as patch, cloud_stacks(engine) as make:
         patch.setenv("DRAGONFLY_CLOUD_SECONDS", "0.1")
+        # As long as in a real cluster: the plug-in itself tries for 63 s.
+        patch.setenv(KINDS_SECONDS_VARIABLE, "75")
         made = make("changes")
         made.ledger.switch_off(PROJECT, *NEEDED_FIRST)
         yield made
@@ -79,6 +82,8 @@ def test_an_api_that_was_switched_on_a_moment_ago_is_waited_for_by_a_second_upda
     stack.output("up", "--yes", "--skip-preview")
     with cluster_client(stack.ledger) as api:
         assert unready_pods(api, "default") == []
+    # The kind came a while after the cluster.
+    assert len(pod_monitorings(stack)) == 6
 
 
 REFUSED = {
@@ -169,6 +174,13 @@ def password_job(stack: LocalStack) -> str:
         return batch.read_namespaced_job("dragonfly-1-root-password", "default").metadata.uid
 
 
+def pod_monitorings(stack: LocalStack) -> list[Any]:
+    with cluster_client(stack.ledger) as api:
+        custom: Any = client.CustomObjectsApi(api)
+        group, version = "monitoring.googleapis.com", "v1"
+        return custom.list_namespaced_custom_object(group, version, "default", "podmonitorings")["items"]
+
+
 @pytest.mark.parametrize("there", [True, False], ids=["there", "back"])
 def test_what_is_replaced_made_or_deleted_is_done_to_the_end(stack: LocalStack, there: bool) -> None:
     # With the autoscaler, which must not start from nothing either.
@@ -189,6 +201,7 @@ def test_what_is_replaced_made_or_deleted_is_done_to_the_end(stack: LocalStack, 
     roles = [entry.properties["role"] for entry in stack.ledger.read().of_type(MEMBER)]
     assert ("roles/monitoring.metricWriter" in roles) == there
     assert disks(stack.ledger) == before
+    assert len(pod_monitorings(stack)) == (0 if there else 6)
     assert password_job(stack) != job
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == [
         entry.properties["endpoint"] for entry in cluster

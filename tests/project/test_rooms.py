@@ -26,6 +26,7 @@ ROOMS = {
         "lines",
         "config_files",
         "google",
+        "monitoring",
         "parts",
         "scripts",
         "quantity",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +12,18 @@ from local.ledger.ledger import CLUSTER, Entry, Ledger
 from local.ledger.locations import zones_of
 from local.machine.certificates import write_private
 from local.machine.ports import LOOPBACK
+from local.standins.plugins.object_fields import value_at
 
 # Imported where they are used: Kubernetes' client takes more than a second to load, and most runs ask no cluster.
 if TYPE_CHECKING:
     from local.cluster.control_plane import Cluster
     from local.ledger.disk_driver import Attachment
+
+KINDS_SECONDS_VARIABLE: Final = "DRAGONFLY_CLOUD_KINDS_SECONDS"
+"""Environment variable: after how many seconds a cluster has the kinds that GKE's own operator defines. They are
+minutes in a real one, and here, unless a test says so, few."""
+
+_KINDS_SECONDS: Final = 3.0
 
 _USER: Final = "user-of-the-stand-in-cloud"
 
@@ -27,18 +35,21 @@ class Clusters:
         """Look after the clusters of a ledger."""
         self._ledger = ledger
 
-    def control_plane(self, cluster_id: str) -> Cluster:
+    def control_plane(self, cluster_id: str, kinds: Sequence[Path] = ()) -> Cluster:
         """Return the local cluster that plays a GKE cluster; it may not have been started.
 
         Args:
             cluster_id: `projects/p/locations/l/clusters/c`.
+            kinds: what is defined in it a while after it is started.
         """
         from local.cluster.control_plane import Cluster
         from local.cluster.daemon_commands import CloudSide
 
         _, project, _, location, _, _ = cluster_id.split("/")
         folder = self._ledger.folder / "clusters" / cluster_id.replace("/", "_")
-        cloud = CloudSide(self._ledger.path, project, zones_of(location)[0], self._access_tokens())
+        seconds = float(os.environ.get(KINDS_SECONDS_VARIABLE, _KINDS_SECONDS))
+        zone, tokens = zones_of(location)[0], self._access_tokens()
+        cloud = CloudSide(self._ledger.path, project, zone, tokens, kinds, seconds)
         return Cluster(folder, node_count=None, cloud=cloud)
 
     def start(self, cluster_id: str) -> None:
@@ -116,10 +127,19 @@ class Clusters:
 
     def _started(self, cluster_id: str) -> bool:
         """Start a control plane; return whether it did not run."""
-        plane = self.control_plane(cluster_id)
+        plane = self.control_plane(cluster_id, self._kinds(cluster_id))
         started = plane.start()
         self._ledger.trust(plane.authority)
         return started
+
+    def _kinds(self, cluster_id: str) -> Sequence[Path]:
+        """Definitions of the kinds that a control plane has after a while, as GKE's own operators define them."""
+        from local.tools import toolchain
+        from local.tools.catalog import MANAGED_PROMETHEUS_KINDS
+
+        (inputs,) = (entry.inputs for entry in self._ledger.read().of_type(CLUSTER) if entry.id == cluster_id)
+        managed = value_at(inputs, "monitoringConfig", "managedPrometheus", "enabled") is True
+        return list(toolchain.provide([MANAGED_PROMETHEUS_KINDS]).values()) if managed else []
 
     def _access_tokens(self) -> Path:
         token = self._ledger.access_token.read_text()

@@ -129,9 +129,9 @@ def test_one_that_somebody_deleted_is_not_taken_of_a_database_that_was_migrated(
     hooks: dict[str, Any] = {}
 
     class Noted(pulumi.ResourceHook):
-        def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions) -> None:
+        def __init__(self, name: str, call: Any, opts: pulumi.ResourceHookOptions | None = None) -> None:
             super().__init__(name, call, opts)
-            hooks[name] = call, opts.on_dry_run
+            hooks[name] = call, opts is not None and opts.on_dry_run
 
     monkeypatch.setattr(pulumi, "ResourceHook", Noted)
     program = run({**manager("2.5"), **taken(FIRST, TAKEN)}, "2.5")

@@ -22,6 +22,7 @@ COMPONENTS = {
     "dragonfly:seed_peer:SeedPeer",
     "dragonfly:peer:Peer",
     "dragonfly:application:Application",
+    "dragonfly:prometheus:Prometheus",
     "dragonfly:immutable_config:KeptConfig",
 }
 BEFORE_PODS = {"Secret", "PersistentVolumeClaim", "RandomPassword", "Namespace", "NetworkPolicy"}
@@ -48,8 +49,12 @@ def _everything_before(program: RecordedProgram, resource: Resource) -> list[Res
 
 
 def test_there_is_one_component_for_each_part(program: RecordedProgram) -> None:
-    has_policies = program.setting("networkPolicies", "true") == "true"
-    expected = COMPONENTS - (set() if has_policies else {"dragonfly:network_policies:NetworkPolicies"})
+    without: set[str] = set()
+    if program.setting("networkPolicies", "true") == "false":
+        without.add("dragonfly:network_policies:NetworkPolicies")
+    if program.setting("monitoring", "none") == "none":
+        without.add("dragonfly:prometheus:Prometheus")
+    expected = COMPONENTS - without
     assert sorted(component.type for component in _components(program)) == sorted(expected)
 
 
@@ -75,11 +80,12 @@ def test_every_object_is_a_child_of_the_component_whose_label_it_carries(program
     for one in program.objects:
         parent = _by_urn(program)[one.parent]
         assert not parent.custom
-        if one.kind in ("Namespace", "CustomResourceDefinitionPatch", "Application"):
+        if one.kind in ("Namespace", "CustomResourceDefinitionPatch", "Application", "PrometheusRule"):
             continue
         label = one.metadata["labels"]["app.kubernetes.io/component"].removeprefix("dragonfly-")
-        # They go together: first, and last.
-        assert parent.name == ("network-policies" if one.kind == "NetworkPolicy" else label)
+        # They go together: first and last, or as somebody wants to see metrics.
+        together = {"NetworkPolicy": "network-policies", "PodMonitor": "prometheus"}
+        assert parent.name == together.get(one.kind, label)
 
 
 def test_every_object_is_made_by_the_programs_own_provider(program: RecordedProgram) -> None:

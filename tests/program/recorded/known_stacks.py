@@ -42,6 +42,8 @@ CONFIGURED_CONFIG = {
     "dragonfly:dbPersistentDiskSize": "20Gi",
     "dragonfly:redisPersistentDiskSize": "10Gi",
     "dragonfly:metricsExporterEnabled": "true",
+    "dragonfly:monitoring": "operator",
+    "dragonfly:monitoringLabels": json.dumps({"release": "prometheus"}),
     "dragonfly:tag": "2.1.35",
     "dragonfly:clientTag": "1.4.4",
     "dragonfly:allowDowngrade": "true",

@@ -79,6 +79,30 @@ BAD_STACKS = (
     _one("cache-too-small", "seedPeerCacheSize", "9Gi", "at least 10Gi"),
     _one("cache-in-GB", "seedPeerCacheSize", "50GB", "must be a Kubernetes quantity"),
     _one("cache-of-2.1", "seedPeerCacheSize", "50Gi", "is for Dragonfly 2.5, and dragonfly:tag is 2.1.34"),
+    # Metrics.
+    _one("monitoring-of-another", "monitoring", "datadog", "must be one of managed, operator, none"),
+    BadStack(
+        "label-key-with-space",
+        {"monitoringLabels": '{"release!": "x"}'},
+        (('monitoringLabels["release!"]', "must be the key of a label"),),
+    ),
+    BadStack(
+        "label-value-with-slash",
+        {"monitoring": "operator", "metricsFrom": '["m"]', "monitoringLabels": '{"release": "a/b"}'},
+        (("monitoringLabels.release", "must be the value of a label"),),
+    ),
+    _one("labels-without-operator", "monitoringLabels", '{"release": "x"}', "dragonfly:monitoring is none"),
+    BadStack("operator-without-a-way", {"monitoring": "operator"}, (("metricsFrom", "could read nothing"),)),
+    BadStack(
+        "operator-without-any-way",
+        {"monitoring": "operator", "metricsFrom": "[]"},
+        (("metricsFrom", "could read nothing"),),
+    ),
+    BadStack(
+        "label-of-ours",
+        {"monitoringLabels": '{"app.kubernetes.io/part-of": "x"}'},
+        (('monitoringLabels["app.kubernetes.io/part-of"]', "are the program's own"),),
+    ),
     # Names.
     _one("app-name-too-long-once-derived", "appInstanceName", "a" * 43, "has 43 characters, may have 42"),
     _one("app-name-in-capitals", "appInstanceName", "Dragonfly", "DNS-1035"),
@@ -438,7 +462,8 @@ def test_missing_project_and_zone_come_with_an_example() -> None:
 @pytest.mark.parametrize("stack", BAD_STACKS, ids=lambda stack: stack.id)
 def test_bad_value_is_shown_unless_it_is_a_secret(stack: BadStack) -> None:
     for key, found, rule, _ in _faults(_message(stack.config, stack.secret, stack.environment)):
-        field_key, *inner = re.findall(r"[^.[\]]+", key.removeprefix("dragonfly:"))
+        steps = re.findall(r'"[^"]+"|[^.[\]"]+', key.removeprefix("dragonfly:"))
+        field_key, *inner = (step.strip('"') for step in steps)
         if field_key in (*PASSWORD_KEYS, "kubeconfig"):
             assert found == ""
         elif rule.startswith("must "):

@@ -1,0 +1,131 @@
+"""A real Prometheus reads every program by what the stack declares, through the network policies."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from dragonfly.monitoring.alerts import alerts
+from dragonfly.monitoring.metrics import SCRAPED, job_names
+from dragonfly.parts.labels import Component
+from local.api.errors import create_unless_exists
+from local.cluster.kinds import define_kinds
+from local.tools import toolchain
+from local.tools.built_client import LATEST_TAG
+from local.tools.catalog import PROMETHEUS_OPERATOR_KINDS
+from tests.engine.cloud_stacks import configure
+from tests.nodes.conftest import Kubectl
+from tests.nodes.installation import NAMESPACE, Installation, wait_for
+from tests.nodes.prometheus_server import Prometheus, start
+
+pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus: `make test-packages`")
+
+WATCHERS = "monitoring"
+JOBS = job_names(Installation.names)
+PEERS = 2
+# What docs/metrics.md says of their price follows from it.
+MOST_SERIES_OF_A_PEER, MOST_OTHER_SERIES = 20, 100
+
+
+@pytest.fixture(scope="module")
+def prometheus(installation: Installation, kubectl: Kubectl) -> Iterator[Prometheus]:
+    """The server, once the installed stack tells it what to read."""
+    core: Any = client.CoreV1Api(installation.api)
+    define_kinds(installation.api, toolchain.provide([PROMETHEUS_OPERATOR_KINDS]).values())
+    create_unless_exists(core.create_namespace, {"metadata": {"name": WATCHERS}})
+    configure(installation.stack, monitoring="operator", metricsFrom=f'["{WATCHERS}"]')
+    installation.stack.output("up", "--yes", "--skip-preview")
+    custom: Any = client.CustomObjectsApi(installation.api)
+    found = custom.list_namespaced_custom_object("monitoring.coreos.com", "v1", NAMESPACE, "podmonitors")
+    try:
+        yield start(kubectl, installation.api, WATCHERS, found["items"], installation.pods())
+    finally:
+        kubectl("delete", "namespace", WATCHERS)
+        configure(installation.stack, monitoring="none", metricsFrom='["gmp-system"]')
+        installation.stack.output("up", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="module")
+def read(prometheus: Prometheus) -> Prometheus:
+    """The same, once it has read everything twice."""
+
+    def missing() -> list[str]:
+        targets = prometheus.targets()
+        faults = [f"{one['scrapeUrl']}: {one['health']} {one['lastError']}" for one in targets if one["health"] != "up"]
+        read = {one["labels"]["job"] for one in targets}
+        return faults + [f"nothing of {job}" for job in JOBS.values() if job not in read]
+
+    wait_for(60, missing, "Prometheus reads all programs")
+    return prometheus
+
+
+def test_every_pod_is_read_under_its_components_name(read: Prometheus, installation: Installation) -> None:
+    found = [labels for labels, up in read.query("up") if up == 1]
+    pods = {pod.metadata.name: pod.spec.node_name for pod in installation.pods()}
+    assert {one["pod"]: one["node"] for one in found} == pods
+    assert len([one for one in found if one["job"] == JOBS[Component.PEER]]) == PEERS
+    assert {one["namespace"] for one in found} == {NAMESPACE}
+    assert len(found) == len(pods) == len(SCRAPED) - 1 + PEERS
+
+
+def test_what_is_kept_is_there_and_little_of_it(read: Prometheus, tag: str) -> None:
+    kept = {labels["pod"]: int(number) for labels, number in read.query("scrape_samples_post_metric_relabeling")}
+    offered = {labels["pod"]: int(number) for labels, number in read.query("scrape_samples_scraped")}
+    for pod in sorted(kept):
+        print(f"{pod}: {kept[pod]} of {offered[pod]} series are kept")
+    assert min(kept.values()) > 0
+    peers = [number for labels, number in read.query("scrape_samples_post_metric_relabeling") if _is_peer(labels)]
+    assert max(peers) <= MOST_SERIES_OF_A_PEER
+    assert sum(kept.values()) - sum(peers) <= MOST_OTHER_SERIES
+    names = {labels["__name__"] for labels, _ in read.query('{job=~".+"}')}
+    assert not {name for name in names if name.endswith("_bucket")}
+    assert {"mysql_up", "redis_up"} <= names
+    # What is played of 2.1 tells no version.
+    if tag == LATEST_TAG:
+        assert {f"dragonfly_{program}_version" for program in ("manager", "scheduler", "client")} <= names
+
+
+def reason(prometheus: Prometheus, name: str) -> list[dict[str, str]]:
+    """What an alert would fire of, if that lasted: labels of each."""
+    (alert,) = [alert for alert in alerts(NAMESPACE, Installation.names) if alert.name == name]
+    return [labels for labels, _ in prometheus.query(alert.expression)]
+
+
+def test_nobody_is_told_of_anything_while_all_is_well(read: Prometheus) -> None:
+    found = {alert.name: reason(read, alert.name) for alert in alerts(NAMESPACE, Installation.names)}
+    assert {name: labels for name, labels in found.items() if labels} == {}
+
+
+def test_failed_sign_ins_are_told(read: Prometheus, installation: Installation, tag: str) -> None:
+    if tag != LATEST_TAG:
+        pytest.skip("the manager of 2.1 is played, and counts no requests")
+    for _ in range(30):
+        assert installation.client.sign_in("wrong-Passw0rd") == 401
+
+    def silent() -> list[str]:
+        return [] if reason(read, "DragonflySignInsFail") else ["nobody is told"]
+
+    wait_for(30, silent, "failed sign-ins")
+
+
+def test_a_manager_that_is_gone_is_told(read: Prometheus, installation: Installation, kubectl: Kubectl) -> None:
+    manager = (f"--namespace={NAMESPACE}", f"deployment/{Installation.names.manager}")
+
+    def silent() -> list[str]:
+        found = {labels["job"] for labels in reason(read, "DragonflyComponentDown")}
+        return [] if found == {JOBS[Component.MANAGER]} else [f"told of {found}"]
+
+    kubectl("scale", "--replicas=0", *manager)
+    try:
+        wait_for(60, silent, "the manager is missed")
+    finally:
+        kubectl("scale", "--replicas=1", *manager)
+        kubectl("rollout", "status", "--timeout=60s", *manager)
+
+
+def _is_peer(labels: dict[str, str]) -> bool:
+    return labels["job"] == JOBS[Component.PEER]

@@ -1,0 +1,65 @@
+"""The tables of metrics and alerts, from what the program declares: `make metrics-table` writes them."""
+
+from __future__ import annotations
+
+import re
+
+from dragonfly.monitoring.alerts import Alert, alerts
+from dragonfly.monitoring.metrics import SCRAPED
+from dragonfly.parts.labels import COMPONENT_LABEL, Component
+from dragonfly.parts.names import Names
+from tests.program.recorded.gke_stack import run_gke
+from tests.program.recorded.recorded_program import Resource
+from tests.project.pages import DOCS, with_table
+
+PAGE = DOCS / "metrics.md"
+MARKS = ("metrics", "alerts")
+
+
+def metrics_table() -> str:
+    """Return what is read of each program, as Markdown."""
+    order = [component.value for component in SCRAPED]
+    # They are registered in whatever order their inputs are known.
+    found = sorted(
+        run_gke().of_kind("PodMonitoring"), key=lambda one: order.index(one.metadata["labels"][COMPONENT_LABEL])
+    )
+    rows = [_row(one) for one in found]
+    return "\n".join(
+        ["| program | `job` | every | names, as regular expressions |", "| --- | --- | --- | --- |", *rows]
+    )
+
+
+def _row(one: Resource) -> str:
+    component = Component(one.metadata["labels"][COMPONENT_LABEL])
+    (endpoint,) = one.spec["endpoints"]
+    # A bar would end the cell.
+    scraped = SCRAPED[component]
+    kept = [*scraped.keep, *(f'{name}{{url="{url}"}}' for name, url in scraped.keep_at)]
+    names = ", ".join(f"`{name}`" for name in kept).replace("|", "\\|")
+    return f"| {component.short_name} | `{one.object_name}` | {endpoint['interval']} | {names} |"
+
+
+def alerts_table() -> str:
+    """Return of what somebody is told, as Markdown."""
+    head = ["| alert | when | for | severity | exported by | what to do |", "| --- " * 6 + "|"]
+    return "\n".join([*head, *map(_alert, alerts("<namespace>", Names("dragonfly-1")))])
+
+
+def _alert(alert: Alert) -> str:
+    summary = re.sub(r"\{\{ \$(?:labels\.)?(\w+)[^}]*\}\}", r"*\1*", alert.summary)
+    lasting = f"{alert.minutes} min" if alert.minutes else "at once"
+    return f"| `{alert.name}` | {summary} | {lasting} | {alert.severity} | {alert.exporter} | {alert.remedy} |"
+
+
+def with_tables(page: str) -> str:
+    """Return the page's text with both tables."""
+    return with_table(with_table(page, MARKS[0], metrics_table()), MARKS[1], alerts_table())
+
+
+def main() -> None:
+    """Write the tables into the page."""
+    PAGE.write_text(with_tables(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
