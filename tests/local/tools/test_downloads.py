@@ -47,6 +47,8 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 GO = """\
 #!/bin/sh
 if [ "$1" = env ]; then echo go1.99.0; exit; fi
+# The folder of a module: what is taken out of it lies beside this.
+if [ "$1" = list ]; then echo "${0%/*}"; exit; fi
 while [ "$1" != -o ]; do shift; done
 shift
 echo built > "$1/server"
@@ -531,6 +533,11 @@ def played_go(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> P
     go = programs / "go"
     go.write_text(GO)
     go.chmod(0o755)
+    kwok = toolchain.TOOLS["kwok"]
+    assert isinstance(kwok, GoTool)
+    for file in kwok.files:
+        (programs / file).parent.mkdir(parents=True, exist_ok=True)
+        (programs / file).touch()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("DRAGONFLY_LOCAL_CACHE", str(cache))
     return go
