@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from dragonfly.parts.labels import Component
-from dragonfly.parts.names import Names
+from dragonfly.parts.names import Names, workload_names
 
 
 class Monitoring(StrEnum):
@@ -140,11 +140,4 @@ def job_names(names: Names) -> dict[Component, str]:
     Args:
         names: of the instance's objects.
     """
-    return {
-        Component.MANAGER: names.manager,
-        Component.SCHEDULER: names.scheduler,
-        Component.SEED_PEER: names.seed_peer,
-        Component.PEER: names.peer,
-        Component.MYSQL: names.mysql,
-        Component.REDIS: names.redis,
-    }
+    return {component: name for component, name in workload_names(names).items() if component in SCRAPED}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dragonfly.parts.labels import Component
+
 APPLICATION_CRD = "applications.app.k8s.io"
 
 # Kubernetes validates a Service's name as a DNS-1035 label.
@@ -178,6 +180,23 @@ class Names:
             **dict.fromkeys(self.workloads(), WORKLOAD_NAME_LIMIT),
             self.root_password_job: JOB_NAME_LIMIT,
         }
+
+
+def workload_names(names: Names) -> dict[Component, str]:
+    """Return the name of each component's workload, by which its network policy and its metrics are known too.
+
+    Args:
+        names: of the instance's objects.
+    """
+    return {
+        Component.MYSQL: names.mysql,
+        Component.REDIS: names.redis,
+        Component.MANAGER: names.manager,
+        Component.ROOT_PASSWORD: names.root_password_job,
+        Component.SCHEDULER: names.scheduler,
+        Component.SEED_PEER: names.seed_peer,
+        Component.PEER: names.peer,
+    }
 
 
 def longest_app_name() -> int:

@@ -12,7 +12,7 @@ from typing import Final
 
 from dragonfly.parts import ports
 from dragonfly.parts.labels import Component
-from dragonfly.parts.names import Names
+from dragonfly.parts.names import Names, workload_names
 from dragonfly.parts.ports import PeerPorts
 
 
@@ -80,11 +80,4 @@ def policy_names(names: Names) -> dict[Component, str]:
     Args:
         names: of the instance's objects.
     """
-    return {
-        Component.MYSQL: names.mysql,
-        Component.REDIS: names.redis,
-        Component.MANAGER: names.manager,
-        Component.ROOT_PASSWORD: names.root_password_job,
-        Component.SCHEDULER: names.scheduler,
-        Component.SEED_PEER: names.seed_peer,
-    }
+    return {component: name for component, name in workload_names(names).items() if component is not Component.PEER}
