@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dragonfly.google.attribution_label import attributed
-from dragonfly.google.resource_ids import google_id
+from dragonfly.google.resource_ids import NAMED_BY_GOOGLE, google_id
 
 _CREATING = "creating"
 _KUBERNETES = "kubernetes:"
@@ -64,6 +64,12 @@ def recover(stack: str, pulumi: str, environment: Mapping[str, str], project: Pa
     if enter_pending_creations(exported["deployment"]):
         # What the state holds in encrypted form stays encrypted on its way out and in.
         run("stack", "import", text=json.dumps(exported))
+    if unnamed := unnamed_creations(exported["deployment"]):
+        sys.stderr.write(
+            f"Google Cloud may have made {', '.join(unnamed)} before the update was killed, under names that nobody "
+            "was told. The next update makes them anew, and what is there twice has to be deleted by hand: "
+            "https://console.cloud.google.com/monitoring\n"
+        )
     run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
 
@@ -88,6 +94,20 @@ def enter_pending_creations(deployment: dict[str, Any]) -> int:
             pending.remove(operation)
             entered += 1
     return entered
+
+
+def unnamed_creations(deployment: Mapping[str, Any]) -> list[str]:
+    """Return Pulumi's names of the pending creations whose IDs Google Cloud makes up.
+
+    Args:
+        deployment: the deployment of an exported state.
+    """
+    pending = cast("list[dict[str, Any]]", deployment.get("pending_operations") or [])
+    return [
+        str(operation["resource"]["urn"]).rpartition("::")[2]
+        for operation in pending
+        if operation["type"] == _CREATING and operation["resource"]["type"].startswith(NAMED_BY_GOOGLE)
+    ]
 
 
 def _enter(resources: list[dict[str, Any]], new: dict[str, Any]) -> None:

@@ -3,17 +3,22 @@ somebody has to know."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import pulumi
 from pulumi_kubernetes import apiextensions
+from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from dragonfly.instance.objects import Instance
 from dragonfly.monitoring.alerts import Alert, alerts
+from dragonfly.monitoring.grafana import SIDECAR_LABEL, grafana_dashboard
 from dragonfly.monitoring.metrics import SCRAPED, Monitoring, Scraped, job_names
+from dragonfly.monitoring.panels import panels
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component, selector
 from dragonfly.updates.served_kind import MANAGED_API, OPERATOR_API, RULES_API
 
@@ -38,7 +43,7 @@ class PrometheusArgs:
 
 
 class Prometheus(pulumi.ComponentResource):
-    """One object for each component, and the alerts. The pods do not wait for them, nor are they awaited themselves."""
+    """One object for each component, and an operator's alerts and dashboard. No pod waits for them, and nobody else."""
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dragonfly:prometheus:Prometheus", name, None, opts)
@@ -51,6 +56,7 @@ class Prometheus(pulumi.ComponentResource):
             first = first or [made]
         if args.monitoring is Monitoring.OPERATOR:
             _rules(args, pulumi.ResourceOptions(parent=self, depends_on=first))
+            _dashboard(args, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})
 
 
@@ -59,7 +65,7 @@ def _object(
 ) -> apiextensions.CustomResource:
     instance, job = args.instance, job_names(args.instance.names)[component]
     managed = args.monitoring is Monitoring.MANAGED
-    metadata = _labelled(instance.metadata(job, component, awaited=False), args)
+    metadata = _labelled(instance.metadata(job, component, awaited=False), args.labels)
     selected = {"matchLabels": selector(instance.names.app, component)}
     api_version, kind = MANAGED_API if managed else OPERATOR_API
     return apiextensions.CustomResource(
@@ -105,10 +111,29 @@ def _rules(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> apiextensions.
         "alerts",
         api_version=api_version,
         kind=kind,
-        metadata=_labelled(args.instance.metadata(names.app, awaited=False), args),
+        metadata=_labelled(args.instance.metadata(names.app, awaited=False), args.labels),
         spec={
             "groups": pulumi.Output.from_input(args.instance.namespace).apply(
-                lambda namespace: [{"name": names.app, "rules": [_rule(alert) for alert in alerts(namespace, names)]}]
+                lambda namespace: [
+                    {"name": names.app, "rules": [_rule(alert) for alert in alerts(Scope(namespace, names))]}
+                ]
+            )
+        },
+        opts=opts,
+    )
+
+
+def _dashboard(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> core.ConfigMap:
+    names = args.instance.names
+    return core.ConfigMap(
+        "dashboard",
+        metadata=_labelled(args.instance.metadata(names.dashboard), {**args.labels, **SIDECAR_LABEL}),
+        data={
+            # The sidecar writes what it finds into one folder.
+            f"{names.app}.json": pulumi.Output.from_input(args.instance.namespace).apply(
+                lambda namespace: json.dumps(
+                    grafana_dashboard(f"Dragonfly {names.app} in {namespace}", panels(Scope(namespace, names)))
+                )
             )
         },
         opts=opts,
@@ -120,12 +145,16 @@ def _rule(alert: Alert) -> dict[str, object]:
         "alert": alert.name,
         "expr": alert.expression,
         "for": f"{alert.minutes}m",
-        "labels": dict(alert.labels),
-        "annotations": {"summary": alert.summary, "description": alert.remedy},
+        # By it an Alertmanager sends the alert to somebody.
+        "labels": {"severity": alert.severity.value},
+        "annotations": {
+            "summary": alert.told(lambda label: f"{{{{ $labels.{label} }}}}"),
+            "description": alert.remedy,
+        },
     }
 
 
-def _labelled(metadata: meta.ObjectMetaArgs, args: PrometheusArgs) -> meta.ObjectMetaArgs:
-    """Add the labels by which an operator's Prometheus selects objects; ours stay ours."""
-    metadata.labels = {**args.labels, **cast("dict[str, str]", metadata.labels)}
+def _labelled(metadata: meta.ObjectMetaArgs, labels: Mapping[str, str]) -> meta.ObjectMetaArgs:
+    """Add the labels by which somebody selects objects; ours stay ours."""
+    metadata.labels = {**labels, **cast("dict[str, str]", metadata.labels)}
     return metadata

@@ -11,6 +11,7 @@ from pulumi_gcp import compute, container, organizations, projects
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.access.provider import kubernetes_provider
 from dragonfly.gke.apis import enabled_apis
+from dragonfly.gke.cloud_monitoring import CloudMonitoring, monitored_components
 from dragonfly.gke.containerd_config import registry_host
 from dragonfly.gke.kubeconfig import gke_kubeconfig
 from dragonfly.gke.network import existing_network, own_network
@@ -130,7 +131,7 @@ class GkeCluster(pulumi.ComponentResource):
             # Who did what must still be known when the node or the pod that did it is gone.
             logging_config=container.ClusterLoggingConfigArgs(enable_components=["SYSTEM_COMPONENTS", "WORKLOADS"]),
             monitoring_config=container.ClusterMonitoringConfigArgs(
-                enable_components=["SYSTEM_COMPONENTS"],
+                enable_components=monitored_components(settings),
                 managed_prometheus=container.ClusterMonitoringConfigManagedPrometheusArgs(enabled=True),
             ),
             maintenance_policy=_maintenance(settings.maintenance_window),
@@ -175,6 +176,9 @@ class GkeCluster(pulumi.ComponentResource):
         )
         if settings.metrics_exporter_enabled:
             _metrics_writer(settings, location, cluster, self)
+        if settings.has_alert_policies:
+            # Not before there are nodes: nobody is to be told that nothing answers yet.
+            CloudMonitoring("cloud-monitoring", settings, location, pool, child)
 
         context = f"gke_{location.project}_{location.cluster_location}_{settings.cluster_name}"
         self.kubeconfig = gke_kubeconfig(context, *_way_in(settings, cluster))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Of every type that the program makes (documentation of pulumi-gcp, each resource's "Import").
+# Of every type that the program makes, but those below (documentation of pulumi-gcp, each resource's "Import").
 _PATTERNS = {
     "gcp:projects/service:Service": "{project}/{service}",
     "gcp:projects/iAMMember:IAMMember": "{project}/{role}/{member}",
@@ -22,6 +22,9 @@ _PATTERNS = {
     "gcp:container/cluster:Cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "gcp:container/nodePool:NodePool": "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}",
 }
+
+NAMED_BY_GOOGLE = "gcp:monitoring/"
+"""Begins the types whose IDs nobody can tell before the API has made them up."""
 
 
 def google_id(type_token: str, inputs: Mapping[str, Any]) -> str | None:

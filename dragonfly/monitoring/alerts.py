@@ -5,13 +5,15 @@ Each says which program exports what it looks at: where that program is not, the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dragonfly.monitoring.metrics import SIGN_IN, job_names
+from dragonfly.monitoring.metrics import SIGN_IN
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
-from dragonfly.parts.names import Names
+from dragonfly.parts.names import DATA_VOLUME
 
 
 class Severity(StrEnum):
@@ -33,7 +35,7 @@ class Alert:
         expression: PromQL, which finds something when it is to fire.
         minutes: how long it must find something before it fires.
         severity: how soon somebody has to look.
-        summary: what is wrong, in Prometheus' template language.
+        summary: what is wrong; names of the labels of what was found stand in braces.
         remedy: what to do.
         exporter: which program exports the metrics.
     """
@@ -46,10 +48,13 @@ class Alert:
     remedy: str
     exporter: str
 
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Labels of the alert, by which an Alertmanager sends it to somebody."""
-        return {"severity": self.severity.value}
+    def told(self, label: Callable[[str], str]) -> str:
+        """Return the summary.
+
+        Args:
+            label: how its reader writes the value of a label, by the label's name.
+        """
+        return re.sub(r"\{(\w+)\}", lambda match: label(match[1]), self.summary)
 
 
 _DOWN = (Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.MYSQL, Component.REDIS)
@@ -59,50 +64,43 @@ _LEAST_BYTES = 10**9
 _MOST_SIGN_INS = 20
 
 
-def alerts(namespace: str, names: Names) -> list[Alert]:
-    """Return all alerts of an installation.
-
-    Args:
-        namespace: where it is.
-        names: of its objects.
-    """
-    here, jobs = f'namespace="{namespace}"', job_names(names)
-    scheduler = f'{here},job="{jobs[Component.SCHEDULER]}"'
-    traffic = f"increase(dragonfly_scheduler_traffic{{{scheduler},%s}}[10m])"
+def alerts(scope: Scope) -> list[Alert]:
+    """Return all alerts of an installation."""
+    traffic = f"increase(dragonfly_scheduler_traffic{{{scope.labels(Component.SCHEDULER)},%s}}[10m])"
     from_registries = "sum by (namespace, job) (" + traffic % 'host_type="normal",type="BACK_TO_SOURCE"' + ")"
     pulled = "sum by (namespace, job) (" + traffic % 'host_type="normal",type=~"BACK_TO_SOURCE|REMOTE_PEER"' + ")"
-    refused = f'manager_requests_total{{{here},job="{jobs[Component.MANAGER]}",url="{SIGN_IN}",code="401"}}'
-    claims = "|".join(names.claims())
-    of_claims = f'{here},persistentvolumeclaim=~"{claims}"'
-    clients = f'{here},job=~"{jobs[Component.SEED_PEER]}|{jobs[Component.PEER]}"'
+    refused = f"manager_requests_total{{{scope.labels(Component.MANAGER, url=SIGN_IN, code='401')}}}"
+    peers = scope.labels(daemonset=scope.names.peer)
+    clients = scope.labels(Component.SEED_PEER, Component.PEER)
     return [
         Alert(
             "DragonflyComponentDown",
             # What is gone has no `up` at all.
-            f'sum by (namespace, job) (up{{{here},job=~"{"|".join(jobs[component] for component in _DOWN)}"}}) == 0 or '
-            + " or ".join(f'absent(up{{{here},job="{jobs[component]}"}})' for component in _DOWN),
+            f"sum by (namespace, job) (up{{{scope.labels(*_DOWN)}}}) == 0 or "
+            + " or ".join(f"absent(up{{{scope.labels(component)}}})" for component in _DOWN),
             5,
             Severity.CRITICAL,
-            "Nothing answers for {{ $labels.job }}.",
+            "Nothing answers for {job}.",
             "`status` tells why; nodes go on pulling, from the registries where need be",
             "Prometheus itself",
         ),
         Alert(
             "DragonflyPeersMissing",
-            f'kube_daemonset_status_number_unavailable{{{here},daemonset="{names.peer}"}} > 0',
+            # GKE does not export how many are unavailable.
+            f"kube_daemonset_status_desired_number_scheduled{{{peers}}}"
+            f" - kube_daemonset_status_number_ready{{{peers}}} > 0",
             15,
             Severity.WARNING,
-            "{{ $value }} nodes have no peer that is Ready and pull from the registries.",
+            "Some nodes of {daemonset} have no peer that is Ready and pull from the registries.",
             "`status` names the nodes and the reasons",
             "kube-state-metrics",
         ),
         Alert(
             "DragonflyDatabaseAway",
-            f'mysql_up{{{here},job="{jobs[Component.MYSQL]}"}} == 0'
-            f' or redis_up{{{here},job="{jobs[Component.REDIS]}"}} == 0',
+            f"mysql_up{{{scope.labels(Component.MYSQL)}}} == 0 or redis_up{{{scope.labels(Component.REDIS)}}} == 0",
             2,
             Severity.CRITICAL,
-            "{{ $labels.job }} does not answer its exporter.",
+            "{job} does not answer its exporter.",
             "`status` shows the last line of its log",
             "the two exporters",
         ),
@@ -111,7 +109,7 @@ def alerts(namespace: str, names: Names) -> list[Alert]:
             f"{from_registries} / {pulled} > 0.5 and {pulled} > {_LEAST_BYTES}",
             10,
             Severity.WARNING,
-            "{{ $value | humanizePercentage }} of what nodes pulled came from registries.",
+            "More than half of what nodes pulled came from registries, by {job}.",
             "see whether the seed peer runs, and whether the peers find it",
             "the scheduler of 2.5",
         ),
@@ -122,21 +120,12 @@ def alerts(namespace: str, names: Names) -> list[Alert]:
             " > 0.8",
             15,
             Severity.WARNING,
-            "The disk with the cache of {{ $labels.pod }} is {{ $value | humanizePercentage }} full.",
+            "The disk with the cache of {pod} is more than four fifths full.",
             "larger disks of the nodes: `nodeDiskSize` on a GKE cluster of the stack; for the seed peer "
             "`seedPeerCacheSize`",
             "the client of 2.5",
         ),
-        Alert(
-            "DragonflyDiskNearlyFull",
-            f"kubelet_volume_stats_available_bytes{{{of_claims}}} / kubelet_volume_stats_capacity_bytes{{{of_claims}}}"
-            " < 0.1",
-            15,
-            Severity.CRITICAL,
-            "{{ $labels.persistentvolumeclaim }} has {{ $value | humanizePercentage }} left.",
-            "a larger `dbPersistentDiskSize` or `redisPersistentDiskSize`: it grows without a restart",
-            "kubelet",
-        ),
+        _disk_nearly_full(scope),
         Alert(
             "DragonflySignInsFail",
             # What was not there ten minutes ago counts whole: whoever guesses under another name each time makes series
@@ -145,8 +134,35 @@ def alerts(namespace: str, names: Names) -> list[Alert]:
             f" or ({refused} unless {refused} offset 10m)) > {_MOST_SIGN_INS}",
             0,
             Severity.WARNING,
-            "{{ $value | humanize }} sign-ins to the console failed within ten minutes.",
+            f"More than {_MOST_SIGN_INS} sign-ins to the console failed within ten minutes, by {{job}}.",
             "look who reaches it: `consoleFrom`, and whatever leads there from outside",
             "the manager of 2.5",
         ),
     ]
+
+
+def _disk_nearly_full(scope: Scope) -> Alert:
+    if scope.cluster is None:
+        claims = scope.labels() + f',persistentvolumeclaim=~"{"|".join(scope.names.claims())}"'
+        expression = (
+            f"kubelet_volume_stats_available_bytes{{{claims}}} / kubelet_volume_stats_capacity_bytes{{{claims}}} < 0.1"
+        )
+        exporter, which = "kubelet", "persistentvolumeclaim"
+    else:
+        # GKE sends it in any case, and for nothing (Google Cloud documentation, "GKE system metrics").
+        pods = f"{scope.names.mysql}-0|{scope.names.redis}-0"
+        labels = (
+            f'monitored_resource="k8s_pod",cluster_name="{scope.cluster.name}",location="{scope.cluster.location}",'
+            f'namespace_name="{scope.namespace}",pod_name=~"{pods}",volume_name="{DATA_VOLUME}"'
+        )
+        expression = f"kubernetes_io:pod_volume_utilization{{{labels}}} > 0.9"
+        exporter, which = "GKE", "pod_name"
+    return Alert(
+        "DragonflyDiskNearlyFull",
+        expression,
+        15,
+        Severity.CRITICAL,
+        f"Less than a tenth of the disk of {{{which}}} is left.",
+        "a larger `dbPersistentDiskSize` or `redisPersistentDiskSize`: it grows without a restart",
+        exporter,
+    )

@@ -99,6 +99,7 @@ SCRAPED: Final[Mapping[Component, Scraped]] = {
             "(_failure)?_total",
             "dragonfly_scheduler_(register_peer_task|download)(_failure)?_total",
             "dragonfly_scheduler_concurrent_schedule_total",
+            "dragonfly_scheduler_download_peer_duration_milliseconds_(sum|count)",
             *_PROCESS,
         ),
     ),

@@ -12,6 +12,9 @@ from dragonfly.parts.labels import Component
 
 APPLICATION_CRD = "applications.app.k8s.io"
 
+DATA_VOLUME = "data"
+"""Name within its pod of the volume on a claim."""
+
 # Kubernetes validates a Service's name as a DNS-1035 label.
 SERVICE_NAME_LIMIT = 63
 # A StatefulSet's or DaemonSet's name plus "-" and a ten character revision hash must fit the 63 characters of the
@@ -146,6 +149,10 @@ class Names:
     @property
     def redis_exporter_service(self) -> str:
         return f"{self.app}-redis-exporter-svc"
+
+    @property
+    def dashboard(self) -> str:
+        return f"{self.app}-dashboard"
 
     def services(self) -> tuple[str, ...]:
         """Names of all Services, each limited to SERVICE_NAME_LIMIT characters."""

@@ -13,12 +13,11 @@ from pulumi_kubernetes.core import v1 as core
 from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.labels import Component
+from dragonfly.parts.names import DATA_VOLUME
 from dragonfly.pods.disk import DiskPlace, disk_volume
 from dragonfly.quantity import parse_quantity
 from dragonfly.settings.fault import ConfigFault
 from dragonfly.updates.refused_change import Inputs, refused_change, refuses
-
-DATA_VOLUME = "data"
 
 _ASKED, _CLAIMED = "diskSize", "claimedSize"
 

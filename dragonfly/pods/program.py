@@ -13,9 +13,10 @@ from dragonfly.instance.object_name import object_name
 from dragonfly.instance.objects import Instance
 from dragonfly.parts.images import Image
 from dragonfly.parts.labels import Component
+from dragonfly.parts.names import DATA_VOLUME
 from dragonfly.parts.work_directories import CONFIG, work_mounts, work_volume
 from dragonfly.pods import probes
-from dragonfly.pods.claim import DATA_VOLUME, data_volume
+from dragonfly.pods.claim import data_volume
 from dragonfly.pods.config_mount import config_mount, config_volume
 from dragonfly.pods.security import DRAGONFLY_UID, container_security_context, secured
 from dragonfly.scripts.wait_for import start_when_reachable

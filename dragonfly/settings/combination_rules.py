@@ -90,6 +90,13 @@ def monitoring_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]
         return []
     key, labels, reachable = _key("monitoring"), _key("monitoring_labels"), _key("metrics_from")
     by_operator = settings.monitored_by is Monitoring.OPERATOR
+    if settings.notification_channels and not settings.has_alert_policies:
+        channels = _key("notification_channels")
+        rule = (
+            f"are told by alert policies, which are made where the program makes the cluster and {key} is managed: "
+            "nobody would be told of anything"
+        )
+        return [ConfigFault(channels, None, rule, f"pulumi config rm {channels}")]
     if settings.monitoring_labels and not by_operator:
         rule = f"are labels for a Prometheus Operator, and {key} is {settings.monitored_by}"
         found = json.dumps(settings.monitoring_labels)

@@ -29,6 +29,9 @@ PullSecrets = Annotated[list[Annotated[str, rules.OBJECT_NAME]], rules.NO_ENTRY_
 Registries = Annotated[list[Annotated[str, rules.REGISTRY]], rules.REGISTRY_LIST]
 RegistryPorts = Annotated[list[Annotated[int, rules.PORT]], rules.NO_ENTRY_TWICE]
 ObjectLabels = dict[Annotated[str, rules.LABEL_KEY], Annotated[str, rules.LABEL_VALUE]]
+NotificationChannels = Annotated[
+    list[Annotated[str, rules.NOTIFICATION_CHANNEL]], rules.NO_ENTRY_TWICE, rules.NOT_TOO_MANY_CHANNELS
+]
 # Strict validation takes members of an enumeration, not their values.
 ImageReferences = dict[Annotated[Image, Field(strict=False)], Annotated[str, rules.IMAGE_REFERENCE]]
 
@@ -106,6 +109,7 @@ class Settings(BaseModel):
     metrics_exporter_enabled: bool = False
     monitoring: Annotated[str, rules.MONITORING] | None = None
     monitoring_labels: Annotated[ObjectLabels, Field(default_factory=dict)]
+    notification_channels: Annotated[NotificationChannels, Field(default_factory=list)]
     tag: Annotated[str, rules.IMAGE_TAG, rules.RELEASE] = "2.1.34"
     client_tag: Annotated[str, rules.IMAGE_TAG, rules.CLIENT_RELEASE] = "1.4.3"
     allow_downgrade: bool = False
@@ -178,6 +182,11 @@ class Settings(BaseModel):
         if self.monitoring is not None:
             return Monitoring(self.monitoring)
         return Monitoring.MANAGED if self.provision_cluster else Monitoring.NONE
+
+    @property
+    def has_alert_policies(self) -> bool:
+        """Whether Google Cloud tells of what is wrong."""
+        return self.provision_cluster and self.monitored_by is Monitoring.MANAGED
 
     @property
     def metrics_namespaces(self) -> list[str]:

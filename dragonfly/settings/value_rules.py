@@ -30,6 +30,8 @@ _UNPRIVILEGED_PORTS = range(1024, 65536)
 # GKE's greatest number of nodes in one zone of a node pool, and of networks that may reach a control plane.
 _MOST_NODES = 1000
 _MOST_AUTHORIZED_NETWORKS = 100
+# Cloud Monitoring's greatest number of channels in one alert policy (Google Cloud documentation, "Quotas and limits").
+_MOST_CHANNELS = 16
 # Compute Engine's smallest disk that GKE's node image fits on.
 _SMALLEST_NODE_DISK_GIB = 10
 
@@ -111,10 +113,10 @@ def _is_mapping(text: SecretStr) -> bool:
         return False
 
 
-def _number_of_networks_fault(networks: list[str]) -> str | None:
-    if len(networks) > _MOST_AUTHORIZED_NETWORKS:
-        return f"has {len(networks)} entries; GKE takes at most {_MOST_AUTHORIZED_NETWORKS}"
-    return None
+def _at_most(number: int, who: str) -> AfterValidator:
+    return _rule(
+        lambda entries: f"has {len(entries)} entries; {who} at most {number}" if len(entries) > number else None
+    )
 
 
 # What the API server demands of names (k8s.io/apimachinery/pkg/util/validation).
@@ -161,7 +163,7 @@ SUBNETWORK = _must_match(
     "must be a subnetwork's name, or projects/<project>/regions/<region>/subnetworks/<name> of another project",
 )
 IPV4_NETWORK = _rule(_ipv4_network_fault)
-NOT_TOO_MANY_NETWORKS = _rule(_number_of_networks_fault)
+NOT_TOO_MANY_NETWORKS = _at_most(_MOST_AUTHORIZED_NETWORKS, "GKE takes")
 MACHINE_TYPE = _rule(_machine_type_fault)
 NUMBER_OF_NODES = _must_lie_between(1, _MOST_NODES, "nodes in each zone of the cluster")
 NODE_DISK_SIZE = _must_be_quantity(
@@ -211,6 +213,11 @@ NO_EPHEMERAL_PORT = _must(
     "connections: the peer could find it taken",
 )
 MONITORING = _must(tuple(Monitoring).__contains__, f"must be one of {', '.join(Monitoring)}")
+NOTIFICATION_CHANNEL = _must_match(
+    r"[^@\s/]+@[^@\s/]+\.[^@\s/.]+|projects/[a-z0-9:.-]+/notificationChannels/\d+",
+    "must be an e-mail address, or projects/<project>/notificationChannels/<number> of a channel that is there",
+)
+NOT_TOO_MANY_CHANNELS = _at_most(_MOST_CHANNELS, "an alert policy takes")
 TIME_OF_DAY = _must_match(r"(?:[01]\d|2[0-3]):[0-5]\d", "must be a time of day in UTC, for example 03:00")
 # Google wants at least 4 hours at a time, and 48 in 32 days (GKE documentation, "Maintenance windows and exclusions").
 MAINTENANCE_HOURS = _must_lie_between(4, 24, "hours a day")

@@ -18,13 +18,16 @@ from typing import TypeVar
 
 from dragonfly.access.client import KubeconfigError, connect
 from dragonfly.access.objects import Cluster, ClusterObjects, NoClusterError
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
 from dragonfly.parts.traffic import METRICS_PORTS
+from dragonfly.settings.model import Settings
 from dragonfly.settings.report import SettingsError
 from dragonfly.status.doors import open_doors
 from dragonfly.status.mirrors import node_mirrors
+from dragonfly.status.prometheus import PrometheusUnreadableError, ask
 from dragonfly.status.report import Report
-from dragonfly.status.sharing import sharing
+from dragonfly.status.sharing import Sharing, shared_in_the_last_hour, sharing
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 from dragonfly.status.versions import advisories, running_images
 from dragonfly.status.workloads import conditions
@@ -35,6 +38,7 @@ _ALL_READY, _NOT_READY, _UNKNOWN = 0, 1, 2
 _SECONDS_TO_A_FIRST_ANSWER = 7.0
 # Where the CLI was slow, the cluster still gets a chance.
 _LEAST_SECONDS = 3.0
+_PROMETHEUS_SECONDS = 5.0
 
 _T = TypeVar("_T")
 
@@ -45,12 +49,15 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic() - time.process_time()
     parser = argparse.ArgumentParser(prog="python -m dragonfly.status", description=__doc__)
     parser.add_argument("--stack", required=True, help="name of the stack")
+    parser.add_argument(
+        "--prometheus", metavar="URL", help="also tell what was shared in the last hour, by this Prometheus"
+    )
     parser.add_argument("--json", action="store_true", help="print a document for programs")
     options = parser.parse_args(arguments)
     try:
         stack = read_stack(options.stack, "pulumi", Path(__file__).resolve().parents[2])
         left = _SECONDS_TO_A_FIRST_ANSWER - (time.monotonic() - started)
-        report = _report(stack, max(left, _LEAST_SECONDS))
+        report = _report(stack, max(left, _LEAST_SECONDS), options.prometheus)
     except (KubeconfigError, NoClusterError, SettingsError, StackUnreadableError) as error:
         sys.stderr.write(f"{error}\n")
         return _UNKNOWN
@@ -62,7 +69,7 @@ def main(arguments: list[str]) -> int:
     return _ALL_READY if report.ready else _NOT_READY
 
 
-def _report(stack: Stack, seconds: float) -> Report:
+def _report(stack: Stack, seconds: float, prometheus: str | None) -> Report:
     settings = stack.settings
     if settings.provision_cluster and not stack.has_provider:
         raise NoClusterError(f"stack {stack.name} has no cluster yet; `pulumi up` makes it")
@@ -80,8 +87,8 @@ def _report(stack: Stack, seconds: float) -> Report:
     def last_log_line(pod: str, container: str, previous: bool) -> str | None:
         return cluster.last_log_line(pod, container, previous=previous)
 
-    def scheduler_metrics(pod: str) -> str:
-        return cluster.page_of_pod(pod, METRICS_PORTS[Component.SCHEDULER], "/metrics")
+    def metrics(pod: str, component: Component) -> str:
+        return cluster.page_of_pod(pod, METRICS_PORTS[component], "/metrics")
 
     now = datetime.now(UTC)
     return Report(
@@ -98,8 +105,19 @@ def _report(stack: Stack, seconds: float) -> Report:
         images=running_images(objects.pods),
         advisories=[*advisories(objects.pods), *open_doors(settings)],
         mirrors=node_mirrors(objects.pods, cluster.log_lines),
-        sharing=sharing(objects.pods, scheduler_metrics, now),
+        sharing=sharing(objects.pods, metrics, now),
+        last_hour=_last_hour(prometheus, settings) if prometheus else None,
     )
+
+
+def _last_hour(url: str, settings: Settings) -> Sharing:
+    try:
+        return shared_in_the_last_hour(
+            Scope(settings.namespace, settings.names),
+            lambda expression: ask(url, expression, _PROMETHEUS_SECONDS),
+        )
+    except PrometheusUnreadableError as error:
+        return Sharing(faults=(str(error),))
 
 
 def _within(seconds: float, ask: Callable[[], _T]) -> _T:

@@ -12,7 +12,7 @@ from dragonfly.settings.model import Settings
 from dragonfly.status.mirrors import NodeMirror, told
 from dragonfly.status.pod_reasons import Reason
 from dragonfly.status.remedies import MISSING, remedy
-from dragonfly.status.sharing import Sharing, shared_in_words
+from dragonfly.status.sharing import Sharing, last_hour_in_words, shared_in_words
 from dragonfly.status.versions import version
 from dragonfly.status.workloads import Condition
 
@@ -32,7 +32,8 @@ class Report:
         images: image references of the containers that run, by container name.
         advisories: what is dangerous in these versions and this config.
         mirrors: how each node pulls, where the peers write the mirrors.
-        sharing: what the schedulers have counted; None where none runs.
+        sharing: what was counted since the programs started; None where no scheduler runs.
+        last_hour: what a Prometheus has seen; None where none is named.
     """
 
     stack: str
@@ -43,6 +44,7 @@ class Report:
     advisories: list[str]
     mirrors: list[NodeMirror] = field(default_factory=list[NodeMirror])
     sharing: Sharing | None = None
+    last_hour: Sharing | None = None
 
     @property
     def ready(self) -> bool:
@@ -86,11 +88,10 @@ class Report:
             "sharing": self.sharing
             and {
                 "secondsSinceStart": self.sharing.seconds,
-                "bytesFromPeers": self.sharing.from_peers,
-                "bytesFromRegistries": self.sharing.from_registries,
-                "bytesOfSeedPeerFromRegistries": self.sharing.seed_peer_from_registries,
-                "faults": list(self.sharing.faults),
+                **_bytes(self.sharing),
+                "secondsSinceStartOfSeedPeer": self.sharing.seed_peer_seconds,
             },
+            "sharingInTheLastHour": self.last_hour and _bytes(self.last_hour),
             "console": self.console,
         }
 
@@ -119,6 +120,9 @@ class Report:
             yield from _wrapped(f"Mirrors: {words}", width)
         if self.sharing and (words := shared_in_words(self.sharing)):
             yield from _wrapped(f"Sharing: {words}", width)
+        if self.last_hour:
+            words = "; ".join(self.last_hour.faults) or last_hour_in_words(self.last_hour)
+            yield from _wrapped(f"Sharing: {words}", width)
         for advisory in self.advisories:
             yield from _wrapped(f"Security: {advisory}", width)
         if any(each.name == settings.names.manager and each.ready for each in there):
@@ -145,6 +149,16 @@ class Report:
             yield from _wrapped(f"log: {_short(reason.log)}", width, "      ")
         if (action := remedy(reason, self.settings)) is not None:
             yield from _wrapped(f"-> {action}", width, "      ")
+
+
+def _bytes(found: Sharing) -> dict[str, Any]:
+    return {
+        "bytesFromPeers": found.from_peers,
+        "bytesFromSeedPeer": found.from_seed_peer,
+        "bytesFromRegistries": found.from_registries,
+        "bytesOfSeedPeerFromRegistries": found.seed_peer_from_registries,
+        "faults": list(found.faults),
+    }
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

@@ -1,4 +1,7 @@
-"""How much of what the nodes pulled came from other nodes, by what the schedulers have counted since they started."""
+"""How much of what the nodes pulled came from other nodes: since the programs started, or in the last hour.
+
+Since they started, the schedulers have counted what the nodes fetched from where, and the seed peer what it gave them.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,21 @@ from datetime import datetime
 
 from dragonfly.access.objects import Object, listed
 from dragonfly.access.port_forward import PageUnreadableError
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 
-Page = Callable[[str], str]
-"""Reads a scheduler's metrics, by the name of its pod."""
+Page = Callable[[str, Component], str]
+"""Reads the metrics of a pod, by its name and its component."""
+
+Query = Callable[[str], float]
+"""Asks a Prometheus for the one number that PromQL finds; 0 where it finds nothing."""
 
 # Upstream, scheduler/metrics: bytes by where they came from and by who fetched them, `super` for a seed peer.
 _TRAFFIC = re.compile(r"^dragonfly_scheduler_traffic\{(?P<labels>[^}]*)\} (?P<bytes>\S+)", re.MULTILINE)
+# Of 2.5 (its client, dragonfly-client-metric).
+_UPLOADED = re.compile(r"^dragonfly_client_upload_traffic (?P<bytes>\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-_NODE = "normal"
+_NODE, _SEED_PEER = "normal", "super"
 _FROM_PEERS, _FROM_REGISTRIES = "REMOTE_PEER", "BACK_TO_SOURCE"
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _AGES = (("day", 86400), ("hour", 3600), ("minute", 60))
@@ -31,8 +40,10 @@ class Sharing:
         from_peers: bytes that nodes had from other nodes or from the seed peer.
         from_registries: bytes that nodes fetched from registries themselves.
         seed_peer_from_registries: bytes that the seed peer fetched there for all.
+        from_seed_peer: bytes that the seed peer gave, of those from peers; None where it does not count them.
         seconds: since the scheduler started that counts for the longest; 0 where none could be asked.
-        faults: why schedulers could not be asked.
+        seed_peer_seconds: since the seed peer started.
+        faults: why somebody could not be asked.
     """
 
     from_peers: int = 0
@@ -40,17 +51,19 @@ class Sharing:
     seed_peer_from_registries: int = 0
     seconds: int = 0
     faults: tuple[str, ...] = ()
+    from_seed_peer: int | None = None
+    seed_peer_seconds: int = 0
 
 
 def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None:
-    """Ask the schedulers; None where none runs.
+    """Ask the schedulers and the seed peer; None where no scheduler runs.
 
     Args:
         pods: of the instance.
         page: reads the metrics of one.
         now: the time.
     """
-    running = dict(_running_schedulers(pods))
+    running = dict(_running(pods, Component.SCHEDULER))
     if not running:
         return None
     counted: dict[tuple[str, bool], int] = {}
@@ -58,44 +71,104 @@ def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None
     faults: list[str] = []
     for name, started in running.items():
         try:
-            text = page(name)
+            text = page(name, Component.SCHEDULER)
         except PageUnreadableError as error:
             faults.append(str(error))
             continue
-        ages.append(int((now - datetime.fromisoformat(started)).total_seconds()))
+        ages.append(_seconds(started, now))
         for source, by_node, size in _traffic(text):
             counted[source, by_node] = counted.get((source, by_node), 0) + size
+    given, seed_peer_seconds = _given_by_seed_peer(pods, page, now, faults)
     return Sharing(
         counted.get((_FROM_PEERS, True), 0),
         counted.get((_FROM_REGISTRIES, True), 0),
         counted.get((_FROM_REGISTRIES, False), 0),
         max(ages, default=0),
         tuple(faults),
+        given,
+        seed_peer_seconds,
+    )
+
+
+def shared_in_the_last_hour(scope: Scope, query: Query) -> Sharing:
+    """Ask a Prometheus.
+
+    Args:
+        scope: the installation.
+        query: asks it.
+    """
+
+    def traffic(source: str, host: str) -> int:
+        labels = scope.labels(Component.SCHEDULER, type=source, host_type=host)
+        return int(query(f"sum(increase(dragonfly_scheduler_traffic{{{labels}}}[1h]))"))
+
+    given = f"sum(increase(dragonfly_client_upload_traffic{{{scope.labels(Component.SEED_PEER)}}}[1h]))"
+    return Sharing(
+        traffic(_FROM_PEERS, _NODE),
+        traffic(_FROM_REGISTRIES, _NODE),
+        traffic(_FROM_REGISTRIES, _SEED_PEER),
+        from_seed_peer=int(query(given)),
     )
 
 
 def shared_in_words(found: Sharing) -> str | None:
-    """Return what people read of it; None where no scheduler could be asked, by a user who may not, for example.
+    """Return what people read of what was counted since the programs started.
+
+    None where no scheduler could be asked, by a user who may not, for example.
 
     Args:
         found: what was shared.
     """
     if not found.seconds:
         return None
+    age, seed_peer_age = _age(found.seconds), _age(found.seed_peer_seconds)
+    # They count since other moments where one of them was started again.
+    seed_peer_when = "" if seed_peer_age == age else f" in its own {seed_peer_age}"
+    return _in_words(found, f"in the {age} since the scheduler started", seed_peer_when)
+
+
+def last_hour_in_words(found: Sharing) -> str:
+    """Return what people read of what a Prometheus has seen.
+
+    Args:
+        found: what was shared.
+    """
+    return _in_words(found, "in the last hour", "")
+
+
+def _in_words(found: Sharing, when: str, seed_peer_when: str) -> str:
     pulled = found.from_peers + found.from_registries
-    since = f"in the {_age(found.seconds)} since the scheduler started"
     if not pulled:
-        return f"nothing was pulled through the peers {since}"
+        return f"nothing was pulled through the peers {when}"
     left = _size(found.from_registries + found.seed_peer_from_registries)
+    seed_peer = (
+        "" if found.from_seed_peer is None else f"; the seed peer gave {_size(found.from_seed_peer)}{seed_peer_when}"
+    )
     return (
-        f"{100 * found.from_peers // pulled} % of {_size(pulled)} came from other nodes or the seed peer {since}; "
-        f"{left} came from registries"
+        f"{100 * found.from_peers // pulled} % of {_size(pulled)} came from other nodes or the seed peer {when}"
+        f"{seed_peer}; {left} came from registries"
     )
 
 
-def _running_schedulers(pods: Sequence[Object]) -> Iterator[tuple[str, str]]:
+def _given_by_seed_peer(pods: Sequence[Object], page: Page, now: datetime, faults: list[str]) -> tuple[int | None, int]:
+    for name, started in _running(pods, Component.SEED_PEER):
+        try:
+            found = _UPLOADED.search(page(name, Component.SEED_PEER))
+        except PageUnreadableError as error:
+            faults.append(str(error))
+            continue
+        if found:
+            return int(float(found["bytes"])), _seconds(started, now)
+    return None, 0
+
+
+def _seconds(started: str, now: datetime) -> int:
+    return int((now - datetime.fromisoformat(started)).total_seconds())
+
+
+def _running(pods: Sequence[Object], component: Component) -> Iterator[tuple[str, str]]:
     for pod in pods:
-        if pod["metadata"].get("labels", {}).get(COMPONENT_LABEL) != Component.SCHEDULER:
+        if pod["metadata"].get("labels", {}).get(COMPONENT_LABEL) != component:
             continue
         for status in listed(pod, "containerStatuses"):
             if (running := status["state"].get("running")) is not None:

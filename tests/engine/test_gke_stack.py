@@ -10,20 +10,25 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
 import yaml
 from kubernetes import client
 
+from dragonfly.monitoring.alerts import alerts
+from dragonfly.monitoring.scope import Scope
+from dragonfly.parts.names import Names
 from local.engine.stack import Engine, LocalStack
 from local.ledger.ledger import CLUSTER, DISK
 from local.standins.cloud.__main__ import delete_cluster
-from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, disks, failure_of
+from local.standins.plugins.google.kinds.monitoring import AlertPolicy, NotificationChannel
+from tests.engine.cloud_stacks import cloud_stacks, cluster_client, cluster_status, configure, disks, failure_of
 from tests.engine.cluster_objects import unready_pods
 
 CLUSTER_NAME = "dragonfly-cluster"
+SCOPE = Scope("default", Names("dragonfly-1"))
 SAYS_SO_SECONDS = 60
 """Within which a refresh says that the control plane does not answer; 21 s when the machine is idle, and minutes if the
 limit of a request were not there."""
@@ -76,7 +81,20 @@ def test_up_from_nothing(stack: LocalStack) -> None:
         "Cluster",
         "NodePool",
         "Disk",
+        "AlertPolicy",
+        "Dashboard",
     }
+    assert _told(stack) == [set[str]()] * len(alerts(SCOPE))
+
+
+def _told(stack: LocalStack) -> list[set[str]]:
+    """Whom each alert policy tells."""
+    told = [entry.properties["notificationChannels"] for entry in stack.ledger.read().of_type(AlertPolicy.type)]
+    return [set(cast("list[str]", channels)) for channels in told]
+
+
+def _channels(stack: LocalStack) -> set[str]:
+    return {entry.id for entry in stack.ledger.read().of_type(NotificationChannel.type)}
 
 
 def _nodes_by_kubectl(stack: LocalStack, cache: Path) -> int:
@@ -133,6 +151,7 @@ def test_a_disk_grows_in_place_and_other_nodes_ports_networks_and_endpoints_keep
         "dragonfly:nodeDiskSize=200Gi",
         "dragonfly:proxyPort=65101",
         'dragonfly:authorizedNetworks=["203.0.113.0/24"]',
+        'dragonfly:notificationChannels=["on-call@example.com"]',
         "dragonfly:dnsEndpoint=true",
         "dragonfly:dbPersistentDiskSize=12Gi",
         # The first of the two steps of a wanted end.
@@ -146,6 +165,8 @@ def test_a_disk_grows_in_place_and_other_nodes_ports_networks_and_endpoints_keep
     assert [entry.properties["size"] for entry in stack.ledger.read().of_type(DISK) if "mysql" in entry.id] == [12]
     assert [entry.properties["endpoint"] for entry in stack.ledger.read().of_type(CLUSTER)] == made
     assert "replace" not in stack.last_changes()
+    assert _told(stack) == [_channels(stack)] * len(alerts(SCOPE))
+    assert len(_channels(stack)) == 1
     # By a name, and without an authority.
     assert _nodes_by_kubectl(stack, tmp_path) == 4
     (reached,) = yaml.safe_load(stack.own_kubeconfig.read_text())["clusters"]
@@ -182,10 +203,14 @@ def test_a_cluster_deleted_by_hand_is_rebuilt_with_its_data(stack: LocalStack, m
     monkeypatch.setenv("PULUMI_K8S_DELETE_UNREACHABLE", "true")
     stack.output("refresh", "--yes", "--skip-preview")
     monkeypatch.delenv("PULUMI_K8S_DELETE_UNREACHABLE")
+    configure(stack, notificationChannels="[]")
     stack.output("up", "--yes", "--skip-preview")
     assert disks(stack.ledger) == before
     with cluster_client(stack.ledger) as api:
         assert unready_pods(api, "default") == []
+    # A channel that a policy still told could not go.
+    assert _channels(stack) == set()
+    assert not any(_told(stack))
 
 
 def test_nothing_is_billed_after_destroy(stack: LocalStack) -> None:

@@ -58,10 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in again]
 
 
-TEST_SECONDS = 180
+TEST_SECONDS = 420
 """Longest that a test may take, and as long again what its fixtures do after it, those of module and session too."""
 
-SETUP_SECONDS = 360
+SETUP_SECONDS = 900
 """Longest that a test's fixtures may take before it: a cluster, the images, once built here, and an installation."""
 
 

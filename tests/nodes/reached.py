@@ -16,9 +16,9 @@ _Key = TypeVar("_Key")
 _SCRIPT = """
 try() {
   if command -v bash >/dev/null 2>&1; then
-    timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${1%:*}" "${1##*:}" 2>/dev/null
+    timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "${1%:*}" "${1##*:}" 2>/dev/null
   else
-    timeout 2 nc "${1%:*}" "${1##*:}" -e true 2>/dev/null
+    timeout 3 nc "${1%:*}" "${1##*:}" -e true 2>/dev/null
   fi && echo "$1"
 }
 for each; do try "$each" & done

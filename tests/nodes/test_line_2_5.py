@@ -167,8 +167,11 @@ def test_an_image_on_both_nodes_at_once_leaves_its_registry_once(shared: Shared)
     told = status(shared.stack.stack, "--json").document()["sharing"]
     assert told["faults"] == []
     assert told["bytesFromPeers"] >= SIZE
+    assert told["bytesFromSeedPeer"] >= SIZE
     assert told["bytesFromRegistries"] + told["bytesOfSeedPeerFromRegistries"] >= SIZE
-    assert "came from other nodes or the seed peer" in status(shared.stack.stack).words
+    words = status(shared.stack.stack).words
+    assert "came from other nodes or the seed peer" in words
+    assert "the seed peer gave" in words
 
 
 def test_an_image_is_preheated_by_the_rest_api(shared: Shared, node_tools: dict[str, Path]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -46,6 +48,9 @@ PLACES = {"`consoleFrom`": CONSOLE_FROM, "`metricsFrom`": "policies-metrics", "o
 # Where nothing of the cluster listens. The metadata server of a cloud is at the first.
 METADATA, OUTSIDE, DNS = "metadata", "outside", "dns"
 METADATA_ADDRESS, WEB = "169.254.169.254", 80
+_ASKED_AT_ONCE = 4
+_Key = TypeVar("_Key")
+_Found = TypeVar("_Found")
 _LISTEN = """
 import select, socket, sys
 host, port = sys.argv[1], int(sys.argv[2])
@@ -102,11 +107,6 @@ class Policed:
         (found,) = self.stack.pods(component.short_name)
         return [cast("str", found["metadata"]["name"])]
 
-    def _address(self, component: Component) -> tuple[str, str]:
-        """Of a component's pod, and the node that it is on."""
-        found: Any = self.stack.pods(component.short_name)[0]
-        return found["status"]["podIP"], found["spec"]["nodeName"]
-
     def doors(self, *, away_from: str | None = None) -> dict[Door, Target]:
         """Where each door is.
 
@@ -114,12 +114,16 @@ class Policed:
             away_from: a node whose own pods are left out, and whose peer.
         """
         found: dict[Door, Target] = {}
+        places: dict[Component, tuple[str, str]] = {}
         for door in DOORS:
             if door.component == Component.PEER:
                 node = next(node for node in NODES if node != away_from)
                 address = node_address(NODES.index(node))
             else:
-                address, node = self._address(door.component)
+                if door.component not in places:
+                    one: Any = self.stack.pods(door.component.short_name)[0]
+                    places[door.component] = one["status"]["podIP"], one["spec"]["nodeName"]
+                address, node = places[door.component]
             port = self.peer_ports[door.port] if isinstance(door.port, str) else door.port
             if node != away_from:
                 found[door] = address, port
@@ -128,23 +132,30 @@ class Policed:
     def look(self) -> Reach:
         """Let everybody try every door."""
         doors = self.doors()
-        found: dict[Door, set[str]] = {door: set() for door in DOORS}
 
-        def note(name: str, reached: set[Door]) -> None:
+        def from_node(node: str) -> set[Door]:
+            # Each door from the node that it is not on.
+            there = self.doors(away_from=node)
+            return named(on_node(self.cluster, node, *command(there.values())), there)
+
+        asked = [
+            *((_name(each), partial(self._reaches, each, doors)) for each in OWN_PODS),
+            *(
+                (name, partial(reached_from_pod, self.kubectl, ["stranger", f"--namespace={place}"], doors))
+                for name, place in PLACES.items()
+            ),
+            *((OTHER_NODE, partial(from_node, node)) for node in NODES),
+        ]
+        found: dict[Door, set[str]] = {door: set() for door in DOORS}
+        for name, reached in _at_once(asked):
             for door in reached:
                 # Its own doors are open to itself, which the table leaves out.
                 if title(door.component) != name:
                     found[door].add(name)
-
-        for component in OWN_PODS:
-            note(_name(component), reached_from_pod(self.stack.kubectl, self.pod_of(component), doors))
-        for name, place in PLACES.items():
-            note(name, reached_from_pod(self.kubectl, ["stranger", f"--namespace={place}"], doors))
-        for node in NODES:
-            # Each door from the node that it is not on.
-            there = self.doors(away_from=node)
-            note(OTHER_NODE, named(on_node(self.cluster, node, *command(there.values())), there))
         return {door: frozenset(names) for door, names in found.items()}
+
+    def _reaches(self, component: Component, targets: Mapping[_Key, Target]) -> set[_Key]:
+        return reached_from_pod(self.stack.kubectl, self.pod_of(component), targets)
 
     def look_from_home(self) -> set[Door]:
         """Let each node try the doors of its own pods."""
@@ -162,7 +173,7 @@ class Policed:
             OUTSIDE: (CONTROL_PLANE, WEB),
             DNS: (DNS_SERVICE, 53),
         }
-        return {_name(each): reached_from_pod(self.stack.kubectl, self.pod_of(each), targets) for each in OWN_PODS}
+        return dict(_at_once([(_name(each), partial(self._reaches, each, targets)) for each in OWN_PODS]))
 
     def declared(self) -> Reach:
         """Who may reach what by the policies that the cluster has."""
@@ -173,6 +184,13 @@ class Policed:
         for there, here in asked.items():
             text = text.replace(f'"{here}"', f'"{there}"')
         return reach_of(json.loads(text), NAMES.app, self.stack.namespace, self.peer_ports)
+
+
+def _at_once(asked: Sequence[tuple[str, Callable[[], _Found]]]) -> list[tuple[str, _Found]]:
+    """Ask for several things, and return the answers by what they are called: who is kept out waits for seconds."""
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        begun = [(name, pool.submit(ask)) for name, ask in asked]
+        return [(name, one.result()) for name, one in begun]
 
 
 def _name(component: Component) -> str:

@@ -11,6 +11,8 @@ from kubernetes import client
 
 from dragonfly.monitoring.alerts import alerts
 from dragonfly.monitoring.metrics import SCRAPED, job_names
+from dragonfly.monitoring.panels import panels
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
 from local.api.errors import create_unless_exists
 from local.cluster.kinds import define_kinds
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="need
 
 WATCHERS = "monitoring"
 JOBS = job_names(Installation.names)
+SCOPE = Scope(NAMESPACE, Installation.names)
 PEERS = 2
 # What docs/metrics.md says of their price follows from it.
 MOST_SERIES_OF_A_PEER, MOST_OTHER_SERIES = 20, 100
@@ -91,12 +94,12 @@ def test_what_is_kept_is_there_and_little_of_it(read: Prometheus, tag: str) -> N
 
 def reason(prometheus: Prometheus, name: str) -> list[dict[str, str]]:
     """What an alert would fire of, if that lasted: labels of each."""
-    (alert,) = [alert for alert in alerts(NAMESPACE, Installation.names) if alert.name == name]
+    (alert,) = [alert for alert in alerts(SCOPE) if alert.name == name]
     return [labels for labels, _ in prometheus.query(alert.expression)]
 
 
 def test_nobody_is_told_of_anything_while_all_is_well(read: Prometheus) -> None:
-    found = {alert.name: reason(read, alert.name) for alert in alerts(NAMESPACE, Installation.names)}
+    found = {alert.name: reason(read, alert.name) for alert in alerts(SCOPE)}
     # The caches are on this machine's own disk, however full that is.
     found.pop("DragonflyCacheNearlyFull")
     assert {name: labels for name, labels in found.items() if labels} == {}
@@ -112,6 +115,12 @@ def test_failed_sign_ins_are_told(read: Prometheus, installation: Installation, 
         return [] if reason(read, "DragonflySignInsFail") else ["nobody is told"]
 
     wait_for(30, silent, "failed sign-ins")
+
+
+def test_every_panel_finds_something(read: Prometheus, tag: str) -> None:
+    empty = [panel.title for panel in panels(SCOPE) if not any(read.query(query.expression) for query in panel.queries)]
+    print(f"{tag}: nothing in {empty}")
+    assert tag != LATEST_TAG or not empty
 
 
 def test_a_manager_that_is_gone_is_told(read: Prometheus, installation: Installation, kubectl: Kubectl) -> None:

@@ -97,6 +97,7 @@ def configured_gke() -> RecordedProgram:
         consoleFrom=json.dumps(["team"]),
         metricsFrom=json.dumps(["gmp-system", "monitoring"]),
         registriesIn=json.dumps(["registry"]),
+        notificationChannels=json.dumps(["on-call@example.com", "projects/my-project/notificationChannels/1"]),
         registryPorts=json.dumps([8443]),
         appInstanceName="images-eu",
         namespace="p2p",

@@ -1,14 +1,14 @@
-"""The tables of metrics and alerts, from what the program declares: `make metrics-table` writes them."""
+"""The tables of metrics and alerts, and Grafana's dashboard, from what the program declares: `make metrics-table`."""
 
 from __future__ import annotations
 
-import re
-
 from dragonfly.monitoring.alerts import Alert, alerts
 from dragonfly.monitoring.metrics import SCRAPED
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.parts.names import Names
 from tests.program.recorded.gke_stack import run_gke
+from tests.program.recorded.grafana_file import FILE, grafana_file
 from tests.program.recorded.recorded_program import Resource
 from tests.project.pages import DOCS, with_table
 
@@ -42,13 +42,13 @@ def _row(one: Resource) -> str:
 def alerts_table() -> str:
     """Return of what somebody is told, as Markdown."""
     head = ["| alert | when | for | severity | exported by | what to do |", "| --- " * 6 + "|"]
-    return "\n".join([*head, *map(_alert, alerts("<namespace>", Names("dragonfly-1")))])
+    return "\n".join([*head, *map(_alert, alerts(Scope("<namespace>", Names("dragonfly-1"))))])
 
 
 def _alert(alert: Alert) -> str:
-    summary = re.sub(r"\{\{ \$(?:labels\.)?(\w+)[^}]*\}\}", r"*\1*", alert.summary)
     lasting = f"{alert.minutes} min" if alert.minutes else "at once"
-    return f"| `{alert.name}` | {summary} | {lasting} | {alert.severity} | {alert.exporter} | {alert.remedy} |"
+    cells = (f"`{alert.name}`", alert.told("*{}*".format), lasting, alert.severity, alert.exporter, alert.remedy)
+    return f"| {' | '.join(cells)} |"
 
 
 def with_tables(page: str) -> str:
@@ -57,7 +57,8 @@ def with_tables(page: str) -> str:
 
 
 def main() -> None:
-    """Write the tables into the page."""
+    """Write the tables into the page, and the dashboard beside it."""
+    FILE.write_text(grafana_file())
     PAGE.write_text(with_tables(PAGE.read_text()))
 
 

@@ -103,6 +103,7 @@ BAD_STACKS = (
         {"monitoringLabels": '{"app.kubernetes.io/part-of": "x"}'},
         (('monitoringLabels["app.kubernetes.io/part-of"]', "are the program's own"),),
     ),
+    _one("channels-without-policies", "notificationChannels", '["a@example.com"]', "nobody would be told"),
     # Names.
     _one("app-name-too-long-once-derived", "appInstanceName", "a" * 43, "has 43 characters, may have 42"),
     _one("app-name-in-capitals", "appInstanceName", "Dragonfly", "DNS-1035"),
@@ -561,7 +562,9 @@ def test_everything_set() -> None:
     assert {_key(name) for name in settings.model_fields_set} == {
         key.removeprefix("dragonfly:") for key in CONFIGURED_LINE_2_5_CONFIG
     }
-    assert set(CONFIGURED_LINE_2_5_CONFIG) == {f"dragonfly:{_key(name)}" for name in Settings.model_fields}
+    # Of a cluster of the program's own alone.
+    elsewhere = {"dragonfly:notificationChannels"}
+    assert {*CONFIGURED_LINE_2_5_CONFIG, *elsewhere} == {f"dragonfly:{_key(name)}" for name in Settings.model_fields}
     assert settings.peer_port == 62000
     assert settings.ready_timeout_seconds == 120
     assert settings.install_application_crd is False

@@ -110,10 +110,19 @@ def test_people_read_how_much_was_shared() -> None:
     assert not any(line.startswith("Sharing") for line in replace(told, sharing=Sharing(faults=("x",))).lines(200))
 
 
+def test_people_read_of_the_last_hour_or_why_nobody_knows() -> None:
+    told = replace(report(MANAGER), last_hour=Sharing(9, 1, 1, from_seed_peer=3))
+    (line,) = [line for line in told.lines(200) if line.startswith("Sharing")]
+    assert line.startswith("Sharing: 90 % of 10 bytes came from other nodes or the seed peer in the last hour; ")
+    silent = replace(report(MANAGER), last_hour=Sharing(faults=("http://p does not answer",)))
+    assert "Sharing: http://p does not answer" in list(silent.lines(200))
+
+
 def test_programs_get_a_document() -> None:
     mirrors = [NodeMirror("node-1"), NodeMirror("node-2", "why")]
     told = report(*CONDITIONS[2:4], images={"mysql": ["r/mysql:8.0.46"]}, said=["a hole"], mirrors=mirrors)
-    document = replace(told, sharing=Sharing(3, 2, 1, 60)).document()
+    last_hour = Sharing(9, 8, 7, faults=("x",))
+    document = replace(told, sharing=Sharing(3, 2, 1, 60, (), 2, 50), last_hour=last_hour).document()
     assert told.document()["sharing"] is None
     assert json.loads(json.dumps(document)) == {
         "stack": "prod",
@@ -148,9 +157,18 @@ def test_programs_get_a_document() -> None:
         "sharing": {
             "secondsSinceStart": 60,
             "bytesFromPeers": 3,
+            "bytesFromSeedPeer": 2,
             "bytesFromRegistries": 2,
             "bytesOfSeedPeerFromRegistries": 1,
             "faults": [],
+            "secondsSinceStartOfSeedPeer": 50,
+        },
+        "sharingInTheLastHour": {
+            "bytesFromPeers": 9,
+            "bytesFromSeedPeer": None,
+            "bytesFromRegistries": 8,
+            "bytesOfSeedPeerFromRegistries": 7,
+            "faults": ["x"],
         },
         "console": {
             "portForwardCommand": "kubectl port-forward --namespace p2p svc/images-eu-manager-service 8080:8080",

@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 
 from dragonfly.access.port_forward import PageUnreadableError
+from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
-from dragonfly.status.sharing import Sharing, shared_in_words, sharing
+from dragonfly.parts.names import Names
+from dragonfly.status.sharing import (
+    Sharing,
+    last_hour_in_words,
+    shared_in_the_last_hour,
+    shared_in_words,
+    sharing,
+)
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 METRICS = """\
@@ -34,7 +42,8 @@ def scheduler(name: str = "scheduler-0", component: Component = Component.SCHEDU
 
 
 def asked(pods: list[dict[str, Any]], pages: Mapping[str, str]) -> Sharing:
-    def page(name: str) -> str:
+    def page(name: str, component: Component) -> str:
+        assert name.startswith(component.short_name)
         if name not in pages:
             raise PageUnreadableError(f"{name} cannot be asked: refused")
         return pages[name]
@@ -52,6 +61,42 @@ def test_what_nodes_had_from_others_and_from_registries_is_added_up() -> None:
         "87 % of 4.2 GB came from other nodes or the seed peer in the 3 hours since the scheduler started; 746.0 MB "
         "came from registries"
     )
+
+
+SEED_PEER = "# TYPE dragonfly_client_upload_traffic counter\ndragonfly_client_upload_traffic 1200000000\n"
+
+
+@pytest.mark.parametrize(("minutes", "when"), [(180, ""), (20, " in its own 20 minutes")])
+def test_what_the_seed_peer_gave_is_told_apart_with_its_own_age(minutes: int, when: str) -> None:
+    pods = [scheduler(hours=3), scheduler("seed-peer-0", Component.SEED_PEER, minutes=minutes)]
+    found = asked(pods, {"scheduler-0": METRICS, "seed-peer-0": SEED_PEER})
+    assert (found.from_seed_peer, found.seed_peer_seconds) == (1_200_000_000, 60 * minutes)
+    assert f"started; the seed peer gave 1.2 GB{when}; 746.0 MB came" in str(shared_in_words(found))
+
+
+def test_a_seed_peer_that_does_not_count_or_cannot_be_asked_is_left_out() -> None:
+    pods = [scheduler(hours=3), scheduler("seed-peer-0", Component.SEED_PEER, hours=3)]
+    silent = asked(pods, {"scheduler-0": METRICS, "seed-peer-0": ""})
+    away = asked(pods, {"scheduler-0": METRICS})
+    assert (silent.from_seed_peer, silent.faults) == (None, ())
+    assert away.faults == ("seed-peer-0 cannot be asked: refused",)
+    assert "seed peer gave" not in str(shared_in_words(silent))
+
+
+def test_a_prometheus_is_asked_for_the_last_hour() -> None:
+    asked_for: list[str] = []
+
+    def query(expression: str) -> float:
+        asked_for.append(expression)
+        return 1e9 * len(asked_for)
+
+    found = shared_in_the_last_hour(Scope("p2p", Names("d")), query)
+    assert last_hour_in_words(found) == (
+        "33 % of 3.0 GB came from other nodes or the seed peer in the last hour; the seed peer gave 4.0 GB; 5.0 GB "
+        "came from registries"
+    )
+    assert len(set(asked_for)) == 4
+    assert all('namespace="p2p"' in one and "[1h]" in one for one in asked_for)
 
 
 def test_schedulers_count_together_since_the_oldest_of_them_started() -> None:
@@ -78,7 +123,7 @@ def test_a_scheduler_that_cannot_be_asked_is_named_to_programs_alone() -> None:
 
 def test_without_a_scheduler_that_runs_there_is_nothing_to_tell() -> None:
     pods = [scheduler(), scheduler("manager-0", Component.MANAGER, hours=1)]
-    assert sharing(pods, lambda name: "", NOW) is None
+    assert sharing(pods, lambda name, component: "", NOW) is None
 
 
 @pytest.mark.parametrize(

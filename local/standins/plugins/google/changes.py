@@ -6,9 +6,10 @@ every depth; any other that is left out is to be empty, or to have its default.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from local.standins.plugins.google.schema import Field, Fields
 from local.standins.plugins.property_values import Properties, Unknown, Value
@@ -109,4 +110,17 @@ def _same(before: Value, wanted: Value) -> bool:
     """Whether two texts mean the same where the provider suppresses a difference: mostly a name, path or URL alike."""
     if not isinstance(before, str) or not isinstance(wanted, str):
         return False
+    if wanted.startswith("{"):
+        return _same_json(json.loads(before), json.loads(wanted))
     return before.rpartition("/")[2].casefold() == wanted.rpartition("/")[2].casefold()
+
+
+def _same_json(before: Any, wanted: Any) -> bool:
+    """Whether a dashboard is as wanted; what the cloud has added counts for nothing (the provider's own rule)."""
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        there, given = cast("dict[str, Any]", before), cast("dict[str, Any]", wanted)
+        return given.keys() <= there.keys() and all(_same_json(there[name], item) for name, item in given.items())
+    if isinstance(before, list) and isinstance(wanted, list):
+        listed, asked = cast("list[Any]", before), cast("list[Any]", wanted)
+        return len(listed) == len(asked) and all(map(_same_json, listed, asked))
+    return bool(before == wanted)

@@ -25,6 +25,7 @@ from local.standins.plugins.google.kinds.accounts import Account, IamMember, Ser
 from local.standins.plugins.google.kinds.cluster import Cluster
 from local.standins.plugins.google.kinds.disk import Disk
 from local.standins.plugins.google.kinds.kind import Cloud, GoogleError, Kind
+from local.standins.plugins.google.kinds.monitoring import AlertPolicy, Dashboard, NotificationChannel
 from local.standins.plugins.google.kinds.networks import Firewall, Network, Router, RouterNat, Subnetwork
 from local.standins.plugins.google.kinds.node_pool import NodePool
 from local.standins.plugins.google.kinds.snapshot import Snapshot
@@ -49,12 +50,15 @@ KINDS: Final[dict[str, Kind]] = {
     kind.type: kind
     for kind in (
         Account(),
+        AlertPolicy(),
         Cluster(),
+        Dashboard(),
         Disk(),
         Firewall(),
         IamMember(),
         Network(),
         NodePool(),
+        NotificationChannel(),
         Router(),
         RouterNat(),
         Service(),

@@ -1,0 +1,115 @@
+"""What Google Cloud tells of an installation whose metrics its managed Prometheus reads: alerts and a dashboard."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+from pulumi_gcp import monitoring
+
+from dragonfly.google.dashboard import dashboard
+from dragonfly.google.location import GoogleLocation
+from dragonfly.monitoring.alerts import Alert, Severity, alerts
+from dragonfly.monitoring.panels import panels
+from dragonfly.monitoring.scope import GkeCluster, Scope
+from dragonfly.settings.model import Settings
+
+_SEVERITIES = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING"}
+# Google keeps an incident open for a week where nothing is measured any more. The least that it takes.
+_CLOSED_AFTER = "1800s"
+_EVERY = "60s"
+
+
+class CloudMonitoring(pulumi.ComponentResource):
+    """An alert policy for each alert, whom they tell, and the dashboard.
+
+    Rules of managed Prometheus itself would go to an Alertmanager, of which a new cluster has none that tells anybody.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        location: GoogleLocation,
+        after: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare them.
+
+        Args:
+            name: Pulumi's name of it.
+            settings: what the stack decides.
+            location: the cluster's.
+            after: what each of them waits for.
+            opts: the component's parent.
+        """
+        super().__init__("dragonfly:gke:CloudMonitoring", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, depends_on=[after])
+        cluster = GkeCluster(settings.cluster_name, location.cluster_location)
+        scope = Scope(settings.namespace, settings.names, cluster)
+        title = f"{settings.names.app} in {settings.cluster_name}"
+        channels = [_channel(entry, location.project, child) for entry in settings.notification_channels]
+        for alert in alerts(scope):
+            _policy(alert, title, settings.names.app, location.project, channels, child)
+        monitoring.Dashboard(
+            "dashboard",
+            project=location.project,
+            dashboard_json=json.dumps(dashboard(f"Dragonfly {title}", panels(scope))),
+            opts=child,
+        )
+        self.register_outputs({})
+
+
+def monitored_components(settings: Settings) -> list[str]:
+    """Return what of a cluster Google Cloud measures (GKE API reference, `MonitoringComponentConfig`)."""
+    # Of the others each sample is billed; the alerts need these.
+    return ["SYSTEM_COMPONENTS", *(["DAEMONSET"] if settings.has_alert_policies else [])]
+
+
+def _channel(entry: str, project: str, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
+    if "@" not in entry:
+        return entry
+    return monitoring.NotificationChannel(
+        entry, project=project, type="email", display_name=entry, labels={"email_address": entry}, opts=opts
+    ).name
+
+
+def _policy(
+    alert: Alert,
+    title: str,
+    app: str,
+    project: str,
+    channels: list[pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> monitoring.AlertPolicy:
+    said = alert.told(lambda label: f"${{metric_or_resource.label.{label}}}")
+    return monitoring.AlertPolicy(
+        alert.name,
+        project=project,
+        display_name=f"{alert.name}: {title}",
+        combiner="OR",
+        conditions=[
+            monitoring.AlertPolicyConditionArgs(
+                display_name=alert.name,
+                condition_prometheus_query_language=(
+                    monitoring.AlertPolicyConditionConditionPrometheusQueryLanguageArgs(
+                        query=alert.expression,
+                        duration=f"{60 * alert.minutes}s",
+                        evaluation_interval=_EVERY,
+                        alert_rule=alert.name,
+                        rule_group=app,
+                        # Nothing has been measured yet when the policy is made, and of some never is.
+                        disable_metric_validation=True,
+                    )
+                ),
+            )
+        ],
+        alert_strategy=monitoring.AlertPolicyAlertStrategyArgs(auto_close=_CLOSED_AFTER),
+        severity=_SEVERITIES[alert.severity],
+        documentation=monitoring.AlertPolicyDocumentationArgs(
+            content=f"{said}\n\nWhat to do: {alert.remedy}.", mime_type="text/markdown"
+        ),
+        notification_channels=channels,
+        user_labels={"dragonfly-instance": app},
+        opts=opts,
+    )

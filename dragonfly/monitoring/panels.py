@@ -1,0 +1,183 @@
+"""What a dashboard of an installation shows, as PromQL over the metrics that are kept.
+
+One dashboard is for both release lines: a query finds nothing where the line does not export what it is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dragonfly.monitoring.scope import Scope
+from dragonfly.parts.labels import Component
+
+
+class Unit(StrEnum):
+    """What a panel's values are, as UCUM has it (Google Cloud documentation, `unitOverride`)."""
+
+    BYTES = "By"
+    BYTES_PER_SECOND = "By/s"
+    MILLISECONDS = "ms"
+    PER_SECOND = "1/s"
+    NUMBER = "1"
+    SHARE = "10^2.%"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query of a panel.
+
+    Attributes:
+        expression: PromQL.
+        legend: what its line is called; names of labels stand in braces where it finds several.
+    """
+
+    expression: str
+    legend: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        title: above it.
+        unit: of all its values.
+        queries: what is drawn.
+    """
+
+    title: str
+    unit: Unit
+    queries: tuple[Query, ...]
+
+
+# The shortest that holds two readings of a peer, and one that failed.
+_RATE = "[5m]"
+
+
+def panels(scope: Scope) -> list[Panel]:
+    """Return the panels of an installation, in the order in which they are looked at."""
+    peers, seed_peer = scope.labels(Component.PEER), scope.labels(Component.SEED_PEER)
+    scheduler = scope.labels(Component.SCHEDULER)
+    clients = scope.labels(Component.SEED_PEER, Component.PEER)
+    mysql, redis = scope.labels(Component.MYSQL), scope.labels(Component.REDIS)
+    everything = scope.labels(Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.PEER)
+    return [
+        Panel(
+            "Where images came from",
+            Unit.BYTES_PER_SECOND,
+            (
+                Query(_rate("dragonfly_client_upload_traffic", peers), "other nodes"),
+                Query(_rate("dragonfly_client_upload_traffic", seed_peer), "seed peer"),
+                Query(
+                    _rate("dragonfly_client_download_traffic", f'{clients},type="BACK_TO_SOURCE"'),
+                    "registries",
+                ),
+                Query(_rate("dragonfly_dfdaemon_seed_peer_download_traffic", seed_peer), "registries (2.1)"),
+            ),
+        ),
+        Panel(
+            "Not fetched from a registry by the nodes",
+            Unit.SHARE,
+            (
+                Query(
+                    f"{_traffic(scheduler, 'REMOTE_PEER')} / {_traffic(scheduler, 'BACK_TO_SOURCE|REMOTE_PEER')}",
+                    "share of bytes",
+                ),
+            ),
+        ),
+        Panel(
+            "Requests of containerd",
+            Unit.PER_SECOND,
+            (
+                Query(_rate("dragonfly_client_proxy_request_total", peers), "all"),
+                Query(_rate("dragonfly_client_proxy_request_failure_total", peers), "failed"),
+                Query(_rate("dragonfly_dfdaemon_proxy_request_total", peers), "all (2.1)"),
+                Query(_rate("dragonfly_dfdaemon_peer_task_failed_total", peers), "failed (2.1)"),
+            ),
+        ),
+        Panel(
+            "Time that a layer took",
+            Unit.MILLISECONDS,
+            (
+                Query(
+                    " / ".join(
+                        f"sum(rate(dragonfly_scheduler_download_peer_duration_milliseconds_{part}"
+                        f"{{{scheduler}}}{_RATE}))"
+                        for part in ("sum", "count")
+                    ),
+                    "mean",
+                ),
+            ),
+        ),
+        Panel(
+            "Requests to registries",
+            Unit.PER_SECOND,
+            (
+                Query(_rate("dragonfly_client_backend_request_total", clients), "all"),
+                Query(_rate("dragonfly_client_backend_request_failure_total", clients), "failed"),
+            ),
+        ),
+        Panel("Peers that answer", Unit.NUMBER, (Query(f"sum(up{{{peers}}})", "peers"),)),
+        Panel(
+            "Fullest disks with a cache",
+            Unit.SHARE,
+            (
+                Query(
+                    f"topk(5, max by (pod) (dragonfly_client_disk_usage_space_total{{{clients}}})"
+                    f" / max by (pod) (dragonfly_client_disk_space_total{{{clients}}}))",
+                    "{pod}",
+                ),
+            ),
+        ),
+        Panel(
+            "MySQL",
+            Unit.PER_SECOND,
+            (
+                Query(_rate("mysql_global_status_queries", mysql), "queries"),
+                Query(_rate("mysql_global_status_slow_queries", mysql), "slow queries"),
+            ),
+        ),
+        Panel(
+            "Redis",
+            Unit.PER_SECOND,
+            (Query(_rate("redis_commands_processed_total", redis), "commands"),),
+        ),
+        Panel(
+            "Connections to the databases",
+            Unit.NUMBER,
+            (
+                Query(f"sum(mysql_global_status_threads_connected{{{mysql}}})", "MySQL"),
+                Query(f"sum(redis_connected_clients{{{redis}}})", "Redis"),
+            ),
+        ),
+        Panel(
+            "Memory",
+            Unit.BYTES,
+            (
+                Query(f"max by (job) (process_resident_memory_bytes{{{everything}}})", "{job}, its largest"),
+                Query(f"sum(redis_memory_used_bytes{{{redis}}})", "Redis, its data"),
+            ),
+        ),
+        Panel(
+            "Versions",
+            Unit.NUMBER,
+            tuple(
+                Query(f"count by (git_version) ({name}{{{scope.labels()}}})", f"{program} {{git_version}}")
+                for program, name in (
+                    ("manager", "dragonfly_manager_version"),
+                    ("scheduler", "dragonfly_scheduler_version"),
+                    ("client", "dragonfly_client_version"),
+                    ("client", "dragonfly_dfdaemon_version"),
+                )
+            ),
+        ),
+    ]
+
+
+def _rate(counter: str, labels: str) -> str:
+    return f"sum(rate({counter}{{{labels}}}{_RATE}))"
+
+
+def _traffic(scheduler: str, types: str) -> str:
+    return f'sum(rate(dragonfly_scheduler_traffic{{{scheduler},host_type="normal",type=~"{types}"}}{_RATE}))'

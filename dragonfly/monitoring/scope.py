@@ -1,0 +1,57 @@
+"""Which installation a query is about: what its selectors say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dragonfly.monitoring.metrics import job_names
+from dragonfly.parts.labels import Component
+from dragonfly.parts.names import Names
+
+
+@dataclass(frozen=True)
+class GkeCluster:
+    """A cluster whose metrics are in Google Cloud, together with those of the project's other clusters.
+
+    Attributes:
+        name: the cluster's.
+        location: its zone or region.
+    """
+
+    name: str
+    location: str
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One installation.
+
+    Attributes:
+        namespace: where it is.
+        names: of its objects.
+        cluster: where Google's managed Prometheus reads it; None for a Prometheus of the cluster's own.
+    """
+
+    namespace: str
+    names: Names
+    cluster: GkeCluster | None = None
+
+    def job(self, component: Component) -> str:
+        """Return the label `job` of a component's metrics."""
+        return job_names(self.names)[component]
+
+    def labels(self, *components: Component, **others: str) -> str:
+        """Return a selector's matchers.
+
+        Args:
+            components: whose metrics; any where none is given.
+            others: values of further labels.
+        """
+        found = {"namespace": self.namespace}
+        if self.cluster:
+            found |= {"cluster": self.cluster.name, "location": self.cluster.location}
+        matchers = [f'{label}="{value}"' for label, value in {**found, **others}.items()]
+        if components:
+            names = "|".join(map(self.job, components))
+            matchers.append(f'job{"=" if len(components) == 1 else "=~"}"{names}"')
+        return ",".join(matchers)
