@@ -34,7 +34,7 @@ POLICY_STAMP = policy/venv/.packages
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table metrics-table reach-table picture declarations config-table clean
+.PHONY: help up preview down status console recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table metrics-table reach-table picture declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -50,6 +50,9 @@ down: $(UP_STAMP) ## Destroy the stack and stop the cluster.
 
 status: $(UP_STAMP) ## Say what runs and why something does not, which versions, and how to reach the console.
 	@$(LOCAL) status
+
+console: $(UP_STAMP) ## Open the manager's console in a browser, until Ctrl-C; needs NODES=containers.
+	@$(LOCAL) console
 
 recover: $(UP_STAMP) ## Bring back a stack whose update was killed.
 	@$(LOCAL) recover

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -269,16 +269,16 @@ def _told_why_not(session: Session) -> Generator[None]:
     try:
         yield
     except (StackError, PodsNotReadyError):
-        done = _run_status(session, stderr=subprocess.PIPE)
+        done = _run_on_stack("status", session, stderr=subprocess.PIPE)
         # Of a config's faults, for example, which the engine has listed already, this is the number.
         if done.stderr:
             session.console.print(done.stderr.partition("\n")[0], markup=False)
         raise
 
 
-def _run_status(session: Session, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
+def _run_on_stack(command: str, session: Session, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dragonfly.status", "--stack", session.stack_name],
+        [sys.executable, "-m", f"dragonfly.{command}", "--stack", session.stack_name],
         cwd=PROJECT_FOLDER,
         env={**os.environ, **session.stack.environment()},
         stderr=stderr,
@@ -289,7 +289,14 @@ def _run_status(session: Session, stderr: int | None = None) -> subprocess.Compl
 
 def _status(session: Session) -> None:
     session.stack.prepare()
-    sys.exit(_run_status(session).returncode)
+    sys.exit(_run_on_stack("status", session).returncode)
+
+
+def _console(session: Session) -> None:
+    session.stack.prepare()
+    # Ctrl-C is meant for it, and is how it ends.
+    with suppress(KeyboardInterrupt):
+        sys.exit(_run_on_stack("console", session).returncode)
 
 
 def _preview(session: Session) -> None:
@@ -351,6 +358,7 @@ COMMANDS: dict[str, Callable[[Session], None]] = {
     "preview": _preview,
     "recover": _recover,
     "status": _status,
+    "console": _console,
     "down": _down,
     "stop": _stop,
     "env": _env,

@@ -1,4 +1,4 @@
-"""A page of a pod's own web server, read through the API server: network policies do not stand in the way of that.
+"""Connections to a pod's own ports, through the API server: network policies do not stand in the way of that.
 
 What the API server forwards enters at the pod's loopback address (Kubernetes documentation, "Use Port Forwarding to
 Access Applications in a Cluster").
@@ -7,7 +7,10 @@ Access Applications in a Cluster").
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -19,8 +22,46 @@ _PROTOCOL = "v4.channel.k8s.io"
 _OK = 200
 
 
+class PodUnreachableError(RuntimeError):
+    """No way leads to the pod; the message says why."""
+
+
 class PageUnreadableError(RuntimeError):
     """The page cannot be had; the message says why."""
+
+
+@contextmanager
+def forwarded(client: ApiClient, namespace: str, pod: str, port: int, seconds: float) -> Generator[socket.socket]:
+    """Open a connection to a port of a pod.
+
+    Args:
+        client: of the API server.
+        namespace: the pod's.
+        pod: its name.
+        port: where it listens.
+        seconds: how long opening it may take.
+
+    Raises:
+        PodUnreachableError: no way leads there. That nobody listens shows only in a connection that ends at once.
+    """
+    configuration: Any = cast("Any", client).configuration
+    where = f"{configuration.host}/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
+    auth = configuration.auth_settings().get("BearerToken")
+    header = [f"authorization: {auth['value']}"] if auth and auth["value"] else []
+    way: Any = WebSocket(sslopt={"context": _tls(client)})
+    try:
+        way.connect(
+            cast("Any", ws_client).get_websocket_url(where),
+            header=[*header, f"sec-websocket-protocol: {_PROTOCOL}"],
+            timeout=seconds,
+        )
+    except (OSError, WebSocketException) as error:
+        raise PodUnreachableError(f"{pod} cannot be asked: {error}") from None
+    forward: Any = cast("Any", ws_client).PortForward(way, [port])
+    try:
+        yield forward.socket(port)
+    finally:
+        forward.close()
 
 
 def page_of_pod(client: ApiClient, namespace: str, pod: str, port: int, path: str, seconds: float) -> str:
@@ -37,27 +78,16 @@ def page_of_pod(client: ApiClient, namespace: str, pod: str, port: int, path: st
     Raises:
         PageUnreadableError: no way leads there, or what answers is no page.
     """
-    configuration: Any = cast("Any", client).configuration
-    where = f"{configuration.host}/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward?ports={port}"
-    auth = configuration.auth_settings().get("BearerToken")
-    header = [f"authorization: {auth['value']}"] if auth and auth["value"] else []
-    socket: Any = WebSocket(sslopt={"context": _tls(client)})
     try:
-        socket.connect(
-            cast("Any", ws_client).get_websocket_url(where),
-            header=[*header, f"sec-websocket-protocol: {_PROTOCOL}"],
-            timeout=seconds,
-        )
-        forward: Any = cast("Any", ws_client).PortForward(socket, [port])
-        try:
+        with forwarded(client, namespace, pod, port, seconds) as way:
             connection = http.client.HTTPConnection("localhost", port, timeout=seconds)
-            connection.sock = forward.socket(port)
-            connection.sock.settimeout(seconds)
+            connection.sock = way
+            way.settimeout(seconds)
             connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
-        finally:
-            forward.close()
+    except PodUnreachableError as error:
+        raise PageUnreadableError(str(error)) from None
     except (OSError, WebSocketException, http.client.HTTPException) as error:
         raise PageUnreadableError(f"{pod} cannot be asked: {error}") from None
     if answer.status != _OK:

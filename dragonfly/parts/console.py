@@ -11,6 +11,19 @@ CONSOLE_URL = f"http://localhost:{ports.MANAGER_REST}"
 """Where it answers while the port forwarding runs."""
 
 
+CONSOLE_USER = "root"
+"""Who can do everything there."""
+
+
+def password_command(stack: str) -> str:
+    """Return the command that shows that user's password.
+
+    Args:
+        stack: the stack's name.
+    """
+    return f"pulumi stack output consoleRootPassword --show-secrets --stack {stack}"
+
+
 def port_forward_command(namespace: str, names: Names, context: str | None) -> str:
     """Return the command that makes the console reachable from a workstation.
 

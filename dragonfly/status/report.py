@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dragonfly.parts.console import CONSOLE_URL, port_forward_command
+from dragonfly.parts.console import CONSOLE_URL, CONSOLE_USER, password_command, port_forward_command
 from dragonfly.settings.model import Settings
 from dragonfly.status.mirrors import NodeMirror, told
 from dragonfly.status.pod_reasons import Reason
@@ -59,8 +59,8 @@ class Report:
                 self.settings.namespace, self.settings.names, self.settings.kube_context
             ),
             "url": CONSOLE_URL,
-            "user": "root",
-            "passwordCommand": f"pulumi stack output consoleRootPassword --show-secrets --stack {self.stack}",
+            "user": CONSOLE_USER,
+            "passwordCommand": password_command(self.stack),
         }
 
     def document(self) -> dict[str, Any]:

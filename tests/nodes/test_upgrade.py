@@ -55,24 +55,28 @@ DATABASE_MOVE_SECONDS = 30
 # Asks for what only somebody who is signed in sees, and what the manager reads from its database; one connection for
 # each question. Each prober for a page of another size: of two that ask a manager of 2.5.1 for the same list at once,
 # one may be answered with 500, since it mixes up the items and their number. Writes when it asked, in seconds of the
-# machine's clock, and the first line of the answer, all of it where it is no good one.
+# machine's clock, and the first line of the answer, all of it where it is no good one. What a shell can do by itself it
+# does: several of them ask while much else is to be done.
 PROBER = r"""
 ask() {
-  timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; cat >&3; cat <&3' "$HOST" "$PORT" 2>&1
+  timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf %s "$2" >&3; IFS= read -rd "" said <&3; printf %s "$said"' \
+    "$HOST" "$PORT" "$1" 2>&1
 }
-question='{"name":"root","password":"'$PASSWORD'"}'
+who='{"name":"root","password":"'$PASSWORD'"}'
+printf -v request 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#who} "$who"
 # The manager of 2.5 may refuse the right password for a while.
-until [ "$token" ]; do
-  token=$(printf 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#question} "$question" |
-    ask | sed -n 's/.*"token":"\([^"]*\)".*/\1/p')
-done
+until [[ $(ask "$request") =~ \"token\":\"([^\"]*)\" ]]; do :; done
+format='GET /api/v1/schedulers?per_page=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n'
+printf -v request "$format" $PAGE_SIZE "${BASH_REMATCH[1]}"
+# Nothing ever comes from there.
+exec 9<> <(:)
 while true; do
-  now=$(date +%s.%N)
-  said=$(printf 'GET /api/v1/schedulers?per_page=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n' $PAGE_SIZE "$token" |
-    ask | tr '\r\n' '  ')
+  now=$EPOCHREALTIME
+  said=$(ask "$request")
+  said=${said//[$'\r\n']/ }
   [[ $said != *' 200 OK '* ]] || said=${said%% OK *}
   echo "$now $said"
-  sleep 0.05
+  read -rt 0.1 -u 9
 done
 """
 

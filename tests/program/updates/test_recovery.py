@@ -68,7 +68,11 @@ def test_a_step_that_fails_ends_it_and_is_named(cli: PlayedPulumi, capfd: pytest
 def test_what_google_cloud_may_have_made_under_a_name_of_its_own_is_named(
     cli: PlayedPulumi, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    policy = {"urn": "urn:a::b::c::DragonflyDown", "type": "gcp:monitoring/alertPolicy:AlertPolicy", "inputs": {}}
+    policy: dict[str, Any] = {
+        "urn": "urn:a::b::c::DragonflyDown",
+        "type": "gcp:monitoring/alertPolicy:AlertPolicy",
+        "inputs": {},
+    }
     cli.answer({"stack export": {"out": json.dumps(exported(CONFIG_MAP, policy))}})
     assert recovery.main(["--stack", "prod"]) == 0
     assert "may have made DragonflyDown before the update was killed" in capfd.readouterr().err
