@@ -32,6 +32,12 @@ def pod_monitors(api: ApiClient, namespace: str) -> dict[str, Any]:
     return {one["metadata"]["name"]: one for one in found["items"]}
 
 
+def dashboards(api: ApiClient, namespace: str) -> list[str]:
+    core: Any = client.CoreV1Api(api)
+    found = core.list_namespaced_config_map(namespace, label_selector="grafana_dashboard=1")
+    return [one.metadata.name for one in found.items]
+
+
 def rules(api: ApiClient, namespace: str) -> list[Any]:
     custom: Any = client.CustomObjectsApi(api)
     return custom.list_namespaced_custom_object("monitoring.coreos.com", "v1", namespace, "prometheusrules")["items"]
@@ -63,11 +69,12 @@ def test_an_installed_stack_gets_them_once_the_cluster_has_the_kind(
         assert one["metadata"]["labels"]["release"] == "prometheus"
     (rule,) = rules(api, stack.name)
     assert {one["alert"] for group in rule["spec"]["groups"] for one in group["rules"]} >= {"DragonflyComponentDown"}
+    assert dashboards(api, stack.name) == ["dragonfly-1-dashboard"]
     # No pod is replaced for it.
     assert generations(api, stack.name) == before
 
     configure(stack, monitoring="none", monitoringLabels="{}")
     stack.output("up", "--yes", "--skip-preview")
     assert pod_monitors(api, stack.name) == {}
-    assert rules(api, stack.name) == []
+    assert rules(api, stack.name) == dashboards(api, stack.name) == []
     assert generations(api, stack.name) == before

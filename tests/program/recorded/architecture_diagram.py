@@ -3,49 +3,65 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from dragonfly.parts.labels import COMPONENT_LABEL, Component, component_labels
+from dragonfly.parts.traffic import REGISTRY_PORTS
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
+from tests.program.recorded.reach import Party, Policy, reaches
+from tests.program.recorded.reach_table import OTHER_NODE, OWN_PODS, declared_reach, title
 from tests.program.recorded.recorded_program import WORKLOADS, RecordedProgram, Resource, run_main
 from tests.project.pages import README
 
 _BLOCK = re.compile(r"(<!-- diagram -->\n).*?(<!-- /diagram -->)", re.DOTALL)
-_ADDRESS = re.compile(r"([a-z0-9-]+):(\d+)")
+_METRICS, _READERS = "metrics", "`metricsFrom`"
+_OUTSIDE = Party(None, address="203.0.113.1")
 
 
 def mermaid(program: RecordedProgram) -> str:
-    """Workloads, the Services in front of them, their claims, and who waits for whom before it starts."""
-    resources = list(program.resources)
-    workloads = [resource for resource in resources if resource.kind in WORKLOADS]
-    services = {resource.object_name: resource for resource in resources if resource.kind == "Service"}
+    """Workloads with their claims, and who talks to whom: by the network policies, and a peer's ports by their keys."""
+    workloads = sorted(
+        (resource for resource in program.resources if resource.kind in WORKLOADS), key=lambda found: found.object_name
+    )
+    nodes = {Component(each.metadata["labels"][COMPONENT_LABEL]): _node(each) for each in workloads}
     lines = ["flowchart LR"]
-    for workload in sorted(workloads, key=lambda found: found.object_name):
-        node = _node(workload)
+    for workload in workloads:
         containers = workload.spec["template"]["spec"]["containers"]
         names = ", ".join(container["name"] for container in containers)
-        lines.append(f'  {node}["{workload.object_name}<br/>{workload.kind}: {names}"]')
+        lines.append(f'  {_node(workload)}["{workload.object_name}<br/>{workload.kind}: {names}"]')
         lines.extend(
-            f'  {node} --- {_id(volume["persistentVolumeClaim"]["claimName"])}[("{_size(resources, volume)}")]'
+            f'  {_node(workload)} --- {_id(volume["persistentVolumeClaim"]["claimName"])}[("{_size(program, volume)}")]'
             for volume in workload.spec["template"]["spec"]["volumes"]
             if "persistentVolumeClaim" in volume
         )
-    for name in sorted(services):
-        service = services[name]
-        if service.spec.get("clusterIP") == "None":
-            continue
-        ports = ", ".join(str(int(port["port"])) for port in service.spec["ports"])
-        target = next(
-            workload for workload in workloads if workload.spec["selector"]["matchLabels"] == service.spec["selector"]
-        )
-        lines.append(f'  {_node(service)}(["{name}<br/>{ports}"]) --> {_node(target)}')
-    for workload in sorted(workloads, key=lambda found: found.object_name):
-        command = workload.spec["template"]["spec"]["containers"][0].get("command", [])
-        lines.extend(
-            f"  {_node(workload)} -. waits for .-> {_node(services[match[1]])}"
-            for argument in command
-            if (match := _ADDRESS.fullmatch(argument)) and match[1] in services
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_flows(program, nodes), *_from_outside(program, nodes)])
+
+
+def _flows(program: RecordedProgram, nodes: dict[Component, str]) -> Iterator[str]:
+    sources = {**{title(each): each for each in OWN_PODS}, OTHER_NODE: Component.PEER}
+    served: dict[tuple[str, str], list[str]] = {}
+    for door, names in declared_reach(program).items():
+        # Probes are no talk between components, and who reads metrics is drawn by itself.
+        talkers = [] if door.what in (_METRICS, "health") else [each for name, each in sources.items() if name in names]
+        for talker in nodes.keys() & talkers:
+            served.setdefault((nodes[talker], nodes[door.component]), []).append(f"{door.what} {door.port}")
+    for (source, asked), doors in sorted(served.items()):
+        yield f'  {source} -- "{", ".join(doors)}" --> {asked}'
+
+
+def _from_outside(program: RecordedProgram, nodes: dict[Component, str]) -> Iterator[str]:
+    policies: list[Policy] = [one.manifest for one in program.of_kind("NetworkPolicy")]
+    ports = ", ".join(map(str, REGISTRY_PORTS))
+    for component in OWN_PODS:
+        pod = Party(program.namespace, component_labels(program.app, component))
+        if component in nodes and all(
+            reaches(policies, program.namespace, pod, _OUTSIDE, port) for port in REGISTRY_PORTS
+        ):
+            yield f'  {nodes[component]} -- "{ports}" --> registries(["registries"])'
+    for door, names in declared_reach(program).items():
+        if door.what == _METRICS and _READERS in names:
+            yield f'  prometheus(["Prometheus in metricsFrom"]) -. {door.port} .-> {nodes[door.component]}'
 
 
 def with_diagram(readme: str, diagram: str) -> str:
@@ -61,11 +77,9 @@ def _id(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _size(resources: list[Resource], volume: dict[str, dict[str, str]]) -> str:
+def _size(program: RecordedProgram, volume: dict[str, dict[str, str]]) -> str:
     name = volume["persistentVolumeClaim"]["claimName"]
-    claim = next(
-        resource for resource in resources if resource.kind == "PersistentVolumeClaim" and resource.object_name == name
-    )
+    (claim,) = [one for one in program.of_kind("PersistentVolumeClaim") if one.object_name == name]
     return claim.spec["resources"]["requests"]["storage"]
 
 
