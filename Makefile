@@ -34,7 +34,7 @@ POLICY_STAMP = policy/venv/.packages
 # Debian's containerd and runc conflict with Docker's containerd.io: --yes alone would remove Docker without a question.
 APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends --no-remove
 
-.PHONY: help up preview down status console recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table metrics-table reach-table picture declarations config-table clean
+.PHONY: help up preview down status console recover env images client tools package-lists node-packages test-packages client-packages bench audit test test-by-turns client-meanwhile test-unit test-scripts test-engine test-nodes test-nodes-of-2.5 test-nodes-of-others mutate lint format diagram line-table metrics-table reach-table picture pictures declarations config-table clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/; t found; d; :found; s/[$$][$$]/$$/g; p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
@@ -158,6 +158,10 @@ reach-table: $(TEST_STAMP) ## Write the table of docs/network-policies.md anew f
 
 picture: $(TEST_STAMP) ## Draw the terminal of docs/local-cluster.md anew, from a `make up` after `make down`.
 	@$(PYTHON_RUN) -m tests.program.recorded.terminal_picture
+
+# For ten minutes, with real containers: needs root.
+pictures: $(TEST_STAMP) ## Draw docs/dashboard.svg anew, from an installation through which nodes pull; not in CI.
+	@BUILD_CLIENT=yes $(PYTHON_RUN) -m pytest tests/nodes/panel_pictures.py
 
 declarations: $(TEST_STAMP) ## Write the files of what the program declares; their diff shows what a change does.
 	@$(PYTHON_RUN) -m tests.program.recorded.declarations

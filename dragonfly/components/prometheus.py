@@ -16,6 +16,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.instance.objects import Instance
 from dragonfly.monitoring.alerts import Alert, alerts
 from dragonfly.monitoring.grafana import SIDECAR_LABEL, grafana_dashboard
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.metrics import SCRAPED, Monitoring, Scraped, job_names
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import Scope
@@ -148,7 +149,7 @@ def _rule(alert: Alert) -> dict[str, object]:
         # By it an Alertmanager sends the alert to somebody.
         "labels": {"severity": alert.severity.value},
         "annotations": {
-            "summary": alert.told(lambda label: f"{{{{ $labels.{label} }}}}"),
+            "summary": told(alert.summary, lambda label: f"{{{{ $labels.{label} }}}}"),
             "description": alert.remedy,
         },
     }

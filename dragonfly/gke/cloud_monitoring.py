@@ -10,6 +10,7 @@ from pulumi_gcp import monitoring
 from dragonfly.google.dashboard import dashboard
 from dragonfly.google.location import GoogleLocation
 from dragonfly.monitoring.alerts import Alert, Severity, alerts
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import GkeCluster, Scope
 from dragonfly.settings.model import Settings
@@ -82,7 +83,7 @@ def _policy(
     channels: list[pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> monitoring.AlertPolicy:
-    said = alert.told(lambda label: f"${{metric_or_resource.label.{label}}}")
+    said = told(alert.summary, lambda label: f"${{metric_or_resource.label.{label}}}")
     return monitoring.AlertPolicy(
         alert.name,
         project=project,

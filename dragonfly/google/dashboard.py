@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.panels import Panel, Query
 
 _COLUMNS, _WIDTH, _HEIGHT = 48, 24, 16
@@ -42,6 +42,6 @@ def _data_set(panel: Panel, query: Query) -> dict[str, Any]:
     return {
         "plotType": "LINE",
         "targetAxis": "Y1",
-        "legendTemplate": re.sub(r"\{(\w+)\}", r"${labels.\1}", query.legend),
+        "legendTemplate": told(query.legend, lambda label: f"${{labels.{label}}}"),
         "timeSeriesQuery": {"prometheusQuery": query.expression, "unitOverride": panel.unit.value},
     }

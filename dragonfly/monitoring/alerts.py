@@ -5,8 +5,6 @@ Each says which program exports what it looks at: where that program is not, the
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,14 +45,6 @@ class Alert:
     summary: str
     remedy: str
     exporter: str
-
-    def told(self, label: Callable[[str], str]) -> str:
-        """Return the summary.
-
-        Args:
-            label: how its reader writes the value of a label, by the label's name.
-        """
-        return re.sub(r"\{(\w+)\}", lambda match: label(match[1]), self.summary)
 
 
 _DOWN = (Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.MYSQL, Component.REDIS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.panels import Panel, Unit
 
 SIDECAR_LABEL: Final = {"grafana_dashboard": "1"}
@@ -62,7 +62,7 @@ def _panel(index: int, panel: Panel) -> dict[str, Any]:
                 "refId": chr(ord("A") + number),
                 "datasource": _SOURCE,
                 "expr": query.expression,
-                "legendFormat": re.sub(r"\{(\w+)\}", r"{{\1}}", query.legend),
+                "legendFormat": told(query.legend, lambda label: f"{{{{{label}}}}}"),
             }
             for number, query in enumerate(panel.queries)
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,11 @@ class Prometheus:
         answer = json.loads(self._page(f"/api/v1/query?query={quote(expression)}"))
         assert answer["status"] == "success", answer
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+
+    def range(self, expression: str, since: float, step_seconds: int) -> list[dict[str, Any]]:
+        """Return labels and values of what an expression has found since a moment of the clock."""
+        span = f"start={since}&end={time.time()}&step={step_seconds}"
+        return json.loads(self._page(f"/api/v1/query_range?query={quote(expression)}&{span}"))["data"]["result"]
 
     def targets(self) -> list[dict[str, Any]]:
         """Return what it reads, and how the last reading ended."""

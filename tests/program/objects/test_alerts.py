@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from dragonfly.monitoring.alerts import alerts
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import GkeCluster, Scope
@@ -256,7 +257,7 @@ def test_the_alerts_are_declared_as_they_are_told(declared: Resource) -> None:
         alert = ALERTS[rule["alert"]]
         assert rule["expr"] == alert.expression
         assert rule["labels"] == {"severity": alert.severity}
-        summary = alert.told(lambda label: f"{{{{ $labels.{label} }}}}")
+        summary = told(alert.summary, lambda label: f"{{{{ $labels.{label} }}}}")
         assert rule["annotations"] == {"summary": summary, "description": alert.remedy}
 
 

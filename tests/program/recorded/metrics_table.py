@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dragonfly.monitoring.alerts import Alert, alerts
+from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
@@ -47,7 +48,14 @@ def alerts_table() -> str:
 
 def _alert(alert: Alert) -> str:
     lasting = f"{alert.minutes} min" if alert.minutes else "at once"
-    cells = (f"`{alert.name}`", alert.told("*{}*".format), lasting, alert.severity, alert.exporter, alert.remedy)
+    cells = (
+        f"`{alert.name}`",
+        told(alert.summary, "*{}*".format),
+        lasting,
+        alert.severity,
+        alert.exporter,
+        alert.remedy,
+    )
     return f"| {' | '.join(cells)} |"
 
 
