@@ -6,8 +6,10 @@ import signal
 import pulumi
 
 from dragonfly.access.existing_cluster import existing_cluster
+from dragonfly.gke.cloud_monitoring import CloudMonitoring
 from dragonfly.gke.cluster import GkeCluster
 from dragonfly.gke.containerd_config import containerd_config
+from dragonfly.google.location import stack_location
 from dragonfly.release import Dragonfly
 from dragonfly.settings.stack_config import read_settings
 from dragonfly.updates.immutable_config import KeptConfig
@@ -25,6 +27,8 @@ provider = gke.provider if gke else existing_cluster(settings)
 dragonfly = Dragonfly(
     "dragonfly", settings, kept, gke.provisioned if gke else None, pulumi.ResourceOptions(providers=[provider])
 )
+if settings.has_alert_policies:
+    CloudMonitoring("cloud-monitoring", settings, stack_location(settings.cluster_location), [dragonfly])
 
 pulumi.export("namespace", dragonfly.namespace)
 pulumi.export("consoleUrl", dragonfly.console_url)

@@ -13,22 +13,21 @@ import socketserver
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from kubernetes.client import ApiClient
 
 from dragonfly.access.client import KubeconfigError, connect
-from dragonfly.access.objects import Cluster, NoClusterError
+from dragonfly.access.objects import Cluster, NoClusterError, Object, listed
 from dragonfly.access.port_forward import PodUnreachableError, forwarded
 from dragonfly.parts import ports
 from dragonfly.parts.console import CONSOLE_USER, password_command
 from dragonfly.parts.labels import Component, selector
-from dragonfly.settings.model import Settings
 from dragonfly.settings.report import SettingsError
-from dragonfly.status.stack import StackUnreadableError, read_stack
+from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 
 _LOOPBACK = "127.0.0.1"
 _OPENING_SECONDS = 10.0
@@ -55,7 +54,7 @@ def serve(port: int, way: Way, told: Callable[[str], None]) -> socketserver.Thre
             try:
                 with way() as far:
                     _pass_on(self.request, far)
-            except (NoClusterError, PodUnreachableError) as error:
+            except (KubeconfigError, NoClusterError, PodUnreachableError) as error:
                 told(str(error))
             except OSError:
                 # Whoever asked went away.
@@ -84,22 +83,57 @@ def _pass_on(near: socket.socket, far: socket.socket) -> None:
             others[end].sendall(data)
 
 
-def _to_manager(cluster: Cluster, client: ApiClient, settings: Settings) -> AbstractContextManager[socket.socket]:
-    """Open a connection to a manager that runs.
+class _Manager:
+    """The way to a manager that is Ready, by credentials that are renewed when they no longer do."""
 
-    Raises:
-        NoClusterError: there is none, or the cluster does not say.
-        PodUnreachableError: no way leads there.
-    """
-    labels = selector(settings.app_instance_name, Component.MANAGER)
-    running = [
-        pod["metadata"]["name"]
-        for pod in cluster.pods(labels)
-        if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
-    ]
-    if not running:
-        raise NoClusterError(f"no pod of {settings.names.manager} runs; `python -m dragonfly.status` tells why")
-    return forwarded(client, settings.namespace, running[0], ports.MANAGER_REST, _OPENING_SECONDS)
+    def __init__(self, stack: Stack) -> None:
+        """Take a stack; nothing is asked yet."""
+        self._stack = stack
+        self._client: ApiClient | None = None
+
+    @contextmanager
+    def open(self) -> Generator[socket.socket]:
+        """Open a connection.
+
+        Raises:
+            KubeconfigError: there is no credential.
+            NoClusterError: there is no such manager, or the cluster does not say.
+            PodUnreachableError: no way leads there.
+        """
+        with ExitStack() as opened:
+            try:
+                way = opened.enter_context(self._open())
+            except (NoClusterError, PodUnreachableError):
+                if self._client is None:
+                    raise
+                # Tokens end after an hour, and a client keeps the one that it began with.
+                self._client = None
+                way = opened.enter_context(self._open())
+            yield way
+
+    def _open(self) -> AbstractContextManager[socket.socket]:
+        settings, stack = self._stack.settings, self._stack
+        client = self._client or connect(stack.kubeconfig, stack.context)
+        cluster = Cluster(client, settings.namespace, stack.secrets)
+        pods = cluster.pods(selector(settings.app_instance_name, Component.MANAGER))
+        ready = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
+        if not ready:
+            why = f".venv/bin/python -m dragonfly.status --stack {stack.name}"
+            raise NoClusterError(f"no pod of {settings.names.manager} is Ready; to see why: {why}")
+        way = forwarded(client, settings.namespace, ready[0], ports.MANAGER_REST, _OPENING_SECONDS)
+        self._client = client
+        return way
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = {each["type"]: each["status"] for each in listed(pod, "conditions")}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) not in range(65536):
+        raise argparse.ArgumentTypeError(f"{text} is no port, 1 to 65535")
+    return int(text)
 
 
 def main(arguments: list[str]) -> int:
@@ -107,43 +141,43 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m dragonfly.console", description=__doc__)
     parser.add_argument("--stack", required=True, help="name of the stack")
     parser.add_argument(
-        "--port", type=int, default=ports.MANAGER_REST, help=f"of this machine, {ports.MANAGER_REST} unless given"
+        "--port", type=_port, default=ports.MANAGER_REST, help=f"of this machine, {ports.MANAGER_REST} unless given"
     )
     parser.add_argument("--no-browser", action="store_true", help="only say where it is")
     options = parser.parse_args(arguments)
     try:
-        stack = read_stack(options.stack, "pulumi", Path(__file__).resolve().parents[1])
-        client = connect(stack.kubeconfig, stack.context)
-        cluster = Cluster(client, stack.settings.namespace, stack.secrets)
+        return _open_console(options.stack, options.port, browser=not options.no_browser)
+    except KeyboardInterrupt:
+        print()
+        return 0
+
+
+def _open_console(stack_name: str, port: int, *, browser: bool) -> int:
+    try:
+        manager = _Manager(read_stack(stack_name, "pulumi", Path(__file__).resolve().parents[1]))
         # What stands in the way is told before a browser meets it.
-        with _to_manager(cluster, client, stack.settings):
+        with manager.open():
             pass
     except (KubeconfigError, NoClusterError, PodUnreachableError, SettingsError, StackUnreadableError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     try:
-        server = serve(
-            options.port, lambda: _to_manager(cluster, client, stack.settings), lambda why: print(why, file=sys.stderr)
-        )
+        server = serve(port, manager.open, lambda why: print(why, file=sys.stderr))
     except OSError as error:
-        sys.stderr.write(f"port {options.port} cannot be had ({error.strerror}); --port names another\n")
+        sys.stderr.write(f"port {port} cannot be had ({error.strerror}); --port names another\n")
         return 1
     with server:
-        url = f"http://localhost:{cast('tuple[Any, int]', server.server_address)[1]}"
+        url = f"http://localhost:{cast('tuple[str, int]', server.server_address)[1]}"
         print(
-            f"Console: {url}, user {CONSOLE_USER}; its password:\n  {password_command(options.stack)}\nCtrl-C ends.",
+            f"Console: {url}, user {CONSOLE_USER}; its password:\n  {password_command(stack_name)}\nCtrl-C ends.",
             flush=True,
         )
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()
-        try:
-            if not options.no_browser:
-                # One that runs in this terminal keeps it until it ends.
-                webbrowser.open(url)
-            serving.join()
-        except KeyboardInterrupt:
-            print()
-        server.shutdown()
+        if browser:
+            # One that runs in this terminal keeps it until it ends.
+            webbrowser.open(url)
+        serving.join()
     return 0
 
 

@@ -30,6 +30,18 @@ class PageUnreadableError(RuntimeError):
     """The page cannot be had; the message says why."""
 
 
+class _Forward(ws_client.PortForward):
+    """The client's own, whose other end closes when the way is lost: whoever reads there would wait for ever."""
+
+    def _proxy(self) -> None:
+        this = cast("Any", super())
+        try:
+            this._proxy()
+        except (OSError, ValueError, WebSocketException):
+            for port in cast("Any", self).local_ports.values():
+                port.python.close()
+
+
 @contextmanager
 def forwarded(client: ApiClient, namespace: str, pod: str, port: int, seconds: float) -> Generator[socket.socket]:
     """Open a connection to a port of a pod.
@@ -57,7 +69,7 @@ def forwarded(client: ApiClient, namespace: str, pod: str, port: int, seconds: f
         )
     except (OSError, WebSocketException) as error:
         raise PodUnreachableError(f"{pod} cannot be asked: {error}") from None
-    forward: Any = cast("Any", ws_client).PortForward(way, [port])
+    forward: Any = cast("Any", _Forward)(way, [port])
     try:
         yield forward.socket(port)
     finally:

@@ -16,7 +16,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from dragonfly.instance.objects import Instance
 from dragonfly.monitoring.alerts import Alert, alerts
 from dragonfly.monitoring.grafana import SIDECAR_LABEL, grafana_dashboard
-from dragonfly.monitoring.label_text import told
+from dragonfly.monitoring.label_text import VALUE, told
 from dragonfly.monitoring.metrics import SCRAPED, Monitoring, Scraped, job_names
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import Scope
@@ -106,7 +106,7 @@ def _endpoint(scraped: Scraped) -> dict[str, object]:
 
 
 def _rules(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> apiextensions.CustomResource:
-    names = args.instance.names
+    names, counted = args.instance.names, args.instance.line.counts_transfers
     api_version, kind = RULES_API
     return apiextensions.CustomResource(
         "alerts",
@@ -116,7 +116,10 @@ def _rules(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> apiextensions.
         spec={
             "groups": pulumi.Output.from_input(args.instance.namespace).apply(
                 lambda namespace: [
-                    {"name": names.app, "rules": [_rule(alert) for alert in alerts(Scope(namespace, names))]}
+                    {
+                        "name": names.app,
+                        "rules": [_rule(alert) for alert in alerts(Scope(namespace, names), counts_transfers=counted)],
+                    }
                 ]
             )
         },
@@ -129,14 +132,14 @@ def _dashboard(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> core.Confi
     return core.ConfigMap(
         "dashboard",
         metadata=_labelled(args.instance.metadata(names.dashboard), {**args.labels, **SIDECAR_LABEL}),
-        data={
-            # The sidecar writes what it finds into one folder.
-            f"{names.app}.json": pulumi.Output.from_input(args.instance.namespace).apply(
-                lambda namespace: json.dumps(
+        data=pulumi.Output.from_input(args.instance.namespace).apply(
+            lambda namespace: {
+                # The sidecar writes what it finds in all namespaces into one folder.
+                f"{namespace}-{names.app}.json": json.dumps(
                     grafana_dashboard(f"Dragonfly {names.app} in {namespace}", panels(Scope(namespace, names)))
                 )
-            )
-        },
+            }
+        ),
         opts=opts,
     )
 
@@ -149,10 +152,14 @@ def _rule(alert: Alert) -> dict[str, object]:
         # By it an Alertmanager sends the alert to somebody.
         "labels": {"severity": alert.severity.value},
         "annotations": {
-            "summary": told(alert.summary, lambda label: f"{{{{ $labels.{label} }}}}"),
+            "summary": told(alert.summary, lambda name: _in_prometheus(alert, name)),
             "description": alert.remedy,
         },
     }
+
+
+def _in_prometheus(alert: Alert, name: str) -> str:
+    return f"{{{{ $value | {alert.shown_as} }}}}" if name == VALUE else f"{{{{ $labels.{name} }}}}"
 
 
 def _labelled(metadata: meta.ObjectMetaArgs, labels: Mapping[str, str]) -> meta.ObjectMetaArgs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pulumi
 from pulumi_gcp import monitoring
@@ -10,9 +11,9 @@ from pulumi_gcp import monitoring
 from dragonfly.google.dashboard import dashboard
 from dragonfly.google.location import GoogleLocation
 from dragonfly.monitoring.alerts import Alert, Severity, alerts
-from dragonfly.monitoring.label_text import told
+from dragonfly.monitoring.label_text import VALUE, told
 from dragonfly.monitoring.panels import panels
-from dragonfly.monitoring.scope import GkeCluster, Scope
+from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.settings.model import Settings
 
 _SEVERITIES = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING"}
@@ -32,7 +33,7 @@ class CloudMonitoring(pulumi.ComponentResource):
         name: str,
         settings: Settings,
         location: GoogleLocation,
-        after: pulumi.Resource,
+        after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare them.
@@ -41,16 +42,16 @@ class CloudMonitoring(pulumi.ComponentResource):
             name: Pulumi's name of it.
             settings: what the stack decides.
             location: the cluster's.
-            after: what each of them waits for.
-            opts: the component's parent.
+            after: what each of them waits for: before, somebody would be told that nothing answers yet.
+            opts: of the component.
         """
         super().__init__("dragonfly:gke:CloudMonitoring", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self, depends_on=[after])
-        cluster = GkeCluster(settings.cluster_name, location.cluster_location)
+        child = pulumi.ResourceOptions(parent=self, depends_on=after)
+        cluster = CloudCluster(settings.cluster_name, location.cluster_location)
         scope = Scope(settings.namespace, settings.names, cluster)
         title = f"{settings.names.app} in {settings.cluster_name}"
         channels = [_channel(entry, location.project, child) for entry in settings.notification_channels]
-        for alert in alerts(scope):
+        for alert in alerts(scope, counts_transfers=settings.line.counts_transfers):
             _policy(alert, title, settings.names.app, location.project, channels, child)
         monitoring.Dashboard(
             "dashboard",
@@ -75,6 +76,11 @@ def _channel(entry: str, project: str, opts: pulumi.ResourceOptions) -> pulumi.I
     ).name
 
 
+def _in_google_cloud(name: str) -> str:
+    # As Google's own converter of Prometheus' rules writes them.
+    return "${metric.label.value}" if name == VALUE else f"${{metric_or_resource.label.{name}}}"
+
+
 def _policy(
     alert: Alert,
     title: str,
@@ -83,7 +89,7 @@ def _policy(
     channels: list[pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> monitoring.AlertPolicy:
-    said = told(alert.summary, lambda label: f"${{metric_or_resource.label.{label}}}")
+    said = told(alert.summary, _in_google_cloud)
     return monitoring.AlertPolicy(
         alert.name,
         project=project,

@@ -11,7 +11,7 @@ from pulumi_gcp import compute, container, organizations, projects
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.access.provider import kubernetes_provider
 from dragonfly.gke.apis import enabled_apis
-from dragonfly.gke.cloud_monitoring import CloudMonitoring, monitored_components
+from dragonfly.gke.cloud_monitoring import monitored_components
 from dragonfly.gke.containerd_config import registry_host
 from dragonfly.gke.kubeconfig import gke_kubeconfig
 from dragonfly.gke.network import existing_network, own_network
@@ -176,9 +176,6 @@ class GkeCluster(pulumi.ComponentResource):
         )
         if settings.metrics_exporter_enabled:
             _metrics_writer(settings, location, cluster, self)
-        if settings.has_alert_policies:
-            # Not before there are nodes: nobody is to be told that nothing answers yet.
-            CloudMonitoring("cloud-monitoring", settings, location, pool, child)
 
         context = f"gke_{location.project}_{location.cluster_location}_{settings.cluster_name}"
         self.kubeconfig = gke_kubeconfig(context, *_way_in(settings, cluster))

@@ -48,6 +48,7 @@ class Line21(ReleaseLine):
     finds_schedulers_by_name = False
     # Looked at only now and then, a volume that is nearly full would be over-full.
     sizes_cache = False
+    counts_transfers = False
     # Measured with 2.1.34: the most memory, and the CPU time, of 1 GB pulled on three nodes. Ten times that is 10 GB,
     # or thirty nodes, for which the CPU requests count ten minutes: a measured second of CPU time is 17m. A download in
     # more of a hurry finds its CPU below the limit.

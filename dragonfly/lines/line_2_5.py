@@ -62,6 +62,7 @@ class Line25(ReleaseLine):
     password_cache_seconds = 30
     finds_schedulers_by_name = True
     sizes_cache = True
+    counts_transfers = True
     # Measured with 2.5.1 and the client 1.4.3, which was built in less time and for less speed than the released one
     # (at `opt-level` 1; `make client` builds it at 0 now): the most memory, and the CPU time, of 1 GB in four images
     # that two nodes pulled at once. The rest as with 2.1.

@@ -48,6 +48,7 @@ class ReleaseLine(ABC):
             there is none: it refuses the right one then.
         finds_schedulers_by_name: whether peers and seed peers look for schedulers by the name of their own addresses.
         sizes_cache: whether what a seed peer caches may have a volume of any size.
+        counts_transfers: whether its metrics tell what clients have fetched and keep, and who signed in.
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class ReleaseLine(ABC):
     password_cache_seconds: ClassVar[int]
     finds_schedulers_by_name: ClassVar[bool]
     sizes_cache: ClassVar[bool]
+    counts_transfers: ClassVar[bool]
 
     @abstractmethod
     def images(self, tag: str, client_tag: str) -> Mapping[Image, ImageSource]:

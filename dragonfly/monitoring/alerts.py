@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dragonfly.monitoring.metrics import SIGN_IN
+from dragonfly.monitoring.metrics import SIGN_IN, Fetcher, Source
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
 from dragonfly.parts.names import DATA_VOLUME
@@ -33,9 +33,10 @@ class Alert:
         expression: PromQL, which finds something when it is to fire.
         minutes: how long it must find something before it fires.
         severity: how soon somebody has to look.
-        summary: what is wrong; names of the labels of what was found stand in braces.
+        summary: what is wrong; names of the labels of what was found stand in braces, and `value` for the number.
         remedy: what to do.
         exporter: which program exports the metrics.
+        shown_as: Prometheus' function that writes the number for people.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Alert:
     summary: str
     remedy: str
     exporter: str
+    shown_as: str = "humanize"
 
 
 _DOWN = (Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.MYSQL, Component.REDIS)
@@ -54,14 +56,65 @@ _LEAST_BYTES = 10**9
 _MOST_SIGN_INS = 20
 
 
-def alerts(scope: Scope) -> list[Alert]:
-    """Return all alerts of an installation."""
-    traffic = f"increase(dragonfly_scheduler_traffic{{{scope.labels(Component.SCHEDULER)},%s}}[10m])"
-    from_registries = "sum by (namespace, job) (" + traffic % 'host_type="normal",type="BACK_TO_SOURCE"' + ")"
-    pulled = "sum by (namespace, job) (" + traffic % 'host_type="normal",type=~"BACK_TO_SOURCE|REMOTE_PEER"' + ")"
+def alerts(scope: Scope, *, counts_transfers: bool) -> list[Alert]:
+    """Return the alerts of an installation whose metrics somebody exports.
+
+    Args:
+        scope: the installation.
+        counts_transfers: whether its release line exports what clients have fetched and keep, and who signed in.
+    """
+    return [*_of_every_line(scope), *(_of_transfers(scope) if counts_transfers else [])]
+
+
+def _of_transfers(scope: Scope) -> list[Alert]:
+    def increased(*sources: Source) -> str:
+        return f"sum by (namespace, job) (increase({scope.traffic(Fetcher.NODE, *sources)}[10m]))"
+
+    from_registries, pulled = increased(Source.REGISTRIES), increased(*Source)
+    manager = scope.labels(Component.MANAGER)
     refused = f"manager_requests_total{{{scope.labels(Component.MANAGER, url=SIGN_IN, code='401')}}}"
-    peers = scope.labels(daemonset=scope.names.peer)
     clients = scope.labels(Component.SEED_PEER, Component.PEER)
+    return [
+        Alert(
+            "DragonflyNothingShared",
+            f"{from_registries} / {pulled} > 0.5 and {pulled} > {_LEAST_BYTES}",
+            10,
+            Severity.WARNING,
+            "{value} of what nodes pulled came from registries, by {job}.",
+            "see whether the seed peer runs, and whether the peers find it",
+            "the scheduler of 2.5",
+            "humanizePercentage",
+        ),
+        Alert(
+            "DragonflyCacheDiskNearlyFull",
+            # The whole file system's, mostly a node's own disk. At nine tenths kubelet ends pods.
+            f"dragonfly_client_disk_usage_space_total{{{clients}}} / dragonfly_client_disk_space_total{{{clients}}}"
+            " > 0.8",
+            15,
+            Severity.WARNING,
+            "The disk with the cache of {pod} is {value} full.",
+            "larger disks of the nodes, `nodeDiskSize` on a GKE cluster of the stack: a cache keeps to its own size",
+            "the client of 2.5",
+            "humanizePercentage",
+        ),
+        Alert(
+            "DragonflySignInsFail",
+            # What was not there ten minutes ago, though the manager was read, counts whole: whoever guesses under
+            # another name each time makes series that never increase. Google leaves out a series' first value.
+            f"sum by (namespace, job) (({refused} - {refused} offset 10m >= 0)"
+            f" or (({refused} unless {refused} offset 10m) and on (namespace, pod) (up{{{manager}}} offset 10m == 1)))"
+            f" > {_MOST_SIGN_INS}",
+            0,
+            Severity.WARNING,
+            "{value} sign-ins to the console failed within ten minutes, by {job}.",
+            "look who reaches it: `consoleFrom`, and whatever leads there from outside",
+            "the manager of 2.5",
+        ),
+    ]
+
+
+def _of_every_line(scope: Scope) -> list[Alert]:
+    peers = scope.labels(daemonset=scope.names.peer)
     return [
         Alert(
             "DragonflyComponentDown",
@@ -81,7 +134,7 @@ def alerts(scope: Scope) -> list[Alert]:
             f" - kube_daemonset_status_number_ready{{{peers}}} > 0",
             15,
             Severity.WARNING,
-            "Some nodes of {daemonset} have no peer that is Ready and pull from the registries.",
+            "{value} nodes have no peer of {daemonset} that is Ready and pull from the registries.",
             "`status` names the nodes and the reasons",
             "kube-state-metrics",
         ),
@@ -94,49 +147,15 @@ def alerts(scope: Scope) -> list[Alert]:
             "`status` shows the last line of its log",
             "the two exporters",
         ),
-        Alert(
-            "DragonflyNothingShared",
-            f"{from_registries} / {pulled} > 0.5 and {pulled} > {_LEAST_BYTES}",
-            10,
-            Severity.WARNING,
-            "More than half of what nodes pulled came from registries, by {job}.",
-            "see whether the seed peer runs, and whether the peers find it",
-            "the scheduler of 2.5",
-        ),
-        Alert(
-            "DragonflyCacheNearlyFull",
-            # At nine tenths kubelet ends pods.
-            f"dragonfly_client_disk_usage_space_total{{{clients}}} / dragonfly_client_disk_space_total{{{clients}}}"
-            " > 0.8",
-            15,
-            Severity.WARNING,
-            "The disk with the cache of {pod} is more than four fifths full.",
-            "larger disks of the nodes: `nodeDiskSize` on a GKE cluster of the stack; for the seed peer "
-            "`seedPeerCacheSize`",
-            "the client of 2.5",
-        ),
         _disk_nearly_full(scope),
-        Alert(
-            "DragonflySignInsFail",
-            # What was not there ten minutes ago counts whole: whoever guesses under another name each time makes series
-            # that never increase.
-            f"sum by (namespace, job) (({refused} - {refused} offset 10m >= 0)"
-            f" or ({refused} unless {refused} offset 10m)) > {_MOST_SIGN_INS}",
-            0,
-            Severity.WARNING,
-            f"More than {_MOST_SIGN_INS} sign-ins to the console failed within ten minutes, by {{job}}.",
-            "look who reaches it: `consoleFrom`, and whatever leads there from outside",
-            "the manager of 2.5",
-        ),
     ]
 
 
 def _disk_nearly_full(scope: Scope) -> Alert:
     if scope.cluster is None:
         claims = scope.labels() + f',persistentvolumeclaim=~"{"|".join(scope.names.claims())}"'
-        expression = (
-            f"kubelet_volume_stats_available_bytes{{{claims}}} / kubelet_volume_stats_capacity_bytes{{{claims}}} < 0.1"
-        )
+        left, whole = (f"kubelet_volume_stats_{which}_bytes{{{claims}}}" for which in ("available", "capacity"))
+        expression = f"1 - {left} / {whole} > 0.9"
         exporter, which = "kubelet", "persistentvolumeclaim"
     else:
         # GKE sends it in any case, and for nothing (Google Cloud documentation, "GKE system metrics").
@@ -152,7 +171,8 @@ def _disk_nearly_full(scope: Scope) -> Alert:
         expression,
         15,
         Severity.CRITICAL,
-        f"Less than a tenth of the disk of {{{which}}} is left.",
+        f"The disk of {{{which}}} is {{value}} full.",
         "a larger `dbPersistentDiskSize` or `redisPersistentDiskSize`: it grows without a restart",
         exporter,
+        "humanizePercentage",
     )

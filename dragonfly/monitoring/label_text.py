@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+VALUE = "value"
+"""Stands for the number that was found, among the labels."""
+
 
 def told(text: str, label: Callable[[str], str]) -> str:
     """Return a text as its reader has it.

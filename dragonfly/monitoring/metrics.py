@@ -62,6 +62,24 @@ class Scraped:
 SIGN_IN: Final = "/api/v1/users/signin"
 """Where the manager's console signs somebody in."""
 
+TRAFFIC: Final = "dragonfly_scheduler_traffic"
+"""Counts bytes that a client has fetched, by their source and by who fetched them (upstream, scheduler/metrics)."""
+
+
+class Source(StrEnum):
+    """Where bytes came from: values of the label `type`."""
+
+    PEERS = "REMOTE_PEER"
+    REGISTRIES = "BACK_TO_SOURCE"
+
+
+class Fetcher(StrEnum):
+    """Who fetched them: values of the label `host_type`."""
+
+    NODE = "normal"
+    SEED_PEER = "super"
+
+
 _PROCESS = ("process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total")
 
 # No histogram, which is 27 series for each of its labels' values, and nothing with labels that a pull itself names, of
@@ -94,7 +112,7 @@ SCRAPED: Final[Mapping[Component, Scraped]] = {
         30,
         (
             "dragonfly_scheduler_version",
-            "dragonfly_scheduler_traffic",
+            TRAFFIC,
             "dragonfly_scheduler_(register_peer|download_peer|download_peer_back_to_source)(_started|_finished)?"
             "(_failure)?_total",
             "dragonfly_scheduler_(register_peer_task|download)(_failure)?_total",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dragonfly.monitoring.metrics import Fetcher, Source
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
 
@@ -60,6 +61,10 @@ def panels(scope: Scope) -> list[Panel]:
     peers, seed_peer = scope.labels(Component.PEER), scope.labels(Component.SEED_PEER)
     scheduler = scope.labels(Component.SCHEDULER)
     clients = scope.labels(Component.SEED_PEER, Component.PEER)
+
+    def fetched(*sources: Source) -> str:
+        return f"sum(rate({scope.traffic(Fetcher.NODE, *sources)}{_RATE}))"
+
     mysql, redis = scope.labels(Component.MYSQL), scope.labels(Component.REDIS)
     everything = scope.labels(Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.PEER)
     return [
@@ -70,10 +75,13 @@ def panels(scope: Scope) -> list[Panel]:
                 Query(_rate("dragonfly_client_upload_traffic", peers), "other nodes"),
                 Query(_rate("dragonfly_client_upload_traffic", seed_peer), "seed peer"),
                 Query(
-                    _rate("dragonfly_client_download_traffic", f'{clients},type="BACK_TO_SOURCE"'),
+                    _rate("dragonfly_client_download_traffic", f'{clients},type="{Source.REGISTRIES}"'),
                     "registries",
                 ),
-                Query(_rate("dragonfly_dfdaemon_seed_peer_download_traffic", seed_peer), "registries (2.1)"),
+                Query(
+                    _rate("dragonfly_dfdaemon_seed_peer_download_traffic", f'{seed_peer},type="back_to_source"'),
+                    "registries (2.1)",
+                ),
             ),
         ),
         Panel(
@@ -81,7 +89,8 @@ def panels(scope: Scope) -> list[Panel]:
             Unit.SHARE,
             (
                 Query(
-                    f"{_traffic(scheduler, 'REMOTE_PEER')} / {_traffic(scheduler, 'BACK_TO_SOURCE|REMOTE_PEER')}",
+                    # Where nothing was shared there is no series of it.
+                    f"({fetched(Source.PEERS)} or vector(0)) / {fetched(*Source)}",
                     "share of bytes",
                 ),
             ),
@@ -163,12 +172,11 @@ def panels(scope: Scope) -> list[Panel]:
             "Versions",
             Unit.NUMBER,
             tuple(
-                Query(f"count by (git_version) ({name}{{{scope.labels()}}})", f"{program} {{git_version}}")
-                for program, name in (
-                    ("manager", "dragonfly_manager_version"),
-                    ("scheduler", "dragonfly_scheduler_version"),
-                    ("client", "dragonfly_client_version"),
-                    ("client", "dragonfly_dfdaemon_version"),
+                Query(_by_version(names, scope.labels(*of)), f"{of[0].short_name} {{git_version}}")
+                for names, *of in (
+                    ("dragonfly_manager_version", Component.MANAGER),
+                    ("dragonfly_scheduler_version", Component.SCHEDULER),
+                    ("dragonfly_client_version|dragonfly_dfdaemon_version", Component.PEER, Component.SEED_PEER),
                 )
             ),
         ),
@@ -179,5 +187,5 @@ def _rate(counter: str, labels: str) -> str:
     return f"sum(rate({counter}{{{labels}}}{_RATE}))"
 
 
-def _traffic(scheduler: str, types: str) -> str:
-    return f'sum(rate(dragonfly_scheduler_traffic{{{scheduler},host_type="normal",type=~"{types}"}}{_RATE}))'
+def _by_version(names: str, labels: str) -> str:
+    return f'count by (git_version) ({{__name__=~"{names}",{labels}}})'

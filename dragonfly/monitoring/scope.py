@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dragonfly.monitoring.metrics import job_names
+from dragonfly.monitoring.metrics import TRAFFIC, Fetcher, Source, job_names
 from dragonfly.parts.labels import Component
 from dragonfly.parts.names import Names
 
 
 @dataclass(frozen=True)
-class GkeCluster:
+class CloudCluster:
     """A cluster whose metrics are in Google Cloud, together with those of the project's other clusters.
 
     Attributes:
@@ -34,11 +34,21 @@ class Scope:
 
     namespace: str
     names: Names
-    cluster: GkeCluster | None = None
+    cluster: CloudCluster | None = None
 
     def job(self, component: Component) -> str:
         """Return the label `job` of a component's metrics."""
         return job_names(self.names)[component]
+
+    def traffic(self, fetcher: Fetcher, *sources: Source) -> str:
+        """Return the selector of what the schedulers have counted.
+
+        Args:
+            fetcher: who fetched it.
+            sources: where it came from, any of these.
+        """
+        which = f'type=~"{"|".join(sources)}"'
+        return f"{TRAFFIC}{{{self.labels(Component.SCHEDULER, host_type=fetcher.value)},{which}}}"
 
     def labels(self, *components: Component, **others: str) -> str:
         """Return a selector's matchers.

@@ -88,24 +88,29 @@ def monitoring_faults(settings: Settings, faulty: Set[str]) -> list[ConfigFault]
     """
     if faulty & {"monitoring", "metricsFrom", "networkPolicies"}:
         return []
-    key, labels, reachable = _key("monitoring"), _key("monitoring_labels"), _key("metrics_from")
+    key = _key("monitoring")
     by_operator = settings.monitored_by is Monitoring.OPERATOR
+    faults: list[ConfigFault] = []
     if settings.notification_channels and not settings.has_alert_policies:
-        channels = _key("notification_channels")
-        rule = (
-            f"are told by alert policies, which are made where the program makes the cluster and {key} is managed: "
-            "nobody would be told of anything"
-        )
-        return [ConfigFault(channels, None, rule, f"pulumi config rm {channels}")]
+        channels, provision = _key("notification_channels"), _key("provision_cluster")
+        rule = f"are told by alert policies, which are made where {provision} is true and {key} is managed"
+        found = json.dumps(settings.notification_channels)
+        remedy = f"pulumi config rm {channels}"
+        if settings.provision_cluster:
+            remedy = f"pulumi config set {key} managed   or   {remedy}"
+        faults.append(ConfigFault(channels, found, rule, remedy))
     if settings.monitoring_labels and not by_operator:
+        labels = _key("monitoring_labels")
         rule = f"are labels for a Prometheus Operator, and {key} is {settings.monitored_by}"
         found = json.dumps(settings.monitoring_labels)
-        return [ConfigFault(labels, found, rule, f"pulumi config set {key} operator   or   pulumi config rm {labels}")]
+        remedy = f"pulumi config set {key} operator   or   pulumi config rm {labels}"
+        faults.append(ConfigFault(labels, found, rule, remedy))
     if by_operator and settings.network_policies and not {*settings.metrics_from} - {MANAGED_COLLECTORS}:
+        reachable = _key("metrics_from")
         rule = f"does not name the namespace of a Prometheus of yours, and {key} is operator: it could read nothing"
         remedy = f"""pulumi config set {reachable} '["<namespace>"]'"""
-        return [ConfigFault(reachable, json.dumps(settings.metrics_from), rule, remedy)]
-    return []
+        faults.append(ConfigFault(reachable, json.dumps(settings.metrics_from), rule, remedy))
+    return faults
 
 
 def gke_faults(

@@ -112,12 +112,15 @@ def _report(stack: Stack, seconds: float, prometheus: str | None) -> Report:
 
 def _last_hour(url: str, settings: Settings) -> Sharing:
     try:
-        return shared_in_the_last_hour(
+        found = shared_in_the_last_hour(
             Scope(settings.namespace, settings.names),
             lambda expression: ask(url, expression, _PROMETHEUS_SECONDS),
         )
     except PrometheusUnreadableError as error:
         return Sharing(faults=(str(error),))
+    return found or Sharing(
+        faults=(f"{url} has read no scheduler of {settings.app_instance_name} in {settings.namespace}",)
+    )
 
 
 def _within(seconds: float, ask: Callable[[], _T]) -> _T:

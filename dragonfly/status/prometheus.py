@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.error
+import math
 import urllib.request
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -24,18 +25,24 @@ def ask(url: str, expression: str, seconds: float) -> float:
     Raises:
         PrometheusUnreadableError: there is no answer, or none of a Prometheus.
     """
-    parts = urlsplit(url)
-    # Who puts a password there means it for nobody else.
-    where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    if parts.scheme not in ("http", "https"):
-        raise PrometheusUnreadableError(f"{where} is no address of a Prometheus, such as http://localhost:9090")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable:
+        # It may hold a password, which is repeated to nobody.
+        raise PrometheusUnreadableError(
+            "--prometheus takes an address such as http://localhost:9090, without user and password"
+        )
     try:
         # The scheme is one of the two.
         with urllib.request.urlopen(  # noqa: S310
             f"{url.rstrip('/')}/api/v1/query?query={quote(expression)}", timeout=seconds
         ) as answer:
             found: Any = json.load(answer)["data"]["result"]
-        return float(found[0]["value"][1]) if found else 0.0
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        number = float(found[0]["value"][1]) if found else 0.0
+    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise PrometheusUnreadableError(f"{where} does not answer as a Prometheus: {reason}") from None
+        raise PrometheusUnreadableError(f"{url} does not answer as a Prometheus: {reason}") from None
+    return number if math.isfinite(number) else 0.0

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from dragonfly.access.objects import Object, listed
 from dragonfly.access.port_forward import PageUnreadableError
+from dragonfly.monitoring.metrics import TRAFFIC, Fetcher, Source
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 
@@ -21,13 +22,10 @@ Page = Callable[[str, Component], str]
 Query = Callable[[str], float]
 """Asks a Prometheus for the one number that PromQL finds; 0 where it finds nothing."""
 
-# Upstream, scheduler/metrics: bytes by where they came from and by who fetched them, `super` for a seed peer.
-_TRAFFIC = re.compile(r"^dragonfly_scheduler_traffic\{(?P<labels>[^}]*)\} (?P<bytes>\S+)", re.MULTILINE)
+_TRAFFIC = re.compile(rf"^{TRAFFIC}\{{(?P<labels>[^}}]*)\}} (?P<bytes>\S+)", re.MULTILINE)
 # Of 2.5 (its client, dragonfly-client-metric).
 _UPLOADED = re.compile(r"^dragonfly_client_upload_traffic (?P<bytes>\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-_NODE, _SEED_PEER = "normal", "super"
-_FROM_PEERS, _FROM_REGISTRIES = "REMOTE_PEER", "BACK_TO_SOURCE"
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _AGES = (("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -80,9 +78,9 @@ def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None
             counted[source, by_node] = counted.get((source, by_node), 0) + size
     given, seed_peer_seconds = _given_by_seed_peer(pods, page, now, faults)
     return Sharing(
-        counted.get((_FROM_PEERS, True), 0),
-        counted.get((_FROM_REGISTRIES, True), 0),
-        counted.get((_FROM_REGISTRIES, False), 0),
+        counted.get((Source.PEERS, True), 0),
+        counted.get((Source.REGISTRIES, True), 0),
+        counted.get((Source.REGISTRIES, False), 0),
         max(ages, default=0),
         tuple(faults),
         given,
@@ -90,23 +88,27 @@ def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None
     )
 
 
-def shared_in_the_last_hour(scope: Scope, query: Query) -> Sharing:
+def shared_in_the_last_hour(scope: Scope, query: Query) -> Sharing | None:
     """Ask a Prometheus.
 
     Args:
         scope: the installation.
         query: asks it.
-    """
 
-    def traffic(source: str, host: str) -> int:
-        labels = scope.labels(Component.SCHEDULER, type=source, host_type=host)
-        return int(query(f"sum(increase(dragonfly_scheduler_traffic{{{labels}}}[1h]))"))
+    Returns:
+        What was shared; None where it has read no scheduler of the installation.
+    """
+    if not query(f"count(up{{{scope.labels(Component.SCHEDULER)}}})"):
+        return None
+
+    def traffic(source: Source, fetcher: Fetcher) -> int:
+        return int(query(f"sum(increase({scope.traffic(fetcher, source)}[1h]))"))
 
     given = f"sum(increase(dragonfly_client_upload_traffic{{{scope.labels(Component.SEED_PEER)}}}[1h]))"
     return Sharing(
-        traffic(_FROM_PEERS, _NODE),
-        traffic(_FROM_REGISTRIES, _NODE),
-        traffic(_FROM_REGISTRIES, _SEED_PEER),
+        traffic(Source.PEERS, Fetcher.NODE),
+        traffic(Source.REGISTRIES, Fetcher.NODE),
+        traffic(Source.REGISTRIES, Fetcher.SEED_PEER),
         from_seed_peer=int(query(given)),
     )
 
@@ -178,7 +180,7 @@ def _running(pods: Sequence[Object], component: Component) -> Iterator[tuple[str
 def _traffic(text: str) -> Iterator[tuple[str, bool, int]]:
     for line in _TRAFFIC.finditer(text):
         labels = dict(_LABEL.findall(line["labels"]))
-        yield labels.get("type", ""), labels.get("host_type") == _NODE, int(float(line["bytes"]))
+        yield labels.get("type", ""), labels.get("host_type") == Fetcher.NODE, int(float(line["bytes"]))
 
 
 def _size(size: int) -> str:

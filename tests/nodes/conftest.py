@@ -59,7 +59,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 TEST_SECONDS = 420
-"""Longest that a test may take, and as long again what its fixtures do after it, those of module and session too."""
+"""Longest that a test may take, and as long again what its fixtures do after it, those of module and session too.
+
+Alone on a quick machine the slowest takes a minute. Two sessions run beside each other, and of a machine that others
+use too they were seen to have a quarter.
+"""
 
 SETUP_SECONDS = 900
 """Longest that a test's fixtures may take before it: a cluster, the images, once built here, and an installation."""

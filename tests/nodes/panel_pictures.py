@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes import client
@@ -26,7 +28,7 @@ from tests.nodes.local_registry import LocalRegistry
 from tests.nodes.mirrored_stack import MirroredStack
 from tests.nodes.node_images import NODES
 from tests.nodes.own_stack import NAMES, own_stack
-from tests.nodes.prometheus_server import start
+from tests.nodes.prometheus_server import Prometheus, start
 from tests.nodes.trusted_peers import trust
 from tests.program.recorded.panel_plots import lines_of, picture
 from tests.project.pages import DOCS
@@ -34,48 +36,55 @@ from tests.project.pages import DOCS
 PICTURE = DOCS / "dashboard.svg"
 FIRST_PORT = 64600
 NAME, WATCHERS = "pictured", "pictured-by"
-SECONDS, STEP_SECONDS = 360, 5
+SECONDS, STEP_SECONDS = 240, 5
 SIZE = 40_000_000
 
 
-@pytest.mark.needs_client
-def test_the_dashboard_is_drawn(
+@pytest.fixture
+def watched(
     cluster: Cluster, kubectl: Kubectl, images: list[Path], registry: LocalRegistry, tmp_path: Path
-) -> None:
+) -> Iterator[tuple[MirroredStack, Prometheus]]:
+    """An installation and who reads its metrics."""
+    config = {
+        "tag": LATEST_TAG,
+        "registryMirrors": [registry.name],
+        "monitoring": "operator",
+        "metricsFrom": json.dumps([WATCHERS]),
+    }
     with connect(cluster.kubeconfig) as api:
+        core: Any = client.CoreV1Api(api)
         define_kinds(api, toolchain.provide([PROMETHEUS_OPERATOR_KINDS]).values())
-        create_unless_exists(client.CoreV1Api(api).create_namespace, {"metadata": {"name": WATCHERS}})
-        config = {
-            "tag": LATEST_TAG,
-            "registryMirrors": [registry.name],
-            "monitoring": "operator",
-            "metricsFrom": json.dumps([WATCHERS]),
-        }
+        create_unless_exists(core.create_namespace, {"metadata": {"name": WATCHERS}})
         with own_stack(cluster, kubectl, tmp_path, NAME, FIRST_PORT, **config) as own:
             trust(own, registry, f"daemonset/{NAMES.peer}", f"statefulset/{NAMES.seed_peer}")
-            custom = client.CustomObjectsApi(api)
+            custom: Any = client.CustomObjectsApi(api)
             found = custom.list_namespaced_custom_object("monitoring.coreos.com", "v1", NAME, "podmonitors")
-            pods = client.CoreV1Api(api).list_namespaced_pod(NAME).items
+            pods = core.list_namespaced_pod(NAME, label_selector="!batch.kubernetes.io/job-name").items
             prometheus = start(kubectl, api, WATCHERS, found["items"], pods)
-            stack = MirroredStack(own, registry, cluster, images[0], FIRST_PORT + 1)
-            begun = time.time()
-            turn = 0
-            while time.time() < begun + SECONDS:
-                reference = stack.push(f"picture-{turn}", SIZE)
-                for node in NODES:
-                    stack.run(f"picture-{node}", reference, node)
-                turn += 1
-                time.sleep(SECONDS / 20)
-            drawn = [
-                (
-                    panel,
-                    [
-                        line
-                        for query in panel.queries
-                        for line in lines_of(query, prometheus.range(query.expression, begun, STEP_SECONDS), begun)
-                    ],
-                )
-                for panel in panels(Scope(NAME, NAMES))
-            ]
+            yield MirroredStack(own, registry, cluster, images[0], FIRST_PORT + 1), prometheus
+
+
+@pytest.mark.needs_client
+def test_the_dashboard_is_drawn(watched: tuple[MirroredStack, Prometheus]) -> None:
+    stack, prometheus = watched
+    begun = time.time()
+    turn = 0
+    while time.time() < begun + SECONDS:
+        reference = stack.push(f"picture-{turn}", SIZE)
+        for node in NODES:
+            stack.run(f"picture-{node}", reference, node)
+        turn += 1
+        time.sleep(SECONDS / 20)
+    drawn = [
+        (
+            panel,
+            [
+                line
+                for query in panel.queries
+                for line in lines_of(query, prometheus.range(query.expression, begun, STEP_SECONDS), begun)
+            ],
+        )
+        for panel in panels(Scope(NAME, NAMES))
+    ]
     PICTURE.write_text(picture(drawn))
     assert [panel.title for panel, lines in drawn if not lines] == []

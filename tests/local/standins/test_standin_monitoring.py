@@ -103,6 +103,7 @@ def test_a_policy_in_place(provider: GcpProvider, ledger: Ledger) -> None:
     [
         (CHANNEL, {"type": "email"}, "email_address"),
         (POLICY, policy(channels=["projects/p/notificationChannels/1"]), "Cannot find channel"),
+        (POLICY, policy(channels=[f"{PROJECT}/monitoring.googleapis.com"]), "Cannot find channel"),
         (POLICY, policy(channels=["x"] * 17), "more than 16"),
         (POLICY, policy(strategy="60s"), "at least 1800s"),
         (POLICY, policy(evaluationInterval="45s"), "multiple of 30"),
@@ -135,7 +136,7 @@ def test_what_is_no_json_is_refused_at_preview(provider: GcpProvider) -> None:
 def test_a_channel_that_a_policy_tells_stays(provider: GcpProvider) -> None:
     channel = create(provider, CHANNEL, EMAIL)
     told = create(provider, POLICY, policy(channels=[channel]))
-    with pytest.raises(ProviderError, match="already being used by"):
+    with pytest.raises(ProviderError, match="because it is still being referenced by"):
         delete(provider, CHANNEL, channel)
     delete(provider, POLICY, told)
     delete(provider, CHANNEL, channel)

@@ -18,8 +18,11 @@ import pytest
 
 from dragonfly import console
 from dragonfly.access.objects import NoClusterError
+from dragonfly.access.port_forward import PodUnreachableError
 from tests.program.played.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
 from tests.program.played.played_pulumi import PlayedPulumi
+
+MANAGER = {"metadata": {"name": "m"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 
 
 class Manager(BaseHTTPRequestHandler):
@@ -111,19 +114,54 @@ def test_where_no_manager_runs_that_is_said_at_once(
 ) -> None:
     api.lists(f"{NAMESPACE}/pods")
     assert console.main(["--stack", "prod", "--no-browser"]) == 1
-    assert capsys.readouterr().err == ("no pod of dragonfly-1-manager runs; `python -m dragonfly.status` tells why\n")
+    assert capsys.readouterr().err == (
+        "no pod of dragonfly-1-manager is Ready; to see why: .venv/bin/python -m dragonfly.status --stack prod\n"
+    )
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do(
-    cli: PlayedPulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: ApiServer, cli: PlayedPulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @contextmanager
     def opened(*_: Any) -> Generator[socket.socket]:
         with socket.socket() as way:
             yield way
 
-    monkeypatch.setattr(console, "_to_manager", opened)
+    api.lists(f"{NAMESPACE}/pods", MANAGER)
+    monkeypatch.setattr(console, "forwarded", opened)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert console.main(["--stack", "prod", "--no-browser", "--port", str(port)]) == 1
     assert f"port {port} cannot be had (Address already in use); --port names another" in capsys.readouterr().err
+
+
+def test_a_credential_that_no_longer_does_is_asked_for_anew(
+    api: ApiServer, cli: PlayedPulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[Any] = []
+    real = console.connect
+
+    def connect(*arguments: Any) -> Any:
+        connected.append(real(*arguments))
+        return connected[-1]
+
+    @contextmanager
+    def opened(client: Any, *_: Any) -> Generator[socket.socket]:
+        if len(connected) == 1 and outdated:
+            raise PodUnreachableError("401")
+        with socket.socket() as way:
+            yield way
+
+    outdated: list[bool] = []
+    monkeypatch.setattr(console, "connect", connect)
+    monkeypatch.setattr(console, "forwarded", opened)
+    api.lists(f"{NAMESPACE}/pods", MANAGER)
+    way = console._Manager(console.read_stack("prod", "pulumi", Path())).open
+    for _ in range(2):
+        with way():
+            pass
+    assert len(connected) == 1
+    outdated.append(True)
+    with way():
+        pass
+    assert len(connected) == 2

@@ -9,14 +9,15 @@ import pytest
 
 from dragonfly.monitoring.alerts import alerts
 from dragonfly.monitoring.panels import panels
-from dragonfly.monitoring.scope import GkeCluster, Scope
+from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.names import Names
 from tests.program.recorded.gke_stack import all_dependencies, cluster, configured_gke, only, run_gke
-from tests.program.recorded.recorded_program import RecordedProgram, Resource
+from tests.program.recorded.recorded_program import WORKLOADS, RecordedProgram, Resource
 
 CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
 POLICY, DASHBOARD = "gcp:monitoring/alertPolicy:AlertPolicy", "gcp:monitoring/dashboard:Dashboard"
-SCOPE = Scope("default", Names("dragonfly-1"), GkeCluster("dragonfly-cluster", "us-west1-a"))
+SCOPE = Scope("default", Names("dragonfly-1"), CloudCluster("dragonfly-cluster", "us-west1-a"))
+ALERTS = alerts(SCOPE, counts_transfers=True)
 
 
 def of_type(recorded: RecordedProgram, type_: str) -> list[Resource]:
@@ -24,9 +25,9 @@ def of_type(recorded: RecordedProgram, type_: str) -> list[Resource]:
 
 
 def test_there_is_a_policy_for_each_alert() -> None:
-    policies = {one.name: one.manifest for one in of_type(run_gke(), POLICY)}
-    assert policies.keys() == {alert.name for alert in alerts(SCOPE)}
-    for alert in alerts(SCOPE):
+    policies = {one.name: one.manifest for one in of_type(run_gke(tag="2.5.1"), POLICY)}
+    assert policies.keys() == {alert.name for alert in ALERTS}
+    for alert in ALERTS:
         (condition,) = policies[alert.name]["conditions"]
         asked = condition["conditionPrometheusQueryLanguage"]
         assert (asked["query"], asked["duration"]) == (alert.expression, f"{60 * alert.minutes}s")
@@ -36,15 +37,17 @@ def test_there_is_a_policy_for_each_alert() -> None:
         told = policies[alert.name]["documentation"]["content"]
         assert alert.remedy in told
         assert set(re.findall(r"\$\{[^}]*\}", told)) == {
-            f"${{metric_or_resource.label.{label}}}" for label in re.findall(r"\{(\w+)\}", alert.summary)
+            "${metric.label.value}" if name == "value" else f"${{metric_or_resource.label.{name}}}"
+            for name in re.findall(r"\{(\w+)\}", alert.summary)
         }
 
 
 def test_nobody_is_told_of_what_is_not_there_yet() -> None:
     recorded = run_gke()
-    pool = only(recorded, "gcp:container/nodePool:NodePool").urn
+    installed = {one.urn for one in recorded.resources if one.kind in (*WORKLOADS, "PodMonitoring")}
+    assert len(installed) > len(WORKLOADS)
     for one in [*of_type(recorded, POLICY), *of_type(recorded, DASHBOARD)]:
-        assert pool in all_dependencies(recorded, one), one.name
+        assert installed <= all_dependencies(recorded, one), one.name
 
 
 def test_a_channel_is_made_for_an_address_and_taken_where_it_is_there() -> None:
@@ -81,5 +84,5 @@ def test_gke_exports_what_the_alerts_look_at() -> None:
     # "kube state metrics" of GKE, of which each component is switched on by itself; the rest comes with the system's.
     assert cluster(run_gke())["monitoringConfig"]["enableComponents"] == ["SYSTEM_COMPONENTS", "DAEMONSET"]
     of_daemon_sets = {"kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_ready"}
-    asked = {name for alert in alerts(SCOPE) for name in re.findall(r"kube\w+:?\w*(?=\{)", alert.expression)}
+    asked = {name for alert in ALERTS for name in re.findall(r"kube\w+:?\w*(?=\{)", alert.expression)}
     assert asked == {*of_daemon_sets, "kubernetes_io:pod_volume_utilization"}

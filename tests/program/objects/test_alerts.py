@@ -15,18 +15,17 @@ import pytest
 import yaml
 
 from dragonfly.monitoring.alerts import alerts
-from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.panels import panels
-from dragonfly.monitoring.scope import GkeCluster, Scope
+from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.names import Names
 from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
 from tests.program.recorded.recorded_program import Resource, run_main
 
 SCOPE = Scope("p2p", Names("dragonfly-1"))
-ON_GKE = Scope("p2p", Names("dragonfly-1"), GkeCluster("dragonfly-cluster", "us-west1-a"))
-ALERTS = {alert.name: alert for alert in alerts(SCOPE)}
+ON_GKE = Scope("p2p", Names("dragonfly-1"), CloudCluster("dragonfly-cluster", "us-west1-a"))
+ALERTS = {alert.name: alert for alert in alerts(SCOPE, counts_transfers=True)}
 NEEDS_PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs prometheus: `make test-packages`")
 # Of the cluster's own exporters, which the program does not declare.
 OF_OTHERS = {
@@ -37,7 +36,7 @@ OF_OTHERS = {
     "kubelet_volume_stats_available_bytes",
     "kubelet_volume_stats_capacity_bytes",
 }
-_FUNCTIONS = {"absent", "count", "increase", "max", "rate", "sum", "topk", "or", "and", "unless", "offset"}
+_FUNCTIONS = {"absent", "count", "increase", "max", "rate", "sum", "topk", "vector", "or", "and", "unless", "offset"}
 POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
 
 
@@ -69,7 +68,11 @@ def sign_ins(code: int, a_minute: int) -> dict[str, str]:
 
 
 def refused_as(host: str) -> str:
-    return f'manager_requests_total{{{job("manager")},url="/api/v1/users/signin",code="401",host="{host}"}}'
+    return f'manager_requests_total{{{job("manager")},pod="m",url="/api/v1/users/signin",code="401",host="{host}"}}'
+
+
+READ_ONE = f'up{{{job("manager")},pod="m"}}'
+READ = {READ_ONE: "1x60"}
 
 
 def cache(used: int) -> dict[str, str]:
@@ -116,7 +119,7 @@ CASES = (
     Case("all gone", "DragonflyComponentDown", {"up{namespace='other',job='dragonfly-1-redis'}": "1x60"}, 5),
     Case("down for a moment", "DragonflyComponentDown", {**up("redis"), f"up{{{job('redis')}}}": "1x57 0 0 0"}),
     Case("peers everywhere", "DragonflyPeersMissing", missing(0)),
-    Case("two peers missing", "DragonflyPeersMissing", missing(2), 1, "Some nodes of dragonfly-1-dfget have no"),
+    Case("two peers missing", "DragonflyPeersMissing", missing(2), 1, "2 nodes have no peer of dragonfly-1-dfget"),
     Case("databases there", "DragonflyDatabaseAway", {f"mysql_up{{{job('mysql')}}}": "1x60"}),
     Case("mysql away", "DragonflyDatabaseAway", {f"mysql_up{{{job('mysql')}}}": "0x60"}, 1, "dragonfly-1-mysql does"),
     Case("redis away", "DragonflyDatabaseAway", {f"redis_up{{{job('redis')}}}": "0x60"}, 1, "dragonfly-1-redis does"),
@@ -126,7 +129,7 @@ CASES = (
         "DragonflyNothingShared",
         {**traffic("REMOTE_PEER", GB), **traffic("BACK_TO_SOURCE", 3 * GB)},
         1,
-        "More than half of what nodes pulled came from registries, by dragonfly-1-scheduler.",
+        "75% of what nodes pulled came from registries, by dragonfly-1-scheduler.",
     ),
     Case("next to nothing pulled", "DragonflyNothingShared", traffic("BACK_TO_SOURCE", GB / 1000)),
     # What a seed peer is for.
@@ -135,30 +138,39 @@ CASES = (
         "DragonflyNothingShared",
         {**traffic("BACK_TO_SOURCE", 9 * GB, "super"), **traffic("REMOTE_PEER", GB)},
     ),
-    Case("cache half full", "DragonflyCacheNearlyFull", cache(50)),
-    Case("cache full", "DragonflyCacheNearlyFull", cache(85), 1, "The disk with the cache of p is"),
+    Case("cache half full", "DragonflyCacheDiskNearlyFull", cache(50)),
+    Case("cache full", "DragonflyCacheDiskNearlyFull", cache(85), 1, "The disk with the cache of p is 85% full"),
     Case(
         "another database of the namespace away", "DragonflyDatabaseAway", {'mysql_up{namespace="p2p",job="x"}': "0x60"}
     ),
     Case("disk half full", "DragonflyDiskNearlyFull", claim(50)),
     Case(
-        "disk full", "DragonflyDiskNearlyFull", claim(5), 1, "disk of dragonfly-1-mysql-pvc-dragonfly-1-mysql-0 is left"
+        "disk full",
+        "DragonflyDiskNearlyFull",
+        claim(5),
+        1,
+        "The disk of dragonfly-1-mysql-pvc-dragonfly-1-mysql-0 is 95% full",
     ),
     Case("people sign in", "DragonflySignInsFail", {**sign_ins(200, 30), **sign_ins(401, 1)}),
-    Case("somebody guesses", "DragonflySignInsFail", sign_ins(401, 6), 1, "More than 20 sign-ins"),
+    Case("somebody guesses", "DragonflySignInsFail", sign_ins(401, 6), 1, "60 sign-ins"),
     # As a counter is: it is there with its first value, and not before.
-    Case(
-        "somebody begins to guess", "DragonflySignInsFail", {refused_as("a"): "_x55 60x5"}, 1, "More than 20 sign-ins"
-    ),
+    Case("somebody begins to guess", "DragonflySignInsFail", {refused_as("a"): "_x55 60x5", **READ}, 1, "60 sign-ins"),
     Case(
         "somebody guesses under many names",
         "DragonflySignInsFail",
-        {refused_as(f"h{number}"): "_x55 1x5" for number in range(40)},
+        {**{refused_as(f"h{number}"): "_x55 1x5" for number in range(40)}, **READ},
         1,
-        "by dragonfly-1-manager",
+        "40 sign-ins to the console failed within ten minutes, by dragonfly-1-manager",
     ),
-    Case("somebody has guessed before", "DragonflySignInsFail", {refused_as("a"): "60x60"}),
-    Case("the manager was started again", "DragonflySignInsFail", {refused_as("a"): "500x55 1x5"}),
+    # Nobody knows since when it has counted.
+    Case("read for the first time", "DragonflySignInsFail", {refused_as("a"): "_x55 500x5", READ_ONE: "_x55 1x5"}),
+    Case(
+        "not read ten minutes ago",
+        "DragonflySignInsFail",
+        {refused_as("a"): "500x40 _x14 500x6", READ_ONE: "1x40 _x14 1x6"},
+    ),
+    Case("somebody has guessed before", "DragonflySignInsFail", {refused_as("a"): "60x60", **READ}),
+    Case("the manager was started again", "DragonflySignInsFail", {refused_as("a"): "500x55 1x5", **READ}),
 )
 
 
@@ -201,7 +213,7 @@ def as_google_has_them(series: Mapping[str, str], cluster: str) -> dict[str, str
 
 def policies() -> list[Resource]:
     """The alert policies of a stack on Google Cloud."""
-    return [one for one in run_gke(namespace="p2p").resources if one.type == POLICY]
+    return [one for one in run_gke(namespace="p2p", tag="2.5.1").resources if one.type == POLICY]
 
 
 def prometheus_condition(policy: Resource) -> dict[str, Any]:
@@ -239,6 +251,7 @@ def declared() -> Resource:
         "dragonfly:monitoring": "operator",
         "dragonfly:metricsFrom": json.dumps(["monitoring"]),
         "dragonfly:namespace": "p2p",
+        "dragonfly:tag": "2.5.1",
     }
     (found,) = run_main({**DEFAULT_CONFIG, **config}).completed().of_kind("PrometheusRule")
     return found
@@ -257,20 +270,29 @@ def test_the_alerts_are_declared_as_they_are_told(declared: Resource) -> None:
         alert = ALERTS[rule["alert"]]
         assert rule["expr"] == alert.expression
         assert rule["labels"] == {"severity": alert.severity}
-        summary = told(alert.summary, lambda label: f"{{{{ $labels.{label} }}}}")
-        assert rule["annotations"] == {"summary": summary, "description": alert.remedy}
+        assert rule["annotations"]["description"] == alert.remedy
+        assert "{value}" not in rule["annotations"]["summary"]
+
+
+def test_what_a_release_line_does_not_export_is_not_declared() -> None:
+    later = {name for name, alert in ALERTS.items() if alert.exporter.endswith("of 2.5")}
+    assert later
+    assert {alert.name for alert in alerts(SCOPE, counts_transfers=False)} == ALERTS.keys() - later
+    assert {one.name for one in run_gke(namespace="p2p").resources if one.type == POLICY} == ALERTS.keys() - later
+    assert {one.name for one in policies()} == ALERTS.keys()
 
 
 @pytest.mark.parametrize(
     "expression",
     [
-        *(alert.expression for scope in (SCOPE, ON_GKE) for alert in alerts(scope)),
+        *(alert.expression for scope in (SCOPE, ON_GKE) for alert in alerts(scope, counts_transfers=True)),
         *(query.expression for panel in panels(SCOPE) for query in panel.queries),
     ],
 )
 def test_what_is_asked_for_is_kept(expression: str) -> None:
-    bare = re.sub(r"\{[^}]*\}|\[\w+\]|by \([^)]*\)", "", expression)
-    names = set(re.findall(r"[a-z_:]{2,}", bare)) - _FUNCTIONS
+    bare = re.sub(r"\{[^}]*\}|\[\w+\]|(by|on) \([^)]*\)", "", expression)
+    named = {name for names in re.findall(r'__name__=~"([^"]*)"', expression) for name in names.split("|")}
+    names = named | set(re.findall(r"[a-z_:]{2,}", bare)) - _FUNCTIONS
     kept = [name for scraped in SCRAPED.values() for name in (*scraped.keep, *(name for name, _ in scraped.keep_at))]
     assert names
     assert {name for name in names - OF_OTHERS if not any(re.fullmatch(each, name) for each in kept)} == set()

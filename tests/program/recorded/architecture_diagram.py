@@ -59,9 +59,12 @@ def _from_outside(program: RecordedProgram, nodes: dict[Component, str]) -> Iter
             reaches(policies, program.namespace, pod, _OUTSIDE, port) for port in REGISTRY_PORTS
         ):
             yield f'  {nodes[component]} -- "{ports}" --> registries(["registries"])'
+    # No policy is about a peer: on its node's network it falls back on the registries.
+    yield f"  {nodes[Component.PEER]} -. where nobody has it .-> registries"
+    yield '  prometheus(["Prometheus in metricsFrom"])'
     for door, names in declared_reach(program).items():
         if door.what == _METRICS and _READERS in names:
-            yield f'  prometheus(["Prometheus in metricsFrom"]) -. {door.port} .-> {nodes[door.component]}'
+            yield f"  prometheus -. {door.port} .-> {nodes[door.component]}"
 
 
 def with_diagram(readme: str, diagram: str) -> str:

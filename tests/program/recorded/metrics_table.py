@@ -43,7 +43,7 @@ def _row(one: Resource) -> str:
 def alerts_table() -> str:
     """Return of what somebody is told, as Markdown."""
     head = ["| alert | when | for | severity | exported by | what to do |", "| --- " * 6 + "|"]
-    return "\n".join([*head, *map(_alert, alerts(Scope("<namespace>", Names("dragonfly-1"))))])
+    return "\n".join([*head, *map(_alert, alerts(Scope("<namespace>", Names("dragonfly-1")), counts_transfers=True))])
 
 
 def _alert(alert: Alert) -> str:

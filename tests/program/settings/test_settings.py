@@ -103,7 +103,7 @@ BAD_STACKS = (
         {"monitoringLabels": '{"app.kubernetes.io/part-of": "x"}'},
         (('monitoringLabels["app.kubernetes.io/part-of"]', "are the program's own"),),
     ),
-    _one("channels-without-policies", "notificationChannels", '["a@example.com"]', "nobody would be told"),
+    _one("channels-without-policies", "notificationChannels", '["a@b.com"]', "dragonfly:provisionCluster is true"),
     # Names.
     _one("app-name-too-long-once-derived", "appInstanceName", "a" * 43, "has 43 characters, may have 42"),
     _one("app-name-in-capitals", "appInstanceName", "Dragonfly", "DNS-1035"),

@@ -88,15 +88,20 @@ def test_a_prometheus_is_asked_for_the_last_hour() -> None:
 
     def query(expression: str) -> float:
         asked_for.append(expression)
-        return 1e9 * len(asked_for)
+        return 1e9 * (len(asked_for) - 1) if "[1h]" in expression else 1.0
 
     found = shared_in_the_last_hour(Scope("p2p", Names("d")), query)
+    assert found is not None
     assert last_hour_in_words(found) == (
         "33 % of 3.0 GB came from other nodes or the seed peer in the last hour; the seed peer gave 4.0 GB; 5.0 GB "
         "came from registries"
     )
-    assert len(set(asked_for)) == 4
-    assert all('namespace="p2p"' in one and "[1h]" in one for one in asked_for)
+    assert len(set(asked_for)) == 5
+    assert all('namespace="p2p"' in one for one in asked_for)
+
+
+def test_a_prometheus_that_has_read_no_scheduler_knows_nothing() -> None:
+    assert shared_in_the_last_hour(Scope("p2p", Names("d")), lambda expression: 0.0) is None
 
 
 def test_schedulers_count_together_since_the_oldest_of_them_started() -> None:

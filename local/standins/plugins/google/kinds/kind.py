@@ -29,6 +29,7 @@ _TITLES: Final = {
     "cloudresourcemanager": "Cloud Resource Manager API",
     "compute": "Compute Engine API",
     "container": "Kubernetes Engine API",
+    "monitoring": "Cloud Monitoring API",
     "iam": "Identity and Access Management (IAM) API",
     "serviceusage": "Service Usage API",
 }

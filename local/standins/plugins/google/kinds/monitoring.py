@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -56,12 +56,14 @@ class NotificationChannel(_NamedByCloud):
             return [Fault("labels", 'Field "notification_channel.labels" is missing the label "email_address".')]
         return []
 
-    def users(self, entries: Entries, entry: Entry) -> Iterable[str]:
-        if entry.properties.get("forceDelete") is True:
-            return
-        for policy in entries.of_type(_POLICY):
-            if entry.id in list_at(policy.properties, "notificationChannels"):
-                yield policy.id
+    def let_go(self, cloud: Cloud, entries: Entries, entry: Entry) -> None:
+        policies = entries.of_type(_POLICY)
+        users = [one.id for one in policies if entry.id in list_at(one.properties, "notificationChannels")]
+        if users and entry.properties.get("forceDelete") is not True:
+            told = ", ".join(f'"{user}"' for user in users)
+            raise GoogleError(
+                400, f'Could not delete "{entry.id}" because it is still being referenced by: {told}', "badRequest"
+            )
 
 
 class AlertPolicy(_NamedByCloud):
@@ -82,7 +84,8 @@ class AlertPolicy(_NamedByCloud):
 
     def meet(self, entries: Entries, inputs: Properties) -> None:
         for channel in list_at(inputs, "notificationChannels"):
-            if not isinstance(channel, str) or entries.get(channel) is None:
+            found = entries.get(channel) if isinstance(channel, str) else None
+            if found is None or found.type != _CHANNEL:
                 raise GoogleError(404, f"Cannot find channel with name '{channel}'", "notFound")
 
     def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
