@@ -92,6 +92,7 @@ GKE = Stacks(
             "dragonfly:spot": True,
             "dragonfly:registryMirrors": ["docker.io"],
             "dragonfly:mirrorPrivateRegistries": True,
+            "dragonfly:notificationChannels": ["on-call@example.com"],
             "dragonfly:deletionProtection": True,
             "dragonfly:defaultStorageClass": "premium-rwo",
             **_ANYWHERE,
@@ -180,8 +181,9 @@ REPLACING: Mapping[str, tuple[str, str]] = {
 }
 """What the engine tests carry out, and back: every key that replaces, makes or deletes something."""
 
-REPLACING_LINE_2_5 = ("seedPeerCacheSize",)
-"""The same with Dragonfly 2.5 (`test_gke_line_change.py`)."""
+REPLACING_BY_THEMSELVES = ("seedPeerCacheSize", "notificationChannels")
+"""The same of keys that do not go with the others: one is of Dragonfly 2.5 (`test_gke_line_change.py`), one means
+nothing where monitoring is off (`test_gke_stack.py`)."""
 
 
 def is_secret(key: str) -> bool:

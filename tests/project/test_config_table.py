@@ -16,7 +16,7 @@ from dragonfly.updates.refused_change import refused_change
 from local.standins.plugins.google.changes import changes
 from local.standins.plugins.google.provider import KINDS
 from local.standins.plugins.google.schema import planned
-from tests.config_table.changes import GKE, REPLACING, REPLACING_LINE_2_5
+from tests.config_table.changes import GKE, REPLACING, REPLACING_BY_THEMSELVES
 from tests.config_table.plan import Plan, Step, refusals, steps
 from tests.config_table.rows import Row
 from tests.config_table.table import DOCUMENT, Group, described, documented, group_of, markdown
@@ -38,7 +38,7 @@ def test_what_replaces_makes_or_deletes_is_carried_out_by_the_engine_tests() -> 
     page = DOCUMENT.read_text()
     run_again = set(re.findall(r"^\| `(\w+)`.*runs Job", page, re.MULTILINE))
     assert "tag" in run_again
-    assert documented(page)[Group.REPLACED] | run_again <= {*REPLACING, *REPLACING_LINE_2_5}
+    assert documented(page)[Group.REPLACED] | run_again <= {*REPLACING, *REPLACING_BY_THEMSELVES}
 
 
 def full_key(written: str) -> str:
