@@ -59,8 +59,9 @@ DATABASE_MOVE_SECONDS = 30
 # does: several of them ask while much else is to be done.
 PROBER = r"""
 ask() {
-  timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf %s "$2" >&3; IFS= read -rd "" said <&3; printf %s "$said"' \
+  timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf %s "$2" >&3; IFS= read -rd "" said <&3; printf %s "$said"' \
     "$HOST" "$PORT" "$1" 2>&1
+  [ $? != 124 ] || echo "no whole answer within 5 s"
 }
 who='{"name":"root","password":"'$PASSWORD'"}'
 printf -v request 'POST /api/v1/users/signin HTTP/1.0\r\nContent-Length: %s\r\n\r\n%s' ${#who} "$who"
