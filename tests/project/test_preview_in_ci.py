@@ -6,11 +6,23 @@ import re
 import subprocess
 from functools import cache
 
+from tests.program.recorded.gke_stack import configured_gke
 from tests.program.recorded.recorded_program import ROOT
 
 DOCUMENT = ROOT / "docs" / "preview-in-ci.md"
 PREVIEW, DEPLOY = (f"serviceAccount:pulumi-{name}@example.iam.gserviceaccount.com" for name in ("preview", "deploy"))
 REPOSITORY_ID, OWNER_ID = "260064828", "1342004"
+MAKES = {
+    "gcp:compute/": "compute.admin",
+    "gcp:container/": "container.admin",
+    "gcp:monitoring/alertPolicy:": "monitoring.alertPolicyEditor",
+    "gcp:monitoring/dashboard:": "monitoring.dashboardEditor",
+    "gcp:monitoring/notificationChannel:": "monitoring.notificationChannelEditor",
+    "gcp:projects/iAMMember:": "resourcemanager.projectIamAdmin",
+    "gcp:projects/service:": "serviceusage.serviceUsageAdmin",
+    "gcp:serviceaccount/": "iam.serviceAccountAdmin",
+}
+"""The role that may make resources, by the beginning of their types."""
 
 # One line for each call, its arguments separated by a character that no argument has.
 _RECORDER = """
@@ -60,6 +72,15 @@ def test_a_preview_writes_neither_the_state_nor_the_project() -> None:
 def test_a_deployment_takes_the_lock_and_encrypts_what_is_new() -> None:
     assert roles(DEPLOY, "storage", "buckets") == {"storage.objectUser"}
     assert roles(DEPLOY, "kms", "keys") == {"cloudkms.cryptoKeyEncrypterDecrypter"}
+
+
+def test_a_deployment_may_make_every_kind_of_resource_that_the_program_declares() -> None:
+    declared = {one.type for one in configured_gke().resources if one.type.startswith("gcp:")}
+    may = roles(DEPLOY, "projects")
+    for type_ in sorted(declared):
+        needed = {role for prefix, role in MAKES.items() if type_.startswith(prefix)}
+        assert needed, type_
+        assert needed <= may, type_
 
 
 def test_no_account_owns_the_project() -> None:
