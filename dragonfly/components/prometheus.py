@@ -135,7 +135,7 @@ def _dashboard(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> core.Confi
         data=pulumi.Output.from_input(args.instance.namespace).apply(
             lambda namespace: {
                 # The sidecar writes what it finds in all namespaces into one folder.
-                f"{namespace}-{names.app}.json": json.dumps(
+                f"{namespace}-{names.dashboard}.json": json.dumps(
                     grafana_dashboard(f"Dragonfly {names.app} in {namespace}", panels(Scope(namespace, names)))
                 )
             }

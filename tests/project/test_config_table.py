@@ -91,10 +91,13 @@ def test_only_one_key_replaces_something_of_google_and_is_not_refused() -> None:
     before = declared_with({})
     # Two of them would be a pair to try (`PAIRS`); with a key that is refused by itself, any pair is refused.
     assert replaces(before, declared_with({"dragonfly:spot": own.pop("dragonfly:spot")}))
-    assert not replaces(before, declared_with({key: value for key, value in own.items() if key not in refused}))
-    for keys in (("gcp:zone",), ("dragonfly:clusterName",), ("dragonfly:network", "dragonfly:subnetwork")):
-        assert replaces(before, declared_with({key: own[key] for key in keys}))
-        assert refused.issuperset(keys)
+    # Nobody is told where monitoring is off.
+    alone = {"dragonfly:monitoring": own.pop("dragonfly:monitoring")}
+    for keys in (alone, {key: value for key, value in own.items() if key not in refused}):
+        assert not replaces(before, declared_with(keys))
+    for names in (("gcp:zone",), ("dragonfly:clusterName",), ("dragonfly:network", "dragonfly:subnetwork")):
+        assert replaces(before, declared_with({key: own[key] for key in names}))
+        assert refused.issuperset(names)
 
 
 def step(kind: str, name: str, *operations: str, paths: tuple[str, ...] = (), retained: bool = False) -> Step:

@@ -22,6 +22,7 @@ ROOMS = {
         "status",
         "access",
         "recovery",
+        "console",
         "settings",
         "lines",
         "config_files",

@@ -23,7 +23,7 @@ plugins.register_default_plugins()
 def declared(program: RecordedProgram) -> dict[str, Any]:
     """The dashboard in the cluster."""
     (found,) = [one for one in program.of_kind("ConfigMap") if one.name == "dashboard"]
-    return json.loads(found.manifest["data"]["p2p-images-eu.json"])
+    return json.loads(found.manifest["data"]["p2p-images-eu-dashboard.json"])
 
 
 @pytest.fixture(params=["file", "object"])
