@@ -128,7 +128,7 @@ def _rules(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> apiextensions.
 
 
 def _dashboard(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> core.ConfigMap:
-    names = args.instance.names
+    names, instance = args.instance.names, args.instance.names.app
     return core.ConfigMap(
         "dashboard",
         metadata=_labelled(args.instance.metadata(names.dashboard), {**args.labels, **SIDECAR_LABEL}),
@@ -136,7 +136,7 @@ def _dashboard(args: PrometheusArgs, opts: pulumi.ResourceOptions) -> core.Confi
             lambda namespace: {
                 # The sidecar writes what it finds in all namespaces into one folder.
                 f"{namespace}-{names.dashboard}.json": json.dumps(
-                    grafana_dashboard(f"Dragonfly {names.app} in {namespace}", panels(Scope(namespace, names)))
+                    grafana_dashboard(f"Dragonfly {instance} in {namespace}", panels(Scope(namespace, names)))
                 )
             }
         ),

@@ -49,10 +49,11 @@ class CloudMonitoring(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self, depends_on=after)
         cluster = CloudCluster(settings.cluster_name, location.cluster_location)
         scope = Scope(settings.namespace, settings.names, cluster)
-        title = f"{settings.names.app} in {settings.cluster_name}"
+        app = settings.names.app
+        title = f"{app} in {settings.cluster_name}"
         channels = [_channel(entry, location.project, child) for entry in settings.notification_channels]
         for alert in alerts(scope, counts_transfers=settings.line.counts_transfers):
-            _policy(alert, title, settings.names.app, location.project, channels, child)
+            _policy(alert, title, app, location.project, channels, child)
         monitoring.Dashboard(
             "dashboard",
             project=location.project,

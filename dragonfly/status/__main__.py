@@ -118,9 +118,8 @@ def _last_hour(url: str, settings: Settings) -> Sharing:
         )
     except PrometheusUnreadableError as error:
         return Sharing(faults=(str(error),))
-    return found or Sharing(
-        faults=(f"{url} has read no scheduler of {settings.app_instance_name} in {settings.namespace}",)
-    )
+    instance = settings.app_instance_name
+    return found or Sharing(faults=(f"{url} has read no scheduler of {instance} in {settings.namespace}",))
 
 
 def _within(seconds: float, ask: Callable[[], _T]) -> _T:

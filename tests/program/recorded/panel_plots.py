@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
 
 from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.panels import Panel, Query, Unit
@@ -19,9 +19,9 @@ _WIDTH_INCHES, _HEIGHT_INCHES = 12.0, 2.4
 _FORMATS = {
     Unit.BYTES: lambda: EngFormatter("B"),
     Unit.BYTES_PER_SECOND: lambda: EngFormatter("B/s"),
-    Unit.MILLISECONDS: lambda: EngFormatter("ms"),
-    Unit.PER_SECOND: lambda: EngFormatter("/s"),
-    Unit.NUMBER: EngFormatter,
+    Unit.MILLISECONDS: lambda: StrMethodFormatter("{x:g} ms"),
+    Unit.PER_SECOND: lambda: StrMethodFormatter("{x:g} a second"),
+    Unit.NUMBER: lambda: StrMethodFormatter("{x:g}"),
     Unit.SHARE: lambda: PercentFormatter(1.0),
 }
 
