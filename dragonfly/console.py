@@ -83,7 +83,7 @@ def _pass_on(near: socket.socket, far: socket.socket) -> None:
             others[end].sendall(data)
 
 
-class _Manager:
+class ManagerWay:
     """The way to a manager that is Ready, by credentials that are renewed when they no longer do."""
 
     def __init__(self, stack: Stack) -> None:
@@ -154,7 +154,7 @@ def main(arguments: list[str]) -> int:
 
 def _open_console(stack_name: str, port: int, *, browser: bool) -> int:
     try:
-        manager = _Manager(read_stack(stack_name, "pulumi", Path(__file__).resolve().parents[1]))
+        manager = ManagerWay(read_stack(stack_name, "pulumi", Path(__file__).resolve().parents[1]))
         # What stands in the way is told before a browser meets it.
         with manager.open():
             pass

@@ -156,7 +156,7 @@ def test_a_credential_that_no_longer_does_is_asked_for_anew(
     monkeypatch.setattr(console, "connect", connect)
     monkeypatch.setattr(console, "forwarded", opened)
     api.lists(f"{NAMESPACE}/pods", MANAGER)
-    way = console._Manager(console.read_stack("prod", "pulumi", Path())).open
+    way = console.ManagerWay(console.read_stack("prod", "pulumi", Path())).open
     for _ in range(2):
         with way():
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -63,9 +63,9 @@ def picture(drawn: Sequence[tuple[Panel, Sequence[Line]]]) -> str:
         drawn: each panel with its lines.
     """
     # The same picture of the same numbers.
-    with mpl.rc_context({"svg.hashsalt": "dragonfly", "font.size": 8, "svg.fonttype": "none"}):
+    with cast("Any", mpl).rc_context({"svg.hashsalt": "dragonfly", "font.size": 8, "svg.fonttype": "none"}):
         rows = -(-len(drawn) // _COLUMNS)
-        figure = Figure(figsize=(_WIDTH_INCHES, _HEIGHT_INCHES * rows), layout="constrained")
+        figure: Any = Figure(figsize=(_WIDTH_INCHES, _HEIGHT_INCHES * rows), layout="constrained")
         axes: Any = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
         for place, (panel, lines) in zip(axes, drawn, strict=False):
             place.set_title(panel.title, loc="left", fontweight="bold")
@@ -73,6 +73,8 @@ def picture(drawn: Sequence[tuple[Panel, Sequence[Line]]]) -> str:
             place.xaxis.set_major_formatter(EngFormatter("s"))
             for line in lines:
                 place.plot(*zip(*line.points, strict=True), label=line.label, linewidth=1.2)
+            # Room for the legend.
+            place.margins(y=0.3)
             if lines:
                 place.legend(loc="upper left", frameon=False)
                 place.set_ylim(bottom=0)
