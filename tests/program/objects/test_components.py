@@ -80,7 +80,7 @@ def test_every_object_is_a_child_of_the_component_whose_label_it_carries(program
     for one in program.objects:
         parent = _by_urn(program)[one.parent]
         assert not parent.custom
-        if one.kind in ("Namespace", "CustomResourceDefinitionPatch", "Application", "PrometheusRule"):
+        if one.kind in ("Namespace", "CustomResourceDefinitionPatch", "Application", "PrometheusRule", "ConfigMap"):
             continue
         label = one.metadata["labels"]["app.kubernetes.io/component"].removeprefix("dragonfly-")
         # They go together: first and last, or as somebody wants to see metrics.

@@ -43,6 +43,7 @@ OBJECTS = {
     "NetworkPolicy": {"x-mysql", "x-redis", "x-manager", "x-root-password", "x-scheduler", "x-seed-peer"},
     "PodMonitor": {"x-mysql", "x-redis", "x-manager", "x-scheduler", "x-seed-peer", "x-dfget"},
     "PrometheusRule": {"x"},
+    "ConfigMap": {"x-dashboard"},
 }
 SERVICE_PORTS = {
     "-manager-service": {8080, 65003},
@@ -82,7 +83,7 @@ def test_objects_of_a_kind_are_those_of_the_table(program: RecordedProgram, kind
     missing = set[str]() if program.setting("seedPeerCacheSize", "") else {CACHE_CLAIM}
     if kind == "NetworkPolicy" and program.setting("networkPolicies", "true") == "false":
         missing = OBJECTS[kind]
-    if kind in ("PodMonitor", "PrometheusRule") and program.setting("monitoring", "none") == "none":
+    if kind in ("PodMonitor", "PrometheusRule", "ConfigMap") and program.setting("monitoring", "none") == "none":
         missing = OBJECTS[kind]
     expected = {name.replace("x", program.app, 1) for name in OBJECTS[kind] - missing}
     # A claim's name has the instance's name in it twice.
@@ -140,7 +141,7 @@ def test_every_object_carries_the_labels_of_its_instance(program: RecordedProgra
 def test_every_object_of_a_component_carries_its_label(program: RecordedProgram) -> None:
     found: set[str] = set()
     for one in _namespaced(program):
-        if one.kind in ("Application", "PrometheusRule"):
+        if one.kind in ("Application", "PrometheusRule", "ConfigMap"):
             assert COMPONENT not in one.metadata["labels"], "it belongs to the whole instance"
             continue
         component = one.metadata["labels"][COMPONENT]
