@@ -30,10 +30,8 @@ from tests.nodes.node_images import NODES
 from tests.nodes.own_stack import NAMES, own_stack
 from tests.nodes.prometheus_server import Prometheus, start
 from tests.nodes.trusted_peers import trust
-from tests.program.recorded.panel_plots import lines_of, picture
-from tests.project.pages import DOCS
+from tests.program.recorded.panel_plots import PICTURE, lines_of, picture
 
-PICTURE = DOCS / "dashboard.svg"
 FIRST_PORT = 64600
 NAME, WATCHERS = "pictured", "pictured-by"
 SECONDS, STEP_SECONDS = 240, 5

@@ -13,6 +13,10 @@ from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
 
 from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.panels import Panel, Query, Unit
+from tests.project.pages import DOCS
+
+PICTURE = DOCS / "dashboard.svg"
+"""Of a real installation; `make pictures` draws it."""
 
 _COLUMNS = 2
 _WIDTH_INCHES, _HEIGHT_INCHES = 12.0, 2.4
