@@ -46,6 +46,7 @@ BEFORE_THE_FIRST_PULL = {
 
 ALERTS = alerts(SCOPE, counts_transfers=True)
 PEERS = 2
+LOOKS_BACK_SECONDS = 60
 # What docs/metrics.md says of their price follows from it.
 MOST_SERIES_OF_A_PEER, MOST_OTHER_SERIES = 20, 100
 
@@ -124,11 +125,17 @@ def test_nobody_is_told_of_anything_while_all_is_well(read: Prometheus) -> None:
 def test_failed_sign_ins_are_told(read: Prometheus, installation: Installation, tag: str) -> None:
     if tag != LATEST_TAG:
         pytest.skip("the manager of 2.1 is played, and counts no requests")
+    (alert,) = [alert for alert in ALERTS if alert.name == "DragonflySignInsFail"]
+    # What the manager counted before it was read says nothing: it must have been read for as long as is looked back.
+    expression = alert.expression.replace("offset 10m", f"offset {LOOKS_BACK_SECONDS}s")
+    before = f'up{{job="{JOBS[Component.MANAGER]}"}} offset {LOOKS_BACK_SECONDS}s'
+    wait_for(2 * LOOKS_BACK_SECONDS, lambda: [] if read.query(before) else ["not read so long"], "the manager is read")
+    assert read.query(expression) == []
     for _ in range(30):
         assert installation.client.sign_in("wrong-Passw0rd") == 401
 
     def silent() -> list[str]:
-        return [] if reason(read, "DragonflySignInsFail") else ["nobody is told"]
+        return [] if read.query(expression) else ["nobody is told"]
 
     wait_for(30, silent, "failed sign-ins")
 
