@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import socketserver
 import threading
@@ -19,7 +18,7 @@ import pytest
 from dragonfly import console
 from dragonfly.access.objects import NoClusterError
 from dragonfly.access.port_forward import PodUnreachableError
-from tests.program.played.played_api_server import NAMESPACE, ApiServer, installed_api_server, kubeconfig
+from tests.program.played.played_api_server import NAMESPACE, ApiServer, installed_api_server, stack_on
 from tests.program.played.played_pulumi import PlayedPulumi
 
 MANAGER = {"metadata": {"name": "m"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
@@ -102,10 +101,7 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
     played = PlayedPulumi(tmp_path, monkeypatch)
-    values = {"provisionCluster": "false", "namespace": "p2p"}
-    entries: dict[str, Any] = {f"dragonfly:{key}": {"value": value, "secret": False} for key, value in values.items()}
-    entries["dragonfly:kubeconfig"] = {"value": kubeconfig(api.url), "secret": True}
-    played.answer({"config": {"out": json.dumps(entries)}, "stack export": {"out": '{"deployment": {}}'}})
+    played.answer(stack_on(api.url))
     return played
 
 

@@ -117,3 +117,16 @@ def workload(name: str, *, is_job: bool = False, ready: int = 1) -> dict[str, An
         "spec": {"replicas": 1},
         "status": status,
     }
+
+
+def stack_on(url: str, **config: str) -> dict[str, dict[str, Any]]:
+    """Return what the played CLI says of a stack whose kubeconfig leads to a server.
+
+    Args:
+        url: the server's.
+        config: keys of the stack besides.
+    """
+    values = {"provisionCluster": "false", "namespace": "p2p", **config}
+    entries: dict[str, Any] = {f"dragonfly:{key}": {"value": value, "secret": False} for key, value in values.items()}
+    entries["dragonfly:kubeconfig"] = {"value": kubeconfig(url), "secret": True}
+    return {"config": {"out": json.dumps(entries)}, "stack export": {"out": '{"deployment": {}}'}}

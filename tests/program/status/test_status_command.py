@@ -23,6 +23,7 @@ from tests.program.played.played_api_server import (
     ApiServer,
     installed_api_server,
     kubeconfig,
+    stack_on,
 )
 from tests.program.played.played_pulumi import PlayedPulumi
 from tests.program.recorded.recorded_program import ROOT
@@ -41,15 +42,8 @@ def api() -> Iterator[ApiServer]:
 def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
     """The CLI, which tells a stack whose kubeconfig leads to that server."""
     played = PlayedPulumi(tmp_path, monkeypatch)
-    played.answer(stack(api.url))
+    played.answer(stack_on(api.url))
     return played
-
-
-def stack(url: str, **config: str) -> dict[str, dict[str, Any]]:
-    values = {"provisionCluster": "false", "namespace": "p2p", **config}
-    entries: dict[str, Any] = {f"dragonfly:{key}": {"value": value, "secret": False} for key, value in values.items()}
-    entries["dragonfly:kubeconfig"] = {"value": kubeconfig(url), "secret": True}
-    return {"config": {"out": json.dumps(entries)}, "stack export": {"out": '{"deployment": {}}'}}
 
 
 def run(*arguments: str) -> int:
@@ -157,7 +151,7 @@ def test_an_error_where_a_refusal_is_tolerated_is_told_too(api: ApiServer, cli: 
 
 
 def test_a_cluster_that_is_gone_is_told(api: ApiServer, cli: PlayedPulumi, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.answer(stack("http://127.0.0.1:1"))
+    cli.answer(stack_on("http://127.0.0.1:1"))
     assert run() == 2
     assert capsys.readouterr() == ("", "http://127.0.0.1:1 does not answer: [Errno 111] Connection refused\n")
 
