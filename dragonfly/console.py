@@ -21,12 +21,13 @@ from typing import cast
 from kubernetes.client import ApiClient
 
 from dragonfly.access.client import KubeconfigError, connect
-from dragonfly.access.objects import Cluster, NoClusterError, Object, listed
+from dragonfly.access.objects import Cluster, NoClusterError
 from dragonfly.access.port_forward import PodUnreachableError, forwarded
 from dragonfly.parts import ports
 from dragonfly.parts.console import CONSOLE_USER, password_command
 from dragonfly.parts.labels import Component, selector
 from dragonfly.settings.report import SettingsError
+from dragonfly.status.pod_reasons import is_ready
 from dragonfly.status.stack import Stack, StackUnreadableError, read_stack
 
 _LOOPBACK = "127.0.0.1"
@@ -116,18 +117,15 @@ class ManagerWay:
         client = self._client or connect(stack.kubeconfig, stack.context)
         cluster = Cluster(client, settings.namespace, stack.secrets)
         pods = cluster.pods(selector(settings.app_instance_name, Component.MANAGER))
-        ready = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
+        ready = [
+            pod["metadata"]["name"] for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+        ]
         if not ready:
             why = f".venv/bin/python -m dragonfly.status --stack {stack.name}"
             raise NoClusterError(f"no pod of {settings.names.manager} is Ready; to see why: {why}")
         way = forwarded(client, settings.namespace, ready[0], ports.MANAGER_REST, _OPENING_SECONDS)
         self._client = client
         return way
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = {each["type"]: each["status"] for each in listed(pod, "conditions")}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 def _port(text: str) -> int:

@@ -10,13 +10,12 @@ from pulumi_gcp import monitoring
 
 from dragonfly.google.dashboard import dashboard
 from dragonfly.google.location import GoogleLocation
-from dragonfly.monitoring.alerts import Alert, Severity, alerts
+from dragonfly.monitoring.alerts import Alert, alerts
 from dragonfly.monitoring.label_text import VALUE, told
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.settings.model import Settings
 
-_SEVERITIES = {Severity.CRITICAL: "CRITICAL", Severity.WARNING: "WARNING"}
 # Google keeps an incident open for a week where nothing is measured any more. The least that it takes.
 _CLOSED_AFTER = "1800s"
 _EVERY = "60s"
@@ -113,7 +112,7 @@ def _policy(
             )
         ],
         alert_strategy=monitoring.AlertPolicyAlertStrategyArgs(auto_close=_CLOSED_AFTER),
-        severity=_SEVERITIES[alert.severity],
+        severity=alert.severity.upper(),
         documentation=monitoring.AlertPolicyDocumentationArgs(
             content=f"{said}\n\nWhat to do: {alert.remedy}.", mime_type="text/markdown"
         ),

@@ -95,15 +95,13 @@ def panels(scope: Scope) -> list[Panel]:
                 ),
             ),
         ),
-        Panel(
+        _counted(
             "Requests of containerd",
-            Unit.PER_SECOND,
-            (
-                Query(_rate("dragonfly_client_proxy_request_total", peers), "all"),
-                Query(_rate("dragonfly_client_proxy_request_failure_total", peers), "failed"),
-                Query(_rate("dragonfly_dfdaemon_proxy_request_total", peers), "all (2.1)"),
-                Query(_rate("dragonfly_dfdaemon_peer_task_failed_total", peers), "failed (2.1)"),
-            ),
+            peers,
+            ("dragonfly_client_proxy_request_total", "all"),
+            ("dragonfly_client_proxy_request_failure_total", "failed"),
+            ("dragonfly_dfdaemon_proxy_request_total", "all (2.1)"),
+            ("dragonfly_dfdaemon_peer_task_failed_total", "failed (2.1)"),
         ),
         Panel(
             "Time that a layer took",
@@ -119,13 +117,11 @@ def panels(scope: Scope) -> list[Panel]:
                 ),
             ),
         ),
-        Panel(
+        _counted(
             "Requests to registries",
-            Unit.PER_SECOND,
-            (
-                Query(_rate("dragonfly_client_backend_request_total", clients), "all"),
-                Query(_rate("dragonfly_client_backend_request_failure_total", clients), "failed"),
-            ),
+            clients,
+            ("dragonfly_client_backend_request_total", "all"),
+            ("dragonfly_client_backend_request_failure_total", "failed"),
         ),
         Panel("Peers that answer", Unit.NUMBER, (Query(f"sum(up{{{peers}}})", "peers"),)),
         Panel(
@@ -139,19 +135,13 @@ def panels(scope: Scope) -> list[Panel]:
                 ),
             ),
         ),
-        Panel(
+        _counted(
             "MySQL",
-            Unit.PER_SECOND,
-            (
-                Query(_rate("mysql_global_status_queries", mysql), "queries"),
-                Query(_rate("mysql_global_status_slow_queries", mysql), "slow queries"),
-            ),
+            mysql,
+            ("mysql_global_status_queries", "queries"),
+            ("mysql_global_status_slow_queries", "slow queries"),
         ),
-        Panel(
-            "Redis",
-            Unit.PER_SECOND,
-            (Query(_rate("redis_commands_processed_total", redis), "commands"),),
-        ),
+        _counted("Redis", redis, ("redis_commands_processed_total", "commands")),
         Panel(
             "Connections to the databases",
             Unit.NUMBER,
@@ -181,6 +171,11 @@ def panels(scope: Scope) -> list[Panel]:
             ),
         ),
     ]
+
+
+def _counted(title: str, labels: str, *counters: tuple[str, str]) -> Panel:
+    """Return a panel of how often something happens, by counters and what each is called."""
+    return Panel(title, Unit.PER_SECOND, tuple(Query(_rate(counter, labels), legend) for counter, legend in counters))
 
 
 def _rate(counter: str, labels: str) -> str:

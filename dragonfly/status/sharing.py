@@ -61,22 +61,20 @@ def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None
         page: reads the metrics of one.
         now: the time.
     """
-    running = dict(_running(pods, Component.SCHEDULER))
-    if not running:
+    if not any(_running(pods, Component.SCHEDULER)):
         return None
     counted: dict[tuple[str, bool], int] = {}
     ages: list[int] = []
     faults: list[str] = []
-    for name, started in running.items():
-        try:
-            text = page(name, Component.SCHEDULER)
-        except PageUnreadableError as error:
-            faults.append(str(error))
-            continue
-        ages.append(_seconds(started, now))
+    for text, seconds in _read(pods, Component.SCHEDULER, page, now, faults):
+        ages.append(seconds)
         for source, by_node, size in _traffic(text):
             counted[source, by_node] = counted.get((source, by_node), 0) + size
-    given, seed_peer_seconds = _given_by_seed_peer(pods, page, now, faults)
+    given, seed_peer_seconds = None, 0
+    for text, seconds in _read(pods, Component.SEED_PEER, page, now, faults):
+        if uploaded := _UPLOADED.search(text):
+            given, seed_peer_seconds = int(float(uploaded["bytes"])), seconds
+            break
     return Sharing(
         counted.get((Source.PEERS, True), 0),
         counted.get((Source.REGISTRIES, True), 0),
@@ -152,20 +150,17 @@ def _in_words(found: Sharing, when: str, seed_peer_when: str) -> str:
     )
 
 
-def _given_by_seed_peer(pods: Sequence[Object], page: Page, now: datetime, faults: list[str]) -> tuple[int | None, int]:
-    for name, started in _running(pods, Component.SEED_PEER):
+def _read(
+    pods: Sequence[Object], component: Component, page: Page, now: datetime, faults: list[str]
+) -> Iterator[tuple[str, int]]:
+    """Yield what each pod of a component tells, and for how many seconds it has run; note who cannot be asked."""
+    for name, started in dict(_running(pods, component)).items():
         try:
-            found = _UPLOADED.search(page(name, Component.SEED_PEER))
+            text = page(name, component)
         except PageUnreadableError as error:
             faults.append(str(error))
             continue
-        if found:
-            return int(float(found["bytes"])), _seconds(started, now)
-    return None, 0
-
-
-def _seconds(started: str, now: datetime) -> int:
-    return int((now - datetime.fromisoformat(started)).total_seconds())
+        yield text, int((now - datetime.fromisoformat(started)).total_seconds())
 
 
 def _running(pods: Sequence[Object], component: Component) -> Iterator[tuple[str, str]]:

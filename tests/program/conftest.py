@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.program.played.played_api_server import ApiServer, installed_api_server, stack_on
+from tests.program.played.played_pulumi import PlayedPulumi
 from tests.program.recorded.known_stacks import (
     CONFIGURED_CONFIG,
     CONFIGURED_LINE_2_5_CONFIG,
@@ -64,3 +68,18 @@ def program(request: pytest.FixtureRequest) -> RecordedProgram:
 def previewed_program() -> RecordedProgram:
     """The program in the preview of a first installation, where nothing random is known."""
     return run_main(DEFAULT_CONFIG, preview=True).completed()
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """An API server that has an installation with nothing left to wish for."""
+    with installed_api_server() as server:
+        yield server
+
+
+@pytest.fixture
+def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
+    """The CLI, which tells a stack whose kubeconfig leads to that server."""
+    played = PlayedPulumi(tmp_path, monkeypatch)
+    played.answer(stack_on(api.url))
+    return played

@@ -18,7 +18,7 @@ import pytest
 from dragonfly import console
 from dragonfly.access.objects import NoClusterError
 from dragonfly.access.port_forward import PodUnreachableError
-from tests.program.played.played_api_server import NAMESPACE, ApiServer, installed_api_server, stack_on
+from tests.program.played.played_api_server import NAMESPACE, ApiServer
 from tests.program.played.played_pulumi import PlayedPulumi
 
 MANAGER = {"metadata": {"name": "m"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
@@ -90,19 +90,6 @@ def test_of_a_manager_that_is_gone_the_reason_is_told_and_the_next_connection_is
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", data=b"x", timeout=10) as answer:
             assert answer.read() == b"x"
     assert told == ["no pod runs"]
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with installed_api_server() as server:
-        yield server
-
-
-@pytest.fixture
-def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
-    played = PlayedPulumi(tmp_path, monkeypatch)
-    played.answer(stack_on(api.url))
-    return played
 
 
 def test_where_no_manager_runs_that_is_said_at_once(

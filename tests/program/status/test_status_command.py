@@ -6,8 +6,6 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +19,6 @@ from tests.program.played.played_api_server import (
     NAMESPACE,
     WORKLOADS,
     ApiServer,
-    installed_api_server,
     kubeconfig,
     stack_on,
 )
@@ -29,21 +26,6 @@ from tests.program.played.played_pulumi import PlayedPulumi
 from tests.program.recorded.recorded_program import ROOT
 
 OWN = {"labelSelector": ["app.kubernetes.io/name=dragonfly-1"]}
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    """An API server that has an installation with nothing left to wish for."""
-    with installed_api_server() as server:
-        yield server
-
-
-@pytest.fixture
-def cli(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedPulumi:
-    """The CLI, which tells a stack whose kubeconfig leads to that server."""
-    played = PlayedPulumi(tmp_path, monkeypatch)
-    played.answer(stack_on(api.url))
-    return played
 
 
 def run(*arguments: str) -> int:

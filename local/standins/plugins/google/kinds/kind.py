@@ -29,8 +29,8 @@ _TITLES: Final = {
     "cloudresourcemanager": "Cloud Resource Manager API",
     "compute": "Compute Engine API",
     "container": "Kubernetes Engine API",
-    "monitoring": "Cloud Monitoring API",
     "iam": "Identity and Access Management (IAM) API",
+    "monitoring": "Cloud Monitoring API",
     "serviceusage": "Service Usage API",
 }
 PROVISIONING: Final = "PROVISIONING"

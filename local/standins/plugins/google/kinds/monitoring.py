@@ -147,24 +147,22 @@ class Dashboard(_NamedByCloud):
         board: Properties = json.loads(text_at(inputs, _JSON))
         return [Fault(_JSON, reason) for reason in _dashboard_faults(board)]
 
-    def create(self, cloud: Cloud, inputs: Properties, status: Callable[[str], None]) -> Entry:
-        entry = super().create(cloud, inputs, status)
-        return self._stored(cloud, entry)
+    def outputs(self, entries: Entries, inputs: Properties, entry_id: str) -> Properties:
+        return {_JSON: _as_told(inputs, entry_id)}
 
     def update(self, cloud: Cloud, entry: Entry, inputs: Properties, status: Callable[[str], None]) -> Entry:
-        self.refuse(inputs)
-        return self._stored(cloud, super().update(cloud, entry, inputs, status))
-
-    def _stored(self, cloud: Cloud, entry: Entry) -> Entry:
-        """Enter the JSON as the API gives it back: with what it adds, and without what says nothing."""
-        given = json.loads(text_at(entry.properties, _JSON))
-        project = text_at(entry.properties, "project")
-        own = {"name": entry.id.replace(project, project_number(project), 1), "etag": secrets.token_hex(16)}
-        told = json.dumps({**_without_nothing(given), **own})
-        changed = replace(entry, properties={**entry.properties, _JSON: told})
+        changed = super().update(cloud, entry, inputs, status)
+        changed = replace(changed, properties={**changed.properties, _JSON: _as_told(inputs, entry.id)})
         with cloud.ledger.change() as entries:
             entries.put(changed)
         return changed
+
+
+def _as_told(inputs: Properties, entry_id: str) -> str:
+    """Return the JSON as the API gives it back: with what it adds, and without what says nothing."""
+    project = text_at(inputs, "project")
+    own = {"name": entry_id.replace(project, project_number(project), 1), "etag": secrets.token_hex(16)}
+    return json.dumps({**_without_nothing(json.loads(text_at(inputs, _JSON))), **own})
 
 
 def _dashboard_faults(board: Properties) -> Iterator[str]:
