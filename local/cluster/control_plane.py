@@ -31,7 +31,7 @@ from local.cluster.daemon_commands import (
 from local.cluster.folder import ClusterFolder
 from local.cluster.startup import Startup, answers
 from local.cluster.trust import Trust
-from local.machine.file_lock import LockTimeoutError, file_lock
+from local.machine.file_lock import LockError, file_lock
 from local.machine.ports import LOOPBACK, NoFreePortsError, Ports, kept_ports, reserve_ports
 from local.machine.processes import ProcessError, Processes
 from local.nodes.containers.container_nodes import ContainerNodes
@@ -297,7 +297,7 @@ class Cluster:
         try:
             with file_lock(self._folder.lock, _LOCK_TIMEOUT_SECONDS):
                 yield
-        except LockTimeoutError as error:
+        except LockError as error:
             raise ClusterError(f"another start or stop of the cluster in {self.state} goes on: {error}") from error
 
     def _keep_to_one_kind(self) -> None:

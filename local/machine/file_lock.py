@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-_POLL_SECONDS = 0.1
+from filelock import FileLock, Timeout
 
 
-class LockTimeoutError(RuntimeError):
-    """Another process held the lock for longer than the caller was ready to wait."""
+class LockError(RuntimeError):
+    """The lock cannot be had; the message says why."""
 
 
 @contextmanager
@@ -29,22 +27,23 @@ def file_lock(
         on_wait: called once when somebody else holds the lock, to tell the user.
 
     Raises:
-        LockTimeoutError: somebody else still holds the lock after `timeout_seconds`.
+        LockError: somebody else still holds the lock after that time, or has removed its folder.
     """
-    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    with path.open("a") as file:
-        waited = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waited and on_wait is not None:
-                    on_wait()
-                waited = True
-                if deadline is not None and time.monotonic() > deadline:
-                    raise LockTimeoutError(
-                        f"{path} is still held by another process after {timeout_seconds:.0f} s"
-                    ) from None
-                time.sleep(_POLL_SECONDS)
+    seconds = -1 if timeout_seconds is None else timeout_seconds
+    # Where the file system has no such lock it fails, instead of taking a file's existence for one.
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire(seconds)
+    except Timeout:
+        raise LockError(f"{path} is still held by another process after {seconds:g} s") from None
+    except FileNotFoundError:
+        raise LockError(f"{path.parent} was removed by another process; run the same command again") from None
+    try:
         yield
+    finally:
+        lock.release()
