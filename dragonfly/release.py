@@ -221,7 +221,7 @@ class Dragonfly(pulumi.ComponentResource):
         if settings.monitored_by is not Monitoring.NONE:
             # In an existing cluster the kind is looked for by whoever looks for objects that are there already.
             comes = settings.monitored_by is Monitoring.MANAGED
-            first = has_kind(access, comes=comes) if cluster else None
+            first = has_kind(access, line_change.failed, comes=comes) if cluster else None
             prometheus = PrometheusArgs(instance, settings.monitored_by, settings.monitoring_labels, first)
             Prometheus("prometheus", prometheus, child)
         self.mysqld_exporter_address = mysql.exporter_address

@@ -55,7 +55,8 @@ class LineChange:
         access: to its cluster.
         seconds: how long a workload may take to become Ready, or to end.
         allows_downgrade: whether the line of before may come back though the manager may have migrated the database.
-        failed: set once one of them cannot move, or is interrupted: nobody needs to wait for it any longer.
+        failed: set once one of Dragonfly's programs, or its config, has failed, or was interrupted: nobody needs to
+            wait for it any longer.
     """
 
     names: Names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,12 @@ def missing_kind(cluster: Cluster, manifest: Any) -> str | None:
     )
 
 
-def has_kind(access: ClusterAccess, *, comes: bool) -> pulumi.ResourceOptions:
+def has_kind(access: ClusterAccess, failed: threading.Event, *, comes: bool) -> pulumi.ResourceOptions:
     """Return the options of an object in a cluster of the stack whose kind the program does not define.
 
     Args:
         access: to the cluster.
+        failed: set once a program of Dragonfly's, or its config, has failed: nobody needs to wait any longer.
         comes: whether it is waited for, as the cluster brings it some minutes after it answers; the plug-in itself
             tries for a minute alone (pulumi-kubernetes, provider/pkg/retry). Otherwise the preview refuses, too.
     """
@@ -70,14 +72,14 @@ def has_kind(access: ClusterAccess, *, comes: bool) -> pulumi.ResourceOptions:
         if comes:
             pulumi.log.info(f"Waiting until the cluster has the kind {inputs['kind']}", ephemeral=True)
         seconds = _LONGEST_SECONDS if comes else 0
-        if fault := await request(access, "", lambda cluster: _fault(cluster, inputs, seconds)):
+        if fault := await request(access, "", lambda cluster: _fault(cluster, inputs, seconds, failed)):
             raise MissingKindError(fault)
 
     hook = pulumi.ResourceHook("has-kind", look, pulumi.ResourceHookOptions(on_dry_run=not comes))
     return pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=[hook]))
 
 
-def _fault(cluster: Cluster, inputs: Any, seconds: float) -> str | None:
+def _fault(cluster: Cluster, inputs: Any, seconds: float, failed: threading.Event) -> str | None:
     from dragonfly.access.objects import NoClusterError
 
     deadline = time.monotonic() + seconds
@@ -89,4 +91,7 @@ def _fault(cluster: Cluster, inputs: Any, seconds: float) -> str | None:
             fault = str(error)
         if fault is None or time.monotonic() >= deadline:
             return fault
-        time.sleep(_POLL_SECONDS)
+        if failed.wait(_POLL_SECONDS):
+            return (
+                f"{inputs['kind']} is not waited for any longer, as something else failed: run the same command again"
+            )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pulumi
 import pytest
 
+from dragonfly import release
 from dragonfly.access.client import connect
 from dragonfly.access.cluster_access import ClusterAccess
 from dragonfly.access.objects import Cluster, NoClusterError
 from dragonfly.updates import served_kind
+from dragonfly.updates.line_change import LineChange
 from dragonfly.updates.served_kind import MANAGED_API, OPERATOR_API, MissingKindError, has_kind, missing_kind
 from tests.program.played.played_api_server import ApiServer, installed_api_server, kubeconfig
 from tests.program.played.played_hook import Hook
+from tests.program.recorded.gke_stack import run_gke
 
 MANAGED = "/apis/monitoring.googleapis.com/v1"
 SERVED = (200, {"resources": [{"kind": "Rules"}, {"kind": "PodMonitoring"}]})
@@ -61,11 +65,18 @@ def test_who_may_not_see_the_kinds_is_not_told_that_they_are_missing(api: ApiSer
         missing_kind(cluster(api), manifest(OPERATOR_API))
 
 
-def hook_of(monkeypatch: pytest.MonkeyPatch, api: ApiServer, seconds: float, *, comes: bool = True) -> Hook:
+def hook_of(
+    monkeypatch: pytest.MonkeyPatch,
+    api: ApiServer,
+    seconds: float,
+    failed: threading.Event | None = None,
+    *,
+    comes: bool = True,
+) -> Hook:
     monkeypatch.setattr(pulumi, "ResourceHook", Hook)
     monkeypatch.setattr(served_kind, "_POLL_SECONDS", 0.05)
     monkeypatch.setattr(served_kind, "_LONGEST_SECONDS", seconds)
-    hooks: Any = has_kind(ClusterAccess(kubeconfig(api.url)), comes=comes).hooks
+    hooks: Any = has_kind(ClusterAccess(kubeconfig(api.url)), failed or threading.Event(), comes=comes).hooks
     (hook,) = hooks.before_create
     return cast(Hook, hook)
 
@@ -97,6 +108,39 @@ def test_an_operator_that_somebody_has_to_install_is_not_waited_for(
     with pytest.raises(MissingKindError, match=r"no kind PodMonitor .*; the Prometheus Operator brings it"):
         create(hook, OPERATOR_API)
     assert len(api.asked) == 1
+
+
+def test_it_is_not_waited_for_once_something_else_has_failed(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
+    api.answers[MANAGED] = NOT_THERE
+    failed = threading.Event()
+    hook = hook_of(monkeypatch, api, 30, failed)
+    threading.Timer(0.2, failed.set).start()
+    begun = time.monotonic()
+    with pytest.raises(
+        MissingKindError, match=r"^PodMonitoring is not waited for any longer.*: run the same command again$"
+    ):
+        create(hook)
+    assert time.monotonic() - begun < 10
+
+
+def test_what_fails_of_dragonfly_is_what_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[threading.Event] = []
+
+    class Noted(LineChange):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            events.append(self.failed)
+
+    def noted(_: ClusterAccess, failed: threading.Event, *, comes: bool) -> pulumi.ResourceOptions:
+        assert comes
+        events.append(failed)
+        return pulumi.ResourceOptions()
+
+    monkeypatch.setattr(release, "LineChange", Noted)
+    monkeypatch.setattr(release, "has_kind", noted)
+    run_gke()
+    ours, waited_with = events
+    assert ours is waited_with
 
 
 def test_a_kind_that_never_comes_ends_the_update_with_the_key(monkeypatch: pytest.MonkeyPatch, api: ApiServer) -> None:
