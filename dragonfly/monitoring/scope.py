@@ -15,11 +15,11 @@ class CloudCluster:
 
     Attributes:
         name: the cluster's.
-        location: its zone or region.
+        location: its zone or region; any where it is None.
     """
 
     name: str
-    location: str
+    location: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Scope:
         """
         found = {"namespace": self.namespace}
         if self.cluster:
-            found |= {"cluster": self.cluster.name, "location": self.cluster.location}
+            found |= {"cluster": self.cluster.name}
+            found |= {"location": self.cluster.location} if self.cluster.location else {}
         matchers = [f'{label}="{value}"' for label, value in {**found, **others}.items()]
         if components:
             names = "|".join(map(self.job, components))

@@ -114,6 +114,7 @@ def _last_hour(url: str, settings: Settings) -> Sharing:
     try:
         found = shared_in_the_last_hour(
             Scope(settings.namespace, settings.names),
+            settings.cluster_name if settings.provision_cluster else None,
             lambda expression: ask(url, expression, _PROMETHEUS_SECONDS),
         )
     except PrometheusUnreadableError as error:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dragonfly.access.objects import Object, listed
 from dragonfly.access.port_forward import PageUnreadableError
 from dragonfly.monitoring.metrics import TRAFFIC, Fetcher, Source
-from dragonfly.monitoring.scope import Scope
+from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 
 Page = Callable[[str, Component], str]
@@ -86,18 +86,26 @@ def sharing(pods: Sequence[Object], page: Page, now: datetime) -> Sharing | None
     )
 
 
-def shared_in_the_last_hour(scope: Scope, query: Query) -> Sharing | None:
+def shared_in_the_last_hour(scope: Scope, cluster_name: str | None, query: Query) -> Sharing | None:
     """Ask a Prometheus.
 
     Args:
-        scope: the installation.
+        scope: the installation, in any cluster.
+        cluster_name: Google's name of its cluster, where it is known.
         query: asks it.
 
     Returns:
         What was shared; None where it has read no scheduler of the installation.
     """
-    if not query(f"count(up{{{scope.labels(Component.SCHEDULER)}}})"):
+    clusters = _clusters(scope, query)
+    if clusters > 1 and cluster_name:
+        scope = replace(scope, cluster=CloudCluster(cluster_name))
+        clusters = _clusters(scope, query)
+    if not clusters:
         return None
+    if clusters > 1:
+        what = f"{scope.job(Component.SCHEDULER)} in {scope.namespace} of {clusters:.0f} clusters"
+        return Sharing(faults=(f"--prometheus has read {what}, and would add them up",))
 
     def traffic(source: Source, fetcher: Fetcher) -> int:
         return int(query(f"sum(increase({scope.traffic(fetcher, source)}[1h]))"))
@@ -109,6 +117,12 @@ def shared_in_the_last_hour(scope: Scope, query: Query) -> Sharing | None:
         traffic(Source.REGISTRIES, Fetcher.SEED_PEER),
         from_seed_peer=int(query(given)),
     )
+
+
+def _clusters(scope: Scope, query: Query) -> float:
+    """Return in how many clusters the Prometheus has read it: one of Google's has those of a project, or of several."""
+    read = f"count_over_time(up{{{scope.labels(Component.SCHEDULER)}}}[1h])"
+    return query(f"count(count by (project_id, cluster, location) ({read}))")
 
 
 def shared_in_words(found: Sharing) -> str | None:

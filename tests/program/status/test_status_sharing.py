@@ -88,9 +88,9 @@ def test_a_prometheus_is_asked_for_the_last_hour() -> None:
 
     def query(expression: str) -> float:
         asked_for.append(expression)
-        return 1e9 * (len(asked_for) - 1) if "[1h]" in expression else 1.0
+        return 1e9 * (len(asked_for) - 1) if "increase" in expression else 1.0
 
-    found = shared_in_the_last_hour(Scope("p2p", Names("d")), query)
+    found = shared_in_the_last_hour(Scope("p2p", Names("d")), None, query)
     assert found is not None
     assert last_hour_in_words(found) == (
         "33 % of 3.0 GB came from other nodes or the seed peer in the last hour; the seed peer gave 4.0 GB; 5.0 GB "
@@ -101,7 +101,29 @@ def test_a_prometheus_is_asked_for_the_last_hour() -> None:
 
 
 def test_a_prometheus_that_has_read_no_scheduler_knows_nothing() -> None:
-    assert shared_in_the_last_hour(Scope("p2p", Names("d")), lambda expression: 0.0) is None
+    assert shared_in_the_last_hour(Scope("p2p", Names("d")), "c", lambda expression: 0.0) is None
+
+
+def test_a_prometheus_of_several_clusters_with_the_same_names_is_told_of() -> None:
+    asked_for: list[str] = []
+
+    def query(expression: str) -> float:
+        asked_for.append(expression)
+        if "increase" in expression:
+            return 1e9
+        assert "by (project_id, cluster, location)" in expression
+        return 1.0 if 'cluster="ours"' in expression else 2.0
+
+    for name in (None, "another"):
+        found = shared_in_the_last_hour(Scope("p2p", Names("d")), name, query)
+        assert found == Sharing(
+            faults=("--prometheus has read d-scheduler in p2p of 2 clusters, and would add them up",)
+        )
+    asked_for.clear()
+    found = shared_in_the_last_hour(Scope("p2p", Names("d")), "ours", query)
+    assert found is not None
+    assert found.from_peers == 10**9
+    assert all('cluster="ours"' in one for one in asked_for[1:])
 
 
 def test_schedulers_count_together_since_the_oldest_of_them_started() -> None:
