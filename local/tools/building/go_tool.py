@@ -140,11 +140,14 @@ class GoTool(Tool):
                 (folder / source).rename(folder / binary)
         if not self.files:
             return
-        module = self._go_output(["list", "-m", "-f", "{{.Dir}}", self.module])
+        module = self._module_folder()
         for file in self.files:
             copy = folder / Path(file).name
-            shutil.copyfile(Path(module) / file, copy)
+            shutil.copyfile(module / file, copy)
             copy.chmod(0o755)
+
+    def _module_folder(self) -> Path:
+        return Path(json.loads(self._go_output(["mod", "download", "-json", self.module]))["Dir"])
 
     def _go_program(self) -> str:
         program = shutil.which("go")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -21,6 +20,6 @@ class ModuleFiles(GoTool):
         return [self._go_program(), "mod", "download", self.module]
 
     def finish(self, folder: Path) -> None:
-        module = json.loads(self._go_output(["mod", "download", "-json", self.module]))["Dir"]
+        module = self._module_folder()
         for name, path in self.binaries.items():
-            shutil.copyfile(Path(module) / path, folder / name)
+            shutil.copyfile(module / path, folder / name)

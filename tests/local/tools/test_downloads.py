@@ -48,7 +48,7 @@ GO = """\
 #!/bin/sh
 if [ "$1" = env ]; then echo go1.99.0; exit; fi
 # The folder of a module: what is taken out of it lies beside this.
-if [ "$1" = list ]; then echo "${0%/*}"; exit; fi
+if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"${0%/*}\\"}"; exit; fi
 while [ "$1" != -o ]; do shift; done
 shift
 echo built > "$1/server"
