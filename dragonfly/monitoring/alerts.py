@@ -115,6 +115,10 @@ def _of_transfers(scope: Scope) -> list[Alert]:
 
 def _of_every_line(scope: Scope) -> list[Alert]:
     peers = scope.labels(daemonset=scope.names.peer)
+    wanted, ready, updated = (
+        f"kube_daemonset_status_{which}{{{peers}}}"
+        for which in ("desired_number_scheduled", "number_ready", "updated_number_scheduled")
+    )
     return [
         Alert(
             "DragonflyComponentDown",
@@ -129,9 +133,9 @@ def _of_every_line(scope: Scope) -> list[Alert]:
         ),
         Alert(
             "DragonflyPeersMissing",
-            # GKE does not export how many are unavailable.
-            f"kube_daemonset_status_desired_number_scheduled{{{peers}}}"
-            f" - kube_daemonset_status_number_ready{{{peers}}} > 0",
+            # GKE does not export how many are unavailable. A rollout over many nodes takes longer than is waited: it is
+            # told of when it has as many old pods left as ten minutes ago, however many nodes come and go.
+            f"{wanted} - {ready} > 0 unless ({wanted} - {updated} < {wanted} offset 10m - {updated} offset 10m)",
             15,
             Severity.WARNING,
             "{value} nodes have no peer of {daemonset} that is Ready and pull from the registries.",

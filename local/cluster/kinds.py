@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -14,9 +15,11 @@ from kubernetes.client.api_client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from local.api import kubeconfig
-from local.api.errors import create_unless_exists
+from local.api.errors import create_unless_exists, in_short
 
 _AGAIN_SECONDS = 1.0
+
+_log = logging.getLogger("kinds")
 
 
 def define_kinds(client: ApiClient, files: Iterable[Path]) -> None:
@@ -49,7 +52,8 @@ def define_later(administrator: Path, files: Iterable[Path], seconds: float) -> 
             try:
                 with kubeconfig.connect(administrator) as client:
                     define_kinds(client, definitions)
-            except (ApiException, urllib3.exceptions.HTTPError):
+            except (ApiException, urllib3.exceptions.HTTPError) as error:
+                _log.warning("%s; again in %.1f s", in_short(error), _AGAIN_SECONDS)
                 time.sleep(_AGAIN_SECONDS)
             else:
                 return

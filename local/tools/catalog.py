@@ -114,6 +114,13 @@ TOOLS: Mapping[str, Tool] = {
             minutes=2,
         ),
         GoTool(
+            name="kube-state-metrics",
+            folder="kube-state-metrics",
+            module="k8s.io/kube-state-metrics/v2",
+            binaries={"kube-state-metrics": "kube-state-metrics"},
+            minutes=2,
+        ),
+        GoTool(
             name="kube-router",
             folder="kubernetes",
             module="github.com/cloudnativelabs/kube-router/v2",
@@ -176,6 +183,7 @@ TOOLS: Mapping[str, Tool] = {
 
 All that a cluster is made of is one Go module, with one release of each package: what they share is compiled once
 where all is built. kwok alone took five minutes of a processor for a Kubernetes client of its own.
+kube-state-metrics is a module of its own: it cannot be compiled with the client of Kubernetes 1.36.
 """
 
 CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
@@ -183,6 +191,9 @@ CLUSTER_TOOLS = ("etcd", "kubernetes", "kwok")
 
 MANAGED_PROMETHEUS_KINDS, PROMETHEUS_OPERATOR_KINDS = "managed-prometheus-kinds", "prometheus-operator-kinds"
 """Definitions of the kinds by which a Prometheus in the cluster is told what to read."""
+
+KUBE_STATE_METRICS = "kube-state-metrics"
+"""Exports metrics of the cluster's objects, for alerts."""
 
 CONTAINER_TOOLS = ("etcd", "kubernetes", "node", "coredns", "kube-router")
 """What a local cluster is made of whose nodes run containers; the rest of it are Debian's packages."""

@@ -25,7 +25,7 @@ from local.nodes.containers.container_nodes import ContainerNodes
 from local.nodes.containers.requirements import why_not
 from local.tools import toolchain
 from local.tools.built_client import LATEST_TAG, why_no_client
-from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS, LINE_2_5_TOOLS
+from local.tools.catalog import CONTAINER_TOOLS, ENGINE_TOOLS, IMAGE_TOOLS, KUBE_STATE_METRICS, LINE_2_5_TOOLS
 from tests.nodes.busybox_image import write_busybox_archive
 from tests.nodes.client_pod import ClientPod, kubectl_command
 from tests.nodes.installation import APP, NAMESPACE, Installation
@@ -97,7 +97,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 @contextmanager
 def _time_bound(what: str, seconds: int) -> Generator[None]:
     def give_up(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"{what} took more than {seconds} s")
+        # No error of the operating system's, which what is asked again and again gets over.
+        pytest.fail(f"{what} took more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(seconds)
@@ -114,7 +115,7 @@ def _provide_tools() -> dict[str, Path]:
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
-    return toolchain.provide((*CONTAINER_TOOLS, *ENGINE_TOOLS, *IMAGE_TOOLS, "kubectl"))
+    return toolchain.provide((*CONTAINER_TOOLS, *ENGINE_TOOLS, *IMAGE_TOOLS, KUBE_STATE_METRICS))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +13,13 @@ from kubernetes import client
 from kubernetes.client.api_client import ApiClient
 
 from bench.readiness_timeline import ReadinessTimeline, readiness_timeline
+from dragonfly.access.port_forward import PageUnreadableError
 from dragonfly.lines.known_lines import line_of
 from dragonfly.parts.names import Names
 from local.cluster.control_plane import Cluster
 from local.engine.stack import LocalStack
-from local.nodes.containers.containerd import ctr_command
 from tests.nodes.client_pod import CallError, ClientPod
+from tests.nodes.container_signals import send_signal
 
 NAMESPACE = "dragonfly"
 APP = "dragonfly-1"
@@ -135,10 +136,8 @@ class Installation:
         core.delete_collection_namespaced_pod(NAMESPACE, grace_period_seconds=0)
 
     def kill(self, container: Container) -> None:
-        """Does `kill -9` to a container's first process, from its node: inside, nobody can do that to process 1."""
-        identity = container.id.removeprefix("containerd://")
-        command = ctr_command("tasks", "kill", "--signal", "SIGKILL", identity)
-        subprocess.run(self.cluster.on_node(container.node, command), check=True, capture_output=True, timeout=20)
+        """Does `kill -9` to a container's first process."""
+        send_signal(self.cluster, container.node, container.id, signal.SIGKILL)
 
     def exit_code(self, container: Container) -> int | None:
         """How a container ended that was started again since; None if it was not the last to end in its place."""
@@ -181,7 +180,7 @@ def wait_for(seconds: float, faults: Callable[[], list[str]], what: str) -> floa
     while True:
         try:
             found = faults()
-        except CallError as error:
+        except (CallError, PageUnreadableError) as error:
             found = [str(error)]
         took = time.monotonic() - started
         if not found:

@@ -78,6 +78,15 @@ class MirroredStack:
             return False
         return True
 
+    def container(self, pod_name: str, name: str) -> str:
+        """Return the id of a pod's container, as its status has it."""
+        path = f"jsonpath={{.status.containerStatuses[?(@.name=='{name}')].containerID}}"
+        return self.stack.kubectl("get", "pod", pod_name, f"--output={path}")
+
+    def node(self, pod_name: str) -> str:
+        """Return where a pod runs."""
+        return self.stack.kubectl("get", "pod", pod_name, "--output=jsonpath={.spec.nodeName}")
+
     def proxy_open(self, node: str) -> bool:
         """Whether anything listens where containerd looks for the peer."""
         return self.open_from_node(node, "127.0.0.1", self.proxy_port)

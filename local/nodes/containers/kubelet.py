@@ -72,6 +72,8 @@ def write_config(files: KubeletFiles, index: int, cgroup: str) -> None:
         # The disk is the machine's, filled by others too, and no image could be pulled again.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
+        # A disk that fills is in the metrics soon.
+        "volumeStatsAggPeriod": "10s",
         "serializeImagePulls": False,
         # Its first sign of life fails, as the node is not known yet; the next follows after a quarter of this.
         "nodeLeaseDurationSeconds": 4,

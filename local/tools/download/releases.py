@@ -205,6 +205,7 @@ WHY_BUILT: Mapping[str, str] = {
     "dragonfly": "no page tells of checksums of its releases",
     "dragonfly-client": "no page tells of checksums of its releases",
     "dragonfly-standin": "it is a program of ours",
+    "kube-state-metrics": "its project publishes container images alone",
     # One file each, which go verifies by its sum.
     "managed-prometheus-kinds": "its Go module has them",
     "prometheus-operator-kinds": "its Go module has them",

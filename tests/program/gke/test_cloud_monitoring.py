@@ -83,6 +83,7 @@ def test_nothing_of_it_where_somebody_else_reads_the_metrics(monitoring: str) ->
 def test_gke_exports_what_the_alerts_look_at() -> None:
     # "kube state metrics" of GKE, of which each component is switched on by itself; the rest comes with the system's.
     assert cluster(run_gke())["monitoringConfig"]["enableComponents"] == ["SYSTEM_COMPONENTS", "DAEMONSET"]
-    of_daemon_sets = {"kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_ready"}
+    exported = ("desired_number_scheduled", "number_ready", "updated_number_scheduled")
+    of_daemon_sets = {f"kube_daemonset_status_{name}" for name in exported}
     asked = {name for alert in ALERTS for name in re.findall(r"kube\w+:?\w*(?=\{)", alert.expression)}
     assert asked == {*of_daemon_sets, "kubernetes_io:pod_volume_utilization"}

@@ -19,6 +19,7 @@ from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.names import Names
+from tests.nodes.alert_faults import FAULTS
 from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
 from tests.program.recorded.recorded_program import Resource, run_main
@@ -32,11 +33,13 @@ OF_OTHERS = {
     "up",
     "kube_daemonset_status_desired_number_scheduled",
     "kube_daemonset_status_number_ready",
+    "kube_daemonset_status_updated_number_scheduled",
     "kubernetes_io:pod_volume_utilization",
     "kubelet_volume_stats_available_bytes",
     "kubelet_volume_stats_capacity_bytes",
 }
-_FUNCTIONS = {"absent", "count", "increase", "max", "rate", "sum", "topk", "vector", "or", "and", "unless", "offset"}
+_OPERATORS = {"or", "and", "unless", "offset"}
+_FUNCTIONS = {"absent", "count", "increase", "max", "rate", "sum", "topk", "vector", *_OPERATORS}
 POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
 
 
@@ -83,11 +86,25 @@ def cache(used: int) -> dict[str, str]:
     }
 
 
-def missing(peers: int) -> dict[str, str]:
+def missing(peers: int, updated: str = "90x60") -> dict[str, str]:
     of_ours = '{namespace="p2p",daemonset="dragonfly-1-dfget"}'
     return {
-        f"kube_daemonset_status_desired_number_scheduled{of_ours}": "5x60",
-        f"kube_daemonset_status_number_ready{of_ours}": f"{5 - peers}x60",
+        f"kube_daemonset_status_desired_number_scheduled{of_ours}": "90x60",
+        f"kube_daemonset_status_number_ready{of_ours}": f"{90 - peers}x60",
+        f"kube_daemonset_status_updated_number_scheduled{of_ours}": updated,
+    }
+
+
+def nodes_come_and_go(old: int) -> dict[str, str]:
+    """Every other minute there is a node more; some pods are of before a rollout that comes no further."""
+    of_ours = '{namespace="p2p",daemonset="dragonfly-1-dfget"}'
+    return {
+        f"kube_daemonset_status_{which}{of_ours}": f"{f'{least} {least + 1} ' * 30}{least}"
+        for which, least in {
+            "desired_number_scheduled": 90,
+            "number_ready": 89,
+            "updated_number_scheduled": 90 - old,
+        }.items()
     }
 
 
@@ -120,6 +137,11 @@ CASES = (
     Case("down for a moment", "DragonflyComponentDown", {**up("redis"), f"up{{{job('redis')}}}": "1x57 0 0 0"}),
     Case("peers everywhere", "DragonflyPeersMissing", missing(0)),
     Case("two peers missing", "DragonflyPeersMissing", missing(2), 1, "2 nodes have no peer of dragonfly-1-dfget"),
+    Case("peers roll", "DragonflyPeersMissing", missing(9, "0+1x60")),
+    Case("peers stop rolling", "DragonflyPeersMissing", missing(9, "0+1x30 30x30"), 1, "9 nodes have no peer"),
+    # A node that comes or goes is no rollout, and hides none that comes no further.
+    Case("nodes come and go", "DragonflyPeersMissing", nodes_come_and_go(0), 1, "1 nodes have no peer"),
+    Case("nodes come and go, peers stop rolling", "DragonflyPeersMissing", nodes_come_and_go(60), 1, "1 nodes have"),
     Case("databases there", "DragonflyDatabaseAway", {f"mysql_up{{{job('mysql')}}}": "1x60"}),
     Case("mysql away", "DragonflyDatabaseAway", {f"mysql_up{{{job('mysql')}}}": "0x60"}, 1, "dragonfly-1-mysql does"),
     Case("redis away", "DragonflyDatabaseAway", {f"redis_up{{{job('redis')}}}": "0x60"}, 1, "dragonfly-1-redis does"),
@@ -261,6 +283,10 @@ def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() 
     assert (
         {case.alert for case in CASES if case.fires} == {case.alert for case in CASES if not case.fires} == set(ALERTS)
     )
+
+
+def test_each_alert_has_a_fault_that_is_made_on_real_nodes() -> None:
+    assert {fault.alert for fault in FAULTS} == set(ALERTS)
 
 
 def test_the_alerts_are_declared_as_they_are_told(declared: Resource) -> None:

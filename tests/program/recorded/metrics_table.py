@@ -8,6 +8,7 @@ from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.parts.names import Names
+from tests.nodes.alert_faults import FAULTS
 from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.grafana_file import FILE, grafana_file
 from tests.program.recorded.recorded_program import Resource
@@ -42,7 +43,10 @@ def _row(one: Resource) -> str:
 
 def alerts_table() -> str:
     """Return of what somebody is told, as Markdown."""
-    head = ["| alert | when | for | severity | exported by | what to do |", "| --- " * 6 + "|"]
+    head = [
+        "| alert | when | for | severity | exported by | what to do | a fault that made it tell |",
+        "| --- " * 7 + "|",
+    ]
     return "\n".join([*head, *map(_alert, alerts(Scope("<namespace>", Names("dragonfly-1")), counts_transfers=True))])
 
 
@@ -55,6 +59,7 @@ def _alert(alert: Alert) -> str:
         alert.severity,
         alert.exporter,
         alert.remedy,
+        ", or ".join(fault.text for fault in FAULTS if fault.alert == alert.name),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -77,10 +77,9 @@ def picture(drawn: Sequence[tuple[Panel, Sequence[Line]]]) -> str:
             place.xaxis.set_major_formatter(EngFormatter("s"))
             for line in lines:
                 place.plot(*zip(*line.points, strict=True), label=line.label, linewidth=1.2)
-            # Room for the legend.
-            place.margins(y=0.3)
             if lines:
-                place.legend(loc="upper left", frameon=False)
+                # Beside the lines, of which some are flat.
+                place.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
                 place.set_ylim(bottom=0)
             else:
                 place.text(0.5, 0.5, "nothing found", ha="center", va="center", transform=place.transAxes)
