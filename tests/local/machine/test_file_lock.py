@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,8 @@ def test_who_waits_for_what_is_removed_is_told(tmp_path: Path) -> None:
     with held(folder / "lock") as holder:
         thread.start()
         assert waiting.wait(30)
+        # By then it asks again and again; before, it would make the folder anew.
+        time.sleep(1)
         shutil.rmtree(folder)
         holder.kill()
         wait_until(lambda: bool(found), "the waiting one gives up")

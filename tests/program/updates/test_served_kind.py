@@ -138,7 +138,8 @@ def test_what_fails_of_dragonfly_is_what_ends_the_wait(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(release, "LineChange", Noted)
     monkeypatch.setattr(release, "has_kind", noted)
-    run_gke()
+    # Of other tests' configs what was declared is remembered.
+    run_gke(namespace="waited-in")
     ours, waited_with = events
     assert ours is waited_with
 
