@@ -287,13 +287,19 @@ def _run_on_stack(command: str, session: Session, stderr: int | None = None) -> 
     )
 
 
-def _status(session: Session) -> None:
+def _prepared_where_it_runs(session: Session) -> None:
+    if not session.in_cloud and not session.cluster.kubeconfig.exists():
+        raise ClusterError(f"no cluster runs here; `make up{make_arguments(session.stack_name)}` starts one")
     session.stack.prepare()
+
+
+def _status(session: Session) -> None:
+    _prepared_where_it_runs(session)
     sys.exit(_run_on_stack("status", session).returncode)
 
 
 def _console(session: Session) -> None:
-    session.stack.prepare()
+    _prepared_where_it_runs(session)
     # Ctrl-C is meant for it, and is how it ends.
     with suppress(KeyboardInterrupt):
         sys.exit(_run_on_stack("console", session).returncode)

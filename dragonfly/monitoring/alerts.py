@@ -37,6 +37,7 @@ class Alert:
         remedy: what to do.
         exporter: which program exports the metrics.
         shown_as: Prometheus' function that writes the number for people.
+        beyond: how much is too much, for people; empty where anything is.
     """
 
     name: str
@@ -47,12 +48,14 @@ class Alert:
     remedy: str
     exporter: str
     shown_as: str = "humanize"
+    beyond: str = ""
 
 
 _DOWN = (Component.MANAGER, Component.SCHEDULER, Component.SEED_PEER, Component.MYSQL, Component.REDIS)
 
 # Without it a single layer would decide.
 _LEAST_BYTES = 10**9
+_MOST_FROM_REGISTRIES, _FULLEST_CACHE_DISK, _FULLEST_DISK = 0.5, 0.8, 0.9
 _MOST_SIGN_INS = 20
 
 
@@ -77,25 +80,28 @@ def _of_transfers(scope: Scope) -> list[Alert]:
     return [
         Alert(
             "DragonflyNothingShared",
-            f"{from_registries} / {pulled} > 0.5 and {pulled} > {_LEAST_BYTES}",
+            f"{from_registries} / {pulled} > {_MOST_FROM_REGISTRIES} and {pulled} > {_LEAST_BYTES}",
             10,
             Severity.WARNING,
             "{value} of what nodes pulled came from registries, by {job}.",
             "see whether the seed peer runs, and whether the peers find it",
             "the scheduler of 2.5",
             "humanizePercentage",
+            f"{_MOST_FROM_REGISTRIES:.0%} of what was pulled in ten minutes, of {_LEAST_BYTES / 1e9:.0f} GB at least",
         ),
         Alert(
             "DragonflyCacheDiskNearlyFull",
             # The whole file system's, mostly a node's own disk. At nine tenths kubelet ends pods.
             f"dragonfly_client_disk_usage_space_total{{{clients}}} / dragonfly_client_disk_space_total{{{clients}}}"
-            " > 0.8",
+            f" > {_FULLEST_CACHE_DISK}",
             15,
             Severity.WARNING,
             "The disk with the cache of {pod} is {value} full.",
-            "larger disks of the nodes, `nodeDiskSize` on a GKE cluster of the stack: a cache keeps to its own size",
+            "larger disks of the nodes, `nodeDiskSize` on a GKE cluster of the stack: a cache keeps to its own size; "
+            "for a seed peer with a disk of its own, a larger `seedPeerCacheSize`",
             "the client of 2.5",
             "humanizePercentage",
+            f"{_FULLEST_CACHE_DISK:.0%}",
         ),
         Alert(
             "DragonflySignInsFail",
@@ -109,6 +115,7 @@ def _of_transfers(scope: Scope) -> list[Alert]:
             "{value} sign-ins to the console failed within ten minutes, by {job}.",
             "look who reaches it: `consoleFrom`, and whatever leads there from outside",
             "the manager of 2.5",
+            beyond=f"{_MOST_SIGN_INS} within ten minutes",
         ),
     ]
 
@@ -128,7 +135,8 @@ def _of_every_line(scope: Scope) -> list[Alert]:
             5,
             Severity.CRITICAL,
             "Nothing answers for {job}.",
-            "`status` tells why; nodes go on pulling, from the registries where need be",
+            "`status` tells why; where it finds all Ready, Prometheus does not reach it: `metricsFrom`; nodes go on "
+            "pulling, from the registries where need be",
             "Prometheus itself",
         ),
         Alert(
@@ -148,7 +156,7 @@ def _of_every_line(scope: Scope) -> list[Alert]:
             2,
             Severity.CRITICAL,
             "{job} does not answer its exporter.",
-            "`status` shows the last line of its log",
+            "`kubectl logs` of its pod; `status` tells whether it restarts",
             "the two exporters",
         ),
         _disk_nearly_full(scope),
@@ -159,7 +167,7 @@ def _disk_nearly_full(scope: Scope) -> Alert:
     if scope.cluster is None:
         claims = scope.labels() + f',persistentvolumeclaim=~"{"|".join(scope.names.claims())}"'
         left, whole = (f"kubelet_volume_stats_{which}_bytes{{{claims}}}" for which in ("available", "capacity"))
-        expression = f"1 - {left} / {whole} > 0.9"
+        expression = f"1 - {left} / {whole} > {_FULLEST_DISK}"
         exporter, which = "kubelet", "persistentvolumeclaim"
     else:
         # GKE sends it in any case, and for nothing (Google Cloud documentation, "GKE system metrics").
@@ -168,7 +176,7 @@ def _disk_nearly_full(scope: Scope) -> Alert:
             f'monitored_resource="k8s_pod",cluster_name="{scope.cluster.name}",location="{scope.cluster.location}",'
             f'namespace_name="{scope.namespace}",pod_name=~"{pods}",volume_name="{DATA_VOLUME}"'
         )
-        expression = f"kubernetes_io:pod_volume_utilization{{{labels}}} > 0.9"
+        expression = f"kubernetes_io:pod_volume_utilization{{{labels}}} > {_FULLEST_DISK}"
         exporter, which = "GKE", "pod_name"
     return Alert(
         "DragonflyDiskNearlyFull",
@@ -176,7 +184,9 @@ def _disk_nearly_full(scope: Scope) -> Alert:
         15,
         Severity.CRITICAL,
         f"The disk of {{{which}}} is {{value}} full.",
-        "a larger `dbPersistentDiskSize` or `redisPersistentDiskSize`: it grows without a restart",
+        "a larger `dbPersistentDiskSize` or `redisPersistentDiskSize`: it grows without a restart, where its "
+        "StorageClass allows that",
         exporter,
         "humanizePercentage",
+        f"{_FULLEST_DISK:.0%}",
     )

@@ -55,6 +55,14 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return state
 
 
+@pytest.mark.parametrize("command", ["status", "console"])
+def test_what_needs_a_cluster_says_where_there_is_none(
+    own_state: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert command_line.main([command]) == 1
+    assert capsys.readouterr().err == "error: no cluster runs here; `make up` starts one\n"
+
+
 def test_down_forgets_which_nodes_there_were(own_state: Path) -> None:
     own_state.mkdir()
     Nodes("e2-small", 1, "containers").remember(own_state)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dragonfly.monitoring.alerts import Alert, alerts
+from collections.abc import Iterable
+
+from dragonfly.monitoring.alerts import alerts
 from dragonfly.monitoring.label_text import told
 from dragonfly.monitoring.metrics import SCRAPED
 from dragonfly.monitoring.scope import Scope
@@ -15,7 +17,8 @@ from tests.program.recorded.recorded_program import Resource
 from tests.project.pages import DOCS, with_table
 
 PAGE = DOCS / "metrics.md"
-MARKS = ("metrics", "alerts")
+MARKS = ("metrics", "alerts", "remedies")
+_ALERTS = alerts(Scope("<namespace>", Names("dragonfly-1")), counts_transfers=True)
 
 
 def metrics_table() -> str:
@@ -43,30 +46,42 @@ def _row(one: Resource) -> str:
 
 def alerts_table() -> str:
     """Return of what somebody is told, as Markdown."""
-    head = [
-        "| alert | when | for | severity | exported by | what to do | a fault that made it tell |",
-        "| --- " * 7 + "|",
+    rows = [
+        (
+            f"`{alert.name}`",
+            told(alert.summary, "*{}*".format),
+            alert.beyond,
+            f"{alert.minutes} min" if alert.minutes else "at once",
+            alert.severity,
+            alert.exporter,
+        )
+        for alert in _ALERTS
     ]
-    return "\n".join([*head, *map(_alert, alerts(Scope("<namespace>", Names("dragonfly-1")), counts_transfers=True))])
+    return _table(("alert", "when", "more than", "for", "severity", "exported by"), rows)
 
 
-def _alert(alert: Alert) -> str:
-    lasting = f"{alert.minutes} min" if alert.minutes else "at once"
-    cells = (
-        f"`{alert.name}`",
-        told(alert.summary, "*{}*".format),
-        lasting,
-        alert.severity,
-        alert.exporter,
-        alert.remedy,
-        ", or ".join(fault.text for fault in FAULTS if fault.alert == alert.name),
-    )
-    return f"| {' | '.join(cells)} |"
+def remedies_table() -> str:
+    """Return what to do, and what was done to real nodes so that an alert would tell, as Markdown."""
+    rows = [
+        (
+            f"`{alert.name}`",
+            alert.remedy,
+            ", or ".join(fault.text for fault in FAULTS if fault.alert == alert.name),
+        )
+        for alert in _ALERTS
+    ]
+    return _table(("alert", "what to do", "a fault that met its condition"), rows)
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ("---",) * len(titles), *rows))
 
 
 def with_tables(page: str) -> str:
-    """Return the page's text with both tables."""
-    return with_table(with_table(page, MARKS[0], metrics_table()), MARKS[1], alerts_table())
+    """Return the page's text with its tables."""
+    for mark, table in zip(MARKS, (metrics_table(), alerts_table(), remedies_table()), strict=True):
+        page = with_table(page, mark, table)
+    return page
 
 
 def main() -> None:
