@@ -20,6 +20,7 @@ from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.names import Names
 from tests.nodes.alert_faults import FAULTS
+from tests.program.recorded.alert_rules_file import FILE, alert_rules_file
 from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
 from tests.program.recorded.recorded_program import Resource, run_main
@@ -298,6 +299,11 @@ def test_the_alerts_are_declared_as_they_are_told(declared: Resource) -> None:
         assert rule["labels"] == {"severity": alert.severity}
         assert rule["annotations"]["description"] == alert.remedy
         assert "{value}" not in rule["annotations"]["summary"]
+
+
+def test_the_file_of_rules_is_what_the_program_declares() -> None:
+    assert FILE.read_text() == alert_rules_file(), "run `make metrics-table`"
+    assert [rule["alert"] for rule in yaml.safe_load(FILE.read_text())["groups"][0]["rules"]] == list(ALERTS)
 
 
 def test_what_a_release_line_does_not_export_is_not_declared() -> None:

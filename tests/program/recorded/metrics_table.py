@@ -1,4 +1,4 @@
-"""The tables of metrics and alerts, and Grafana's dashboard, from what the program declares: `make metrics-table`."""
+"""The tables of metrics and alerts, and the files beside their page, by the program: `make metrics-table`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import COMPONENT_LABEL, Component
 from dragonfly.parts.names import Names
 from tests.nodes.alert_faults import FAULTS
+from tests.program.recorded import alert_rules_file
 from tests.program.recorded.gke_stack import run_gke
 from tests.program.recorded.grafana_file import FILE, grafana_file
 from tests.program.recorded.recorded_program import Resource
@@ -85,8 +86,9 @@ def with_tables(page: str) -> str:
 
 
 def main() -> None:
-    """Write the tables into the page, and the dashboard beside it."""
+    """Write the tables into the page, and dashboard and rules beside it."""
     FILE.write_text(grafana_file())
+    alert_rules_file.FILE.write_text(alert_rules_file.alert_rules_file())
     PAGE.write_text(with_tables(PAGE.read_text()))
 
 
