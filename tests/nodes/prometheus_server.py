@@ -59,8 +59,6 @@ def scrape_config(pod_monitor: Mapping[str, Any], pods: Iterable[Any]) -> dict[s
     ]
     return {
         "job_name": f"podMonitor/{metadata['namespace']}/{metadata['name']}/0",
-        "scrape_interval": f"{_SCRAPE_SECONDS}s",
-        "scrape_timeout": f"{_SCRAPE_SECONDS}s",
         "static_configs": [target for pod in pods for target in _discovered(pod)],
         "relabel_configs": [*kept, port, *own, *map(_rule, endpoint["relabelings"])],
         "metric_relabel_configs": [*map(_rule, endpoint["metricRelabelings"])],
@@ -132,9 +130,10 @@ def prometheus_for(kubectl: Kubectl, api: ApiClient, namespace: str, watched: st
     Args:
         kubectl: on the cluster.
         api: of the cluster.
-        namespace: where it runs, which is there, and goes with it.
+        namespace: where it runs, which is made for it and goes with it.
         watched: the installation's.
     """
+    kubectl("create", "namespace", namespace)
     try:
         _start(kubectl, api, namespace, watched)
         yield Prometheus(api, namespace)
@@ -159,7 +158,8 @@ def _start(kubectl: Kubectl, api: ApiClient, namespace: str, watched: str) -> No
     nodes = core.list_node().items
     addresses = [address.address for node in nodes for address in node.status.addresses if address.type == "InternalIP"]
     jobs = [*(scrape_config(one, pods) for one in monitors), _of_state(state.status.pod_ip), _of_kubelets(addresses)]
-    data = {"prometheus.yml": yaml.safe_dump({"scrape_configs": jobs})}
+    often = {"scrape_interval": f"{_SCRAPE_SECONDS}s", "scrape_timeout": f"{_SCRAPE_SECONDS}s"}
+    data = {"prometheus.yml": yaml.safe_dump({"global": often, "scrape_configs": jobs})}
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": namespace}, "data": data}
     kubectl("apply", "-f", "-", text=json.dumps(config))
     options = [f"--config.file={_CONFIG}/prometheus.yml", "--storage.tsdb.path=/data"]
@@ -178,8 +178,6 @@ def _start(kubectl: Kubectl, api: ApiClient, namespace: str, watched: str) -> No
 def _of_state(address: str) -> dict[str, Any]:
     return {
         "job_name": KUBE_STATE_METRICS,
-        "scrape_interval": f"{_SCRAPE_SECONDS}s",
-        "scrape_timeout": f"{_SCRAPE_SECONDS}s",
         # Its metrics' labels are of what they are about, and stay.
         "honor_labels": True,
         "static_configs": [{"targets": [f"{address}:{_STATE_PORT}"]}],
@@ -189,8 +187,6 @@ def _of_state(address: str) -> dict[str, Any]:
 def _of_kubelets(addresses: Iterable[str]) -> dict[str, Any]:
     return {
         "job_name": "kubelet",
-        "scrape_interval": f"{_SCRAPE_SECONDS}s",
-        "scrape_timeout": f"{_SCRAPE_SECONDS}s",
         "scheme": "https",
         "tls_config": {"insecure_skip_verify": True},
         "authorization": {"credentials_file": "/var/run/secrets/kubernetes.io/serviceaccount/token"},

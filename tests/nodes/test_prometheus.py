@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from kubernetes import client
 
 from dragonfly.monitoring.alerts import alerts
 from dragonfly.monitoring.metrics import SCRAPED, job_names
 from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import Scope
 from dragonfly.parts.labels import Component
-from local.api.errors import create_unless_exists
 from local.cluster.kinds import define_kinds
 from local.tools import toolchain
 from local.tools.built_client import LATEST_TAG
@@ -44,6 +41,7 @@ BEFORE_THE_FIRST_PULL = {
 }
 """What nodes that pull fill is drawn by `make pictures`, which fails where a panel stays empty."""
 
+ALERTS = {alert.name: alert for alert in alerts(SCOPE, counts_transfers=True)}
 PEERS = 2
 # What docs/metrics.md says of their price follows from it.
 MOST_SERIES_OF_A_PEER, MOST_OTHER_SERIES = 20, 100
@@ -52,9 +50,7 @@ MOST_SERIES_OF_A_PEER, MOST_OTHER_SERIES = 20, 100
 @pytest.fixture(scope="module")
 def prometheus(installation: Installation, kubectl: Kubectl) -> Iterator[Prometheus]:
     """The server, once the installed stack tells it what to read."""
-    core: Any = client.CoreV1Api(installation.api)
     define_kinds(installation.api, toolchain.provide([PROMETHEUS_OPERATOR_KINDS]).values())
-    create_unless_exists(core.create_namespace, {"metadata": {"name": WATCHERS}})
     configure(installation.stack, monitoring="operator", metricsFrom=f'["{WATCHERS}"]')
     installation.stack.output("up", "--yes", "--skip-preview")
     try:
@@ -110,7 +106,7 @@ def test_what_is_kept_is_there_and_little_of_it(read: Prometheus, tag: str) -> N
 
 
 def test_nobody_is_told_of_anything_while_all_is_well(read: Prometheus) -> None:
-    found = {alert.name: read.query(alert.expression) for alert in alerts(SCOPE, counts_transfers=True)}
+    found = {name: read.query(alert.expression) for name, alert in ALERTS.items()}
     # Claims and caches are on this machine's own disk, however full that is.
     del found["DragonflyCacheDiskNearlyFull"], found["DragonflyDiskNearlyFull"]
     assert {name: answer for name, answer in found.items() if answer} == {}
@@ -131,7 +127,7 @@ def test_every_query_of_the_dashboard_finds_something(read: Prometheus, tag: str
 
 
 def test_a_manager_that_is_gone_is_told(read: Prometheus, installation: Installation, kubectl: Kubectl) -> None:
-    (down,) = [alert for alert in alerts(SCOPE, counts_transfers=True) if alert.name == "DragonflyComponentDown"]
+    down = ALERTS["DragonflyComponentDown"]
     manager = (f"--namespace={NAMESPACE}", f"deployment/{Installation.names.manager}")
 
     def silent() -> list[str]:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
-
 from dragonfly.monitoring.scope import Scope
-from local.api.errors import create_unless_exists
 from local.api.kubeconfig import connect
 from local.cluster.control_plane import Cluster
 from local.cluster.kinds import define_kinds
@@ -77,9 +74,7 @@ def watched_stack(
         **({"seedPeerCacheSize": "10Gi"} if small_disks else {}),
     }
     with connect(cluster.kubeconfig) as api:
-        core: Any = client.CoreV1Api(api)
         define_kinds(api, toolchain.provide([PROMETHEUS_OPERATOR_KINDS]).values())
-        create_unless_exists(core.create_namespace, {"metadata": {"name": watchers}})
         with own_stack(cluster, kubectl, folder, name, first_port, **config) as own:
             trust(own, registry, f"daemonset/{NAMES.peer}", f"statefulset/{NAMES.seed_peer}")
             if small_disks:

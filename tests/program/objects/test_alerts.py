@@ -20,10 +20,9 @@ from dragonfly.monitoring.panels import panels
 from dragonfly.monitoring.scope import CloudCluster, Scope
 from dragonfly.parts.names import Names
 from tests.nodes.alert_faults import FAULTS
-from tests.program.recorded.alert_rules_file import FILE, alert_rules_file
+from tests.program.recorded.alert_rules_file import FILE, alert_rules_file, declared_rules
 from tests.program.recorded.gke_stack import run_gke
-from tests.program.recorded.known_stacks import DEFAULT_CONFIG
-from tests.program.recorded.recorded_program import Resource, run_main
+from tests.program.recorded.recorded_program import Resource
 
 SCOPE = Scope("p2p", Names("dragonfly-1"))
 ON_GKE = Scope("p2p", Names("dragonfly-1"), CloudCluster("dragonfly-cluster", "us-west1-a"))
@@ -270,14 +269,7 @@ def promtool(folder: Path, test: Mapping[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def declared() -> Resource:
     """The object with all alerts, as a stack in an existing cluster declares it."""
-    config = {
-        "dragonfly:monitoring": "operator",
-        "dragonfly:metricsFrom": json.dumps(["monitoring"]),
-        "dragonfly:namespace": "p2p",
-        "dragonfly:tag": "2.5.1",
-    }
-    (found,) = run_main({**DEFAULT_CONFIG, **config}).completed().of_kind("PrometheusRule")
-    return found
+    return declared_rules("p2p")
 
 
 def test_each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:

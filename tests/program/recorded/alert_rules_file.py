@@ -7,20 +7,29 @@ import json
 import yaml
 
 from tests.program.recorded.known_stacks import DEFAULT_CONFIG
-from tests.program.recorded.recorded_program import run_main
+from tests.program.recorded.recorded_program import Resource, run_main
 from tests.project.pages import DOCS
 
 FILE = DOCS / "alert-rules.yaml"
 
-_CONFIG = {
-    "dragonfly:monitoring": "operator",
-    "dragonfly:metricsFrom": json.dumps(["monitoring"]),
-    "dragonfly:namespace": "dragonfly",
-    "dragonfly:tag": "2.5.1",
-}
+
+def declared_rules(namespace: str) -> Resource:
+    """Return the object with all alerts, as a stack in an existing cluster declares it.
+
+    Args:
+        namespace: of the installation.
+    """
+    config = {
+        "dragonfly:monitoring": "operator",
+        "dragonfly:metricsFrom": json.dumps(["monitoring"]),
+        "dragonfly:namespace": namespace,
+        "dragonfly:tag": "2.5.1",
+    }
+    (found,) = run_main({**DEFAULT_CONFIG, **config}).completed().of_kind("PrometheusRule")
+    return found
 
 
 def alert_rules_file() -> str:
     """Return them as Prometheus' file of rules, of an installation in the namespace `dragonfly`."""
-    (found,) = run_main({**DEFAULT_CONFIG, **_CONFIG}).completed().of_kind("PrometheusRule")
-    return yaml.safe_dump({"groups": json.loads(json.dumps(found.spec["groups"]))}, width=120)
+    groups = declared_rules("dragonfly").spec["groups"]
+    return yaml.safe_dump({"groups": json.loads(json.dumps(groups))}, width=120)
